@@ -1,0 +1,35 @@
+# Every target sets up what it needs: `make demo` and `make test` work on a fresh machine.
+PYTHON ?= python3.11
+BIN := .venv/bin
+# PyTorch's index of CPU builds. Where it cannot be reached, the default index is asked instead.
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+PINS := $(wildcard .pins/*.txt) pyproject.toml
+SETUP := .venv/.ready
+# GSM8K is read from here where it lies beside the checkout, else from the hub.
+ifneq ($(wildcard ../shared/data/gsm8k),)
+export EVALKIT_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: setup demo demo-train test check bench
+
+setup: $(SETUP)
+
+$(SETUP): $(PINS)
+	@bash .pins/setup.sh "$(PYTHON)" "$(TORCH_CPU_INDEX)"
+
+demo: $(SETUP)
+	@bash .pins/demo.sh
+
+demo-train: $(SETUP)
+	@bash .pins/demo-train.sh
+
+test: $(SETUP)
+	$(BIN)/python -m pytest
+
+check: $(SETUP)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not engine and not train and not browser and not peers and not slow and not gpu"
+
+bench: $(SETUP)
+	$(BIN)/python -m pytest -s tests/bench_*.py

@@ -1,0 +1,1 @@
+"""Evaluate checkpoints: the same prompts as training, exact scoring, paired comparison."""

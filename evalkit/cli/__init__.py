@@ -1,0 +1,1 @@
+"""One module a group of commands; importing this package registers them all."""

@@ -1,0 +1,192 @@
+"""Result folders: `results/<run>/{manifest.json, prompt.lock.json, records.jsonl, summary.json}`.
+
+A folder is complete (manifest `status` is "complete" and summary.json stands beside it) or can be
+resumed ("running"). JSON files are written to a temporary name and renamed. records.jsonl only
+grows, one line a completion; a torn last line is cut off when a run is resumed. Recorded runs may
+be gzipped (records.jsonl.gz); readers open both.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from evalkit.records import Record
+from prompts.errors import UserError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A result folder, read. `records` are dicts in the shape of `evalkit.records.Record.as_dict`."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.manifest["status"] == "complete")
+
+    @cached_property
+    def lock(self) -> dict[str, Any]:
+        return read_json(self.folder / "prompt.lock.json")
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        return read_json(self.folder / "summary.json")
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """All records, sorted by id and sample, so that writing order does not matter.
+
+        Raises UserError where a line is no JSON (the number of the line is named).
+        """
+        return sorted(iter_records(self.folder), key=lambda record: (record["id"], record["sample"]))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one JSON object; UserError where the file is missing or broken."""
+    try:
+        value = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} holds {type(value).__name__}, not an object")
+    return value
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write one JSON object so that the file is either the old one or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def open_records(folder: Path) -> IO[bytes]:
+    """The records of a run as a binary stream, gzipped or not; UserError where there are none."""
+    plain, zipped = folder / "records.jsonl", folder / "records.jsonl.gz"
+    if plain.exists():
+        return plain.open("rb")
+    if zipped.exists():
+        return gzip.open(zipped, "rb")  # type: ignore[return-value]
+    raise UserError(f"{folder} has no records.jsonl")
+
+
+def iter_records(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a run in the order in which they were written."""
+    with open_records(folder) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise UserError(
+                    f"{folder.name}/records.jsonl line {number} is not JSON ({error}); "
+                    "a run that was cut off goes on with the same `evalkit score` command"
+                ) from None
+
+
+def read_run(folder: Path) -> Run:
+    """Open a result folder.
+
+    Raises UserError where it is none, or was written by a newer evalkit.
+    """
+    if not (folder / "manifest.json").exists():
+        raise UserError(f"{folder} is no result folder (no manifest.json); `evalkit runs` lists them")
+    manifest = read_json(folder / "manifest.json")
+    if manifest.get("schema", 0) > SCHEMA:
+        raise UserError(
+            f"{folder.name} has schema {manifest['schema']}, this evalkit reads up to {SCHEMA}; "
+            "upgrade it: pip install -U lockstep-evalkit"
+        )
+    return Run(folder, manifest)
+
+
+def list_runs(root: Path) -> list[Run]:
+    """All runs below `root` (also those in results/recorded), newest first."""
+    folders = [path.parent for path in (*root.glob("*/manifest.json"), *root.glob("*/*/manifest.json"))]
+    return sorted((read_run(f) for f in folders), key=lambda r: (r.manifest["date"], r.name), reverse=True)
+
+
+class RunWriter:
+    """Appends records to a run, and finishes it. Holds a file lock, so that one process writes.
+
+    `done` holds the (id, sample) pairs that were already there when the run was resumed.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], lock: dict[str, Any]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = (folder / "records.jsonl").open("a+b")
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise UserError(f"{folder} is being written by another process") from None
+        write_json(folder / "manifest.json", manifest)
+        write_json(folder / "prompt.lock.json", lock)
+        self.done = self._resume()
+
+    def _resume(self) -> set[tuple[str, int]]:
+        """Cut a torn last line off, and return the pairs that are complete."""
+        self._file.seek(0)
+        done: set[tuple[str, int]] = set()
+        end = 0
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                break
+            record = orjson.loads(line)
+            done.add((record["id"], record["sample"]))
+            end += len(line)
+        self._file.truncate(end)
+        self._file.seek(0, os.SEEK_END)
+        return done
+
+    def append(self, record: Record) -> None:
+        """Write one record; it survives a kill of this process once this returns."""
+        line = orjson.dumps(record.as_dict(), option=orjson.OPT_APPEND_NEWLINE)
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            raise UserError(
+                f"{self.folder}/records.jsonl cannot be written: {error.strerror}; "
+                "free some space and give the same command again, it goes on from here"
+            ) from None
+        self.done.add((record.id, record.sample))
+
+    def finish(self, manifest: dict[str, Any], summary: dict[str, Any]) -> None:
+        """Mark the run complete: summary first, then the manifest that says so."""
+        os.fsync(self._file.fileno())
+        write_json(self.folder / "summary.json", summary)
+        self.manifest = {**manifest, "status": "complete"}
+        write_json(self.folder / "manifest.json", self.manifest)
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()

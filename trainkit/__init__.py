@@ -1,0 +1,1 @@
+"""Train with verl on the prompts, reward and validation of the shared registry."""
