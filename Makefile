@@ -15,13 +15,13 @@ endif
 setup: $(SETUP)
 
 $(SETUP): $(PINS)
-	@bash .pins/setup.sh "$(PYTHON)" "$(TORCH_CPU_INDEX)"
+	@bash .ci/setup "$(PYTHON)" "$(TORCH_CPU_INDEX)"
 
 demo: $(SETUP)
-	@bash .pins/demo.sh
+	@echo TODO
 
 demo-train: $(SETUP)
-	@bash .pins/demo-train.sh
+	@echo TODO
 
 test: $(SETUP)
 	$(BIN)/python -m pytest
