@@ -1,0 +1,206 @@
+"""The prompt lock: what decides the text that the model reads and how its answer is read.
+
+Three sections, because different questions need different equality: `reading` (template, chat
+template, tokenizer, stop ids, decoding, rule, and a probe), `data` (task, split, a hash of each
+prompt's ids), `budget` (response limit, sampling). Written once by whoever renders; it lies beside
+results and checkpoints as `prompt.lock.json`, and in a parquet's schema metadata.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from prompts.errors import Mismatch, UserError
+from prompts.reading import reading_of
+from prompts.registry import Template
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+FILE_NAME = "prompt.lock.json"
+PARQUET_KEY = b"prompt_lock"
+SCHEMA = 1
+SECTIONS = ("reading", "data", "budget")
+_LAYOUT = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The three sections, as plain JSON values. `reading` decides the fingerprint."""
+
+    reading: dict[str, Any]
+    data: dict[str, Any]
+    budget: dict[str, Any]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """First 12 hex digits of the sha256 of `reading`: shown beside every number."""
+        return _sha256(self.reading)[:12]
+
+    @property
+    def template(self) -> str:
+        """The ref of the template, as in gsm8k-boxed@1."""
+        return str(self.reading["template"]["ref"])
+
+    @property
+    def rule(self) -> str:
+        """The extraction rule with its version, as in boxed@1."""
+        return str(self.reading["scorer"]["rule"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of prompt.lock.json: the sections, and what they hash to."""
+        sections = {"reading": self.reading, "data": self.data, "budget": self.budget}
+        return {"schema": SCHEMA, "fingerprint": self.fingerprint, "sha256": _sha256(sections), **sections}
+
+    @classmethod
+    def from_dict(cls, value: Any, source: str = "the prompt lock") -> Lock:
+        """Read what `as_dict` wrote.
+
+        Raises UserError where it is no lock or one of a newer schema, Mismatch where the content
+        does not hash to what the lock itself says: somebody edited it.
+        """
+        if not isinstance(value, dict) or not all(isinstance(value.get(name), dict) for name in SECTIONS):
+            raise UserError(f"{source} is no prompt lock: it needs the sections {', '.join(SECTIONS)}")
+        if value.get("schema", 0) > SCHEMA:
+            raise UserError(
+                f"{source} has schema {value['schema']}, this evalkit reads up to {SCHEMA}; "
+                "upgrade it: pip install -U lockstep-evalkit"
+            )
+        lock = cls(**{name: value[name] for name in SECTIONS})
+        for key, expected in lock.as_dict().items():
+            if key in ("fingerprint", "sha256") and value.get(key) != expected:
+                raise Mismatch(
+                    f"{source} was edited: its content has {key} {expected[:12]}, it says "
+                    f"{str(value.get(key))[:12]}; restore it, or write a new one: evalkit prompts adopt"
+                )
+        return lock
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One key in which two locks differ. `key` is dotted, as in `chat_template.sha256`."""
+
+    section: str
+    key: str
+    left: Any
+    right: Any
+
+
+def make_lock(
+    *,
+    template: Template,
+    tokenizer: PreTrainedTokenizerFast,
+    stop_ids: Sequence[int],
+    task: str | None,
+    split: str | None,
+    prompts: Sequence[tuple[str, Sequence[int]]],
+    sampling: Mapping[str, Any],
+    scorer: Mapping[str, Any],
+) -> Lock:
+    """The lock of prompts that were just rendered.
+
+    `prompts` holds (row id, token ids), `sampling` the fields of a Sampling, `scorer` at least
+    `rule` with its version. For a checkpoint whose data is unknown task and split are None.
+    """
+    hashes = {row_id: ids_sha256(ids) for row_id, ids in prompts}
+    sections = {
+        "reading": reading_of(template, tokenizer, stop_ids, scorer),
+        "data": {"task": task, "split": split, "rows": len(prompts), "prompts": dict(sorted(hashes.items()))},
+        "budget": dict(sampling),
+    }
+    return Lock(**orjson.loads(orjson.dumps(sections)))  # what a reader of the file will see
+
+
+def ids_sha256(ids: Sequence[int]) -> str:
+    """The first 16 hex digits of the sha256 of token ids (as decimal text): enough to tell prompts apart."""
+    return hashlib.sha256(" ".join(map(str, ids)).encode()).hexdigest()[:16]
+
+
+def compare(left: Lock, right: Lock, sections: Sequence[str] = SECTIONS) -> list[Difference]:
+    """Every key in which two locks differ, section by section; rows are summed up in three keys."""
+    found: list[Difference] = []
+    for section in sections:
+        first, second = getattr(left, section), getattr(right, section)
+        if section == "data":
+            found += _compare_rows(first.get("prompts", {}), second.get("prompts", {}))
+            first, second = _without_rows(first), _without_rows(second)
+        found += [Difference(section, *entry) for entry in _walk("", first, second)]
+    return found
+
+
+def _walk(prefix: str, left: Any, right: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(left, dict) and isinstance(right, dict):
+        for key in sorted({*left, *right}):
+            yield from _walk(f"{prefix}.{key}" if prefix else key, left.get(key), right.get(key))
+    elif left != right:
+        yield prefix, left, right
+
+
+def _without_rows(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in ("prompts", "rows")}
+
+
+def _compare_rows(left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[Difference]:
+    """Rows by id: those of one side only, and those whose prompt differs."""
+    if gone := sorted(set(left) - set(right)):
+        yield Difference("data", "rows missing", gone, [])
+    if added := sorted(set(right) - set(left)):
+        yield Difference("data", "rows added", [], added)
+    if changed := [row_id for row_id in sorted(set(left) & set(right)) if left[row_id] != right[row_id]]:
+        yield Difference("data", "prompts changed", changed, changed)
+
+
+def read_lock(path: Path | str) -> Lock | None:
+    """The lock of a folder, a prompt.lock.json or a parquet; None where there is none.
+
+    Raises UserError where the path does not exist, Mismatch where the lock was edited.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / FILE_NAME
+        if not path.exists():
+            return None
+    if not path.exists():
+        raise UserError(f"{path} does not exist")
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        try:
+            content = (pyarrow.parquet.read_schema(path).metadata or {}).get(PARQUET_KEY)
+        except (OSError, pyarrow.ArrowException) as error:
+            raise UserError(f"{path} is no parquet file: {error}") from None
+        if content is None:
+            return None
+    else:
+        content = path.read_bytes()
+    try:
+        return Lock.from_dict(orjson.loads(content), str(path))
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+
+
+def write_lock(lock: Lock, folder: Path | str) -> Path:
+    """Write prompt.lock.json into a folder, whole or not at all."""
+    path = Path(folder) / FILE_NAME
+    temporary = path.with_name(f".{FILE_NAME}.{os.getpid()}")
+    try:
+        temporary.write_bytes(orjson.dumps(lock.as_dict(), option=_LAYOUT))
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    return path
+
+
+def _sha256(value: Any) -> str:
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()

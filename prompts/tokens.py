@@ -1,0 +1,154 @@
+"""Prompts to token ids and back: the only caller of `apply_chat_template`, the only decoder.
+
+Engines and the trainer get ids from here, never strings, so that none of them can add a token.
+Importing this module loads neither transformers nor torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prompts.digest import tokenizer_digest as tokenizer_digest
+from prompts.errors import UserError
+from prompts.render import Message, Rendered
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+FROZEN_DATE = datetime(2024, 7, 26)
+"""What a chat template that asks for today's date is told (Llama 3's own fallback): a prompt that
+changes at midnight can be neither compared nor trained on."""
+
+DECODE_FLAGS = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+"""As verl decodes a response for its reward (verl 0.9.1, experimental/reward_loop)."""
+
+
+@dataclass(frozen=True)
+class Chat:
+    """The text that a chat template made; `asked_date` tells whether it called `strftime_now`."""
+
+    text: str
+    asked_date: bool
+
+
+def load_tokenizer(folder: Path | str, trust_remote_code: bool = False) -> PreTrainedTokenizerFast:
+    """The fast tokenizer of a model folder; UserError where there is none or it cannot be read."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no model folder")
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=trust_remote_code, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{folder} holds no tokenizer that can be loaded: {reason}") from None
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise UserError(
+            f"{folder} holds a slow tokenizer ({type(tokenizer).__name__}); save its fast form there "
+            "(tokenizer.json), only that can be compared"
+        )
+    return tokenizer
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerFast, rendered: Rendered, chat_template_kwargs: Mapping[str, Any] = {}
+) -> list[int]:
+    """Token ids of a prompt, ready for the model's reply.
+
+    BOS stands exactly once at the start of every tokenizer that puts one before a text, whether or
+    not the chat template writes it; tokenizers that put none get none. No end token is added.
+    Raises UserError where messages meet a tokenizer without chat template.
+    """
+    if isinstance(rendered, str):
+        return encode_text(tokenizer, rendered)
+    return encode_text(tokenizer, apply_chat(tokenizer, rendered, chat_template_kwargs).text)
+
+
+def encode_text(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """Token ids of a finished prompt text, with the rule for BOS of `encode`."""
+    ids = _plain_ids(tokenizer, text, special=False)
+    bos = tokenizer.bos_token_id
+    if bos is None:
+        return ids
+    start = 0
+    while start < len(ids) and ids[start] == bos:
+        start += 1
+    wanted = start > 0 or _plain_ids(tokenizer, "a", special=True)[:1] == [bos]
+    return [bos, *ids[start:]] if wanted else ids
+
+
+def apply_chat(
+    tokenizer: PreTrainedTokenizerFast,
+    messages: Sequence[Message],
+    chat_template_kwargs: Mapping[str, Any] = {},
+    add_generation_prompt: bool = True,
+) -> Chat:
+    """The text that the chat template makes of messages, under a frozen date.
+
+    Raises UserError where there is no chat template, or it refuses the messages.
+    """
+    from jinja2 import TemplateError
+
+    if not tokenizer.chat_template:
+        raise UserError(
+            "this tokenizer has no chat template, so a chat prompt cannot be rendered; "
+            "use a raw prompt, as in --prompt gsm8k-raw (`evalkit prompts list` shows the kinds)"
+        )
+    asked: list[str] = []
+
+    def strftime_now(form: str) -> str:
+        asked.append(form)
+        return FROZEN_DATE.strftime(form)
+
+    try:
+        text = tokenizer.apply_chat_template(
+            [dict(message) for message in messages],
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            strftime_now=strftime_now,
+            **chat_template_kwargs,
+        )
+    except TemplateError as error:
+        raise UserError(f"the chat template refuses the prompt: {error}") from None
+    return Chat(str(text), bool(asked))
+
+
+def decode(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> str:
+    """The text of a completion, as the trainer's reward reads it too."""
+    return str(tokenizer.decode(list(ids), **DECODE_FLAGS))
+
+
+def decode_verbatim(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> str:
+    """The text of ids with their special tokens, for people to look at."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def resolve_stop_ids(tokenizer: PreTrainedTokenizerFast, model_folder: Path | str) -> tuple[int, ...]:
+    """Ids that end a reply: the tokenizer's end token and those of generation_config.json, sorted."""
+    path = Path(model_folder) / "generation_config.json"
+    found: Any = None
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+        except (ValueError, AttributeError) as error:
+            raise UserError(f"{path} is no JSON object: {error}") from None
+    ids = {tokenizer.eos_token_id, *(found if isinstance(found, list) else [found])} - {None}
+    if not ids:
+        raise UserError(f"neither the tokenizer nor {path} names an end token, so no reply could end")
+    return tuple(sorted(ids))
+
+
+def _plain_ids(tokenizer: PreTrainedTokenizerFast, text: str, *, special: bool) -> list[int]:
+    """Ids of a text; the call sets padding and truncation off, whatever the tokenizer was saved with."""
+    ids: list[int] = tokenizer(
+        text, add_special_tokens=special, padding=False, truncation=False, verbose=False
+    )["input_ids"]
+    return ids
