@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from prompts.errors import UserError
+from prompts.errors import Mismatch, UserError
 
 BUILT_IN = Path(__file__).parent / "templates"
 RELEASED = "released.json"
@@ -79,14 +79,15 @@ class Template:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def load_templates(extra: Sequence[Path] = ()) -> dict[str, Template]:
+def load_templates(extra: Sequence[Path] = (), verify: bool = True) -> dict[str, Template]:
     """All templates by ref: the built-in ones and those of the folders `extra`.
 
-    Raises UserError for a broken file, a released text that was edited, or a ref that exists twice.
+    Raises UserError for a broken file or a ref that exists twice, Mismatch for a released text that
+    was edited (not with `verify` off, which is for showing what was edited).
     """
     templates: dict[str, Template] = {}
     for folder in (BUILT_IN, *extra):
-        for template in load_folder(folder).values():
+        for template in load_folder(folder, verify).values():
             if template.ref in templates:
                 raise UserError(
                     f"{folder}/{template.ref}.toml: the name {template.ref} is taken by another template; "
@@ -96,18 +97,18 @@ def load_templates(extra: Sequence[Path] = ()) -> dict[str, Template]:
     return templates
 
 
-def load_folder(folder: Path) -> dict[str, Template]:
+def load_folder(folder: Path, verify: bool = True) -> dict[str, Template]:
     """The templates of one folder by ref, each checked against the folder's released.json."""
     if not folder.is_dir():
         raise UserError(
-            f"no folder of prompt templates at {folder}; `evalkit prompts new NAME --prompts {folder}` makes one"
+            f"{folder} is no folder of prompt templates; to make one: evalkit prompts new NAME --prompts {folder}"
         )
     released = read_released(folder)
     templates = {}
     for path in sorted(folder.glob("*.toml")):
         template = read_template(path)
-        if released.get(template.ref, template.text_sha256) != template.text_sha256:
-            raise UserError(
+        if verify and released.get(template.ref, template.text_sha256) != template.text_sha256:
+            raise Mismatch(
                 f"{path} was edited after its release as {template.ref}, and results may cite that text; "
                 f"undo the edit, or make a new version: evalkit prompts new {template.name}"
             )

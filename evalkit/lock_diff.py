@@ -1,0 +1,113 @@
+"""What differs between two prompt locks, so that a person sees it: keys, text, first token, way out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from evalkit.comparable import describe
+from prompts.lock import Difference, Lock
+from prompts.tokens import decode_verbatim
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_FILES = ("reading.tokenizer", "reading.chat_template", "reading.stop_ids")
+"""Keys that come from the files of a model folder."""
+NEIGHBOURS = 4
+"""Tokens shown on each side of the first one that differs."""
+ROWS_SHOWN = 3
+
+
+def explain(
+    locked: Lock, now: Lock, found: Sequence[Difference], tokenizer: PreTrainedTokenizerFast | None = None
+) -> str:
+    """The differing keys with both values, a diff of a prompt's text, and the first differing token.
+
+    `tokenizer` decodes the neighbours of that token; without one only ids are shown.
+    """
+    parts = [describe([entry for entry in found if not entry.key.startswith("probe.")])]
+    parts += [_row_ids(entry) for entry in found if entry.section == "data" and isinstance(entry.left, list)]
+    before, after = locked.reading["probe"], now.reading["probe"]
+    shared = sorted(set(before) & set(after))
+    for number in shared:
+        if before[number]["text"] != after[number]["text"]:
+            parts.append(text_diff(before[number]["text"], after[number]["text"]))
+            break
+    for number in shared:
+        if before[number]["ids"] != after[number]["ids"]:
+            parts.append(token_diff(_ids(before[number]), _ids(after[number]), tokenizer))
+            break
+    return "\n".join(part for part in parts if part)
+
+
+def text_diff(locked: str, now: str) -> str:
+    """A line diff of two prompts; lines show their spaces at the ends and other invisible characters."""
+    lines = difflib.unified_diff(
+        _visible(locked), _visible(now), "prompt text, as locked", "prompt text, now", lineterm="", n=2
+    )
+    return "\n".join(f"  {line}" for line in lines if not line.startswith("@@"))
+
+
+def token_diff(
+    locked: Sequence[int], now: Sequence[int], tokenizer: PreTrainedTokenizerFast | None = None
+) -> str:
+    """The first token in which two prompts differ, between its decoded neighbours; empty where none does."""
+    if list(locked) == list(now):
+        return ""
+    pairs = zip(locked, now, strict=False)
+    first = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(locked), len(now)))
+    return "\n".join(
+        (
+            f"  first differing token: number {first + 1} (of {len(locked)} as locked, {len(now)} now)",
+            f"    as locked: {_around(locked, first, tokenizer)}",
+            f"    now:       {_around(now, first, tokenizer)}",
+        )
+    )
+
+
+def _around(ids: Sequence[int], first: int, tokenizer: PreTrainedTokenizerFast | None) -> str:
+    """Tokens around a position, the one there in brackets with its id."""
+    start = max(0, first - NEIGHBOURS)
+    shown = []
+    for at in range(start, min(len(ids), first + NEIGHBOURS + 1)):
+        token = repr(decode_verbatim(tokenizer, [ids[at]])) if tokenizer is not None else str(ids[at])
+        shown.append(f"[{token} = {ids[at]}]" if at == first else token)
+    if first >= len(ids):
+        shown.append("[end]")
+    return " ".join(("… " if start else "", *shown)).strip()
+
+
+def _ids(probe: dict[str, Any]) -> list[int]:
+    return [int(token) for token in probe["ids"].split()]
+
+
+def _visible(text: str) -> list[str]:
+    return [line if line == line.strip() and line.isprintable() else repr(line) for line in text.split("\n")]
+
+
+def _row_ids(entry: Difference) -> str:
+    ids = entry.left or entry.right
+    more = f" and {len(ids) - ROWS_SHOWN:,} more" if len(ids) > ROWS_SHOWN else ""
+    return f"    {entry.key}: {', '.join(ids[:ROWS_SHOWN])}{more}"
+
+
+def right_command(locked: Lock, found: Sequence[Difference], model: str) -> str:
+    """What to do about the differences: the command that is right for the checkpoint of `locked`."""
+    keys = {f"{entry.section}.{entry.key}" for entry in found}
+    if any(key.startswith("data.") for key in keys):
+        return "render the data again: trainkit data --model MODEL --task TASK --prompt " + locked.template
+    if "reading.template.ref" in keys:
+        return f"use the prompt it was made with: evalkit score --model {model} --prompt {locked.template}"
+    if any(key.startswith("reading.template.") for key in keys):
+        name = locked.template.partition("@")[0]
+        return f"undo the edit of {locked.template}, or make a new version: evalkit prompts new {name}"
+    if any(key.startswith(_FILES) for key in keys):
+        return (
+            "bring back the tokenizer files and generation_config.json that it was made with; if the new ones "
+            f"are meant: evalkit prompts adopt {model} --prompt {locked.template} --force"
+        )
+    if any(key.startswith("reading.scorer") for key in keys):
+        return f"read stored completions under another rule: evalkit rescore RUN --rule {locked.rule}"
+    return f"write a new lock on purpose: evalkit prompts adopt {model} --prompt {locked.template} --force"
