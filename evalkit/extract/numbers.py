@@ -1,0 +1,211 @@
+"""Numbers as people and models write them, read exactly.
+
+`canonical(text)` gives one string for each value: "18", "-0.5", "2/3", "1e400". Two texts mean the
+same number exactly where these strings are equal, so comparing needs no arithmetic, and neither a
+float nor a large integer is ever built. Time is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from math import gcd
+
+# Digits that a fraction may have above and below the line: beyond that it stays text.
+_FRACTION_DIGITS = 300
+# The most digits that are written out; a longer number is written "<digits>e<exponent>".
+_POSITIONAL = 1000
+# Digits that a binary64 prints at most exactly; a longer decimal is the print of a float.
+_FLOAT_DIGITS = 15
+
+_SPACE = "\u00a0\u2009\u202f\u2007"
+_SEPARATOR = rf"(?:[.,'’٬٫{_SPACE}]|\{{,\}}|,?\\[,!;: ],?)"
+_CORE = rf"(?:\d{{1,3}}(?:[ {_SPACE}]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:{_SEPARATOR}\d+)*|\.\d+)"
+_SIGN = r"[-+−–﹣－]"
+_CURRENCY = r"(?:\\?[$＄]|[€£¥￥₹₽₩]|US\$|USD ?|Rs\.? ?)"
+_POWER = r"(?:[eE][-+−]?\d+(?![A-Za-z0-9])|\s*(?:[x×*]|\\times|\\cdot)\s*10\s*\^\s*\{?\s*[-+−]?\d+\s*\}?)"
+_LATEX = r"\\[dtc]?frac\s*(?:\{\s*-?\d+\s*\}\s*\{\s*\d+\s*\}|\d\s*\d|\s\d\s*\{\d+\}|\{\d+\}\s*\d)"
+_VULGAR = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+
+# One number with its sign and currency. It never starts inside a word, an index or a power.
+NUMBER = re.compile(
+    rf"(?<![A-Za-z0-9_^])(?:(?<![\w)\]}}%]){_SIGN})?(?:{_CURRENCY}\s?)?(?:(?<=[$€£¥]){_SIGN})?"
+    rf"(?:(?:\d+\s*)?{_LATEX}|\d*\s?[{_VULGAR}]"
+    rf"|\d+(?:\s+|-)\d+\s?/\s?\d+(?![\d./])|{_CORE}(?:\s?/\s?{_CORE}(?!\s?/))?{_POWER}?)(?:\s?\\?[%％])?"
+)
+_DIGIT_RUN = re.compile(r"\d+")
+_GROUPED = re.compile(
+    rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:['’٬{_SPACE} ]\d{{3}})+|\d{{1,2}}(?:,\d{{2}})+,\d{{3}})"
+    r"(?:[.٫]\d+)?"
+)
+_EUROPEAN = re.compile(rf"\d{{1,3}}(?:(?:\.\d{{3}})+|(?:[{_SPACE} '’]\d{{3}})+),\d+|\d{{1,3}}(?:\.\d{{3}}){{2,}}")
+_PARTS = re.compile(
+    rf"(?P<sign>{_SIGN}?)\s*(?:{_CURRENCY}\s?)?(?P<sign2>{_SIGN}?)\s*"
+    rf"(?:(?P<whole>\d+)(?:\s+|\s*-\s*)?)?(?:(?P<latex>{_LATEX})|(?P<vulgar>[{_VULGAR}])"
+    r"|(?P<top>(?<=[\s-])\d+)\s?/\s?(?P<bottom>\d+))(?:\s?\\?[%％])?"
+)
+_PLAIN = re.compile(
+    rf"(?P<sign>{_SIGN}?)\s*(?:{_CURRENCY}\s?)?(?P<sign2>{_SIGN}?)\s*(?P<core>{_CORE})"
+    rf"(?:\s?/\s?(?P<under>{_SIGN}?{_CORE}))?(?P<power>{_POWER})?(?:\s?\\?[%％])?"
+)
+_VALUES = dict(
+    zip(_VULGAR, "1/2 1/3 2/3 1/4 3/4 1/5 2/5 3/5 4/5 1/6 5/6 1/8 3/8 5/8 7/8".split(), strict=True)
+)
+_SIMPLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{0,17}[1-9])?")
+
+
+def canonical(text: str, decimal_comma: bool = False) -> str | None:
+    """The number that the whole text is, as its unique string; None where the text is no number.
+
+    `decimal_comma` settles the one reading that is open without it: whether "1.500" is 1500.
+    """
+    if _SIMPLE.fullmatch(text) and text != "-0":
+        return text
+    text = text.strip()
+    match = _PLAIN.fullmatch(text)
+    if match:
+        negative = _negative(match["sign"], match["sign2"])
+        if match["under"] is not None:
+            return _ratio(match["core"], match["under"], negative, match["power"])
+        core = plain_decimal(match["core"], decimal_comma)
+        return None if core is None else _decimal(core, negative, _exponent(match["power"]))
+    match = _PARTS.fullmatch(text)
+    if match:
+        return _mixed(match)
+    return None
+
+
+def plain_decimal(core: str, decimal_comma: bool = False) -> str | None:
+    """"1,234.50" -> "1234.50"; None where the separators make no number ("1,1,1", "1.2.3")."""
+    if core.isascii() and core.isdigit():
+        return core
+    core = re.sub(r"\{,\}|,?\\[,!;: ],?", ",", core)
+    core = "".join(str(int(c)) if c.isdigit() and c not in "0123456789" else c for c in core)
+    if decimal_comma and re.fullmatch(r"\d{1,3}(?:\.\d{3})+", core) and not core.startswith("0"):
+        return core.replace(".", "")
+    if _GROUPED.fullmatch(core) and not core.startswith("0,"):
+        head, _, tail = core.replace("٫", ".").partition(".")
+        return "".join(_DIGIT_RUN.findall(head)) + ("." + tail if tail else "")
+    if _EUROPEAN.fullmatch(core):
+        head, _, tail = core.partition(",")
+        return "".join(_DIGIT_RUN.findall(head)) + ("." + tail if tail else "")
+    if re.fullmatch(r"\d*\.\d+|\d+", core):
+        return core
+    if re.fullmatch(r"\d+[,٫]\d+", core):
+        return core.replace(",", ".").replace("٫", ".")
+    return None
+
+
+def rounded(number: str) -> str | None:
+    """A canonical decimal rounded half up to 15 significant digits, None where it has fewer than 16."""
+    if "." not in number or "/" in number or "e" in number or len(number) <= _FLOAT_DIGITS + 1:
+        return None
+    negative = number.startswith("-")
+    whole, _, part = number.lstrip("-").partition(".")
+    digits = (whole + part).lstrip("0")
+    if not _FLOAT_DIGITS < len(digits) <= 20:
+        return None
+    drop = len(digits) - _FLOAT_DIGITS
+    kept = (int(digits) + 5 * 10 ** (drop - 1)) // 10**drop
+    return _decimal(str(kept), negative, drop - len(part))
+
+
+def fraction_digits(number: str) -> str | None:
+    """A canonical fraction "p/q" as a decimal of 15 significant digits, rounded half up."""
+    top, _, bottom = number.partition("/")
+    if not bottom or len(number) > 40:
+        return None
+    p, q = abs(int(top)), int(bottom)
+    shift = _FLOAT_DIGITS - (len(str(p)) - len(str(q)))
+    scaled = (p * 10**shift) // q if shift >= 0 else p // (q * 10**-shift)
+    drop = len(str(scaled)) - _FLOAT_DIGITS
+    if drop > 0:
+        scaled = (scaled + 5 * 10 ** (drop - 1)) // 10**drop
+    return _decimal(str(scaled), top.startswith("-"), max(drop, 0) - shift)
+
+
+def _negative(*signs: str) -> bool:
+    return sum(sign not in ("", "+") for sign in signs) % 2 == 1
+
+
+def _exponent(power: str | None) -> int | None:
+    """The exponent of "e3" or "x 10^3"; None where it is too long to be meant."""
+    if not power:
+        return 0
+    power = power.replace("−", "-")
+    digits = re.findall(r"-?\d+", power)[-1]
+    return int(digits) if len(digits) < 19 else None
+
+
+def _decimal(core: str, negative: bool, exponent: int | None) -> str | None:
+    """Digits with at most one point, and a power of ten, as the unique string of the value."""
+    if exponent is None:
+        return None
+    whole, _, part = core.partition(".")
+    digits = (whole + part).lstrip("0")
+    exponent -= len(part)
+    stripped = digits.rstrip("0")
+    exponent += len(digits) - len(stripped)
+    if not stripped:
+        return "0"
+    sign = "-" if negative else ""
+    if 0 <= exponent and len(stripped) + exponent <= _POSITIONAL:
+        return sign + stripped + "0" * exponent
+    if exponent < 0 and max(len(stripped), -exponent) <= _POSITIONAL:
+        stripped = stripped.rjust(1 - exponent, "0")
+        return f"{sign}{stripped[:exponent]}.{stripped[exponent:]}"
+    return f"{sign}{stripped}e{exponent}"
+
+
+def _ratio(top: str, bottom: str, negative: bool, power: str | None) -> str | None:
+    """The fraction of two decimals, or None (a zero below, or too long to be reduced)."""
+    if power:
+        return None
+    over, under = plain_decimal(top), plain_decimal(bottom.lstrip("-+−–﹣－"))
+    if over is None or under is None or len(over) > _FRACTION_DIGITS or len(under) > _FRACTION_DIGITS:
+        return None
+    shift = max(len(over.partition(".")[2]), len(under.partition(".")[2]))
+    negative ^= bottom[0] in "-−–﹣－"
+    return _fraction(_scaled(over, shift), _scaled(under, shift), negative)
+
+
+def _scaled(decimal: str, shift: int) -> int:
+    whole, _, part = decimal.partition(".")
+    return int((whole + part.ljust(shift, "0")) or "0")
+
+
+def _fraction(top: int, bottom: int, negative: bool) -> str | None:
+    """top / bottom in lowest terms, as a decimal where it ends."""
+    if bottom == 0:
+        return None
+    shared = gcd(top, bottom)
+    top, bottom = top // shared, bottom // shared
+    rest, twos, fives = bottom, 0, 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    if rest == 1:
+        places = max(twos, fives)
+        return _decimal(str(top * 10**places // bottom), negative, -places)
+    return f"{'-' if negative else ''}{top}/{bottom}"
+
+
+def _mixed(match: re.Match[str]) -> str | None:
+    """2 1/2, 2\\frac{1}{2}, \\frac34, ½."""
+    if match["latex"]:
+        digits = re.findall(r"-?\d+", match["latex"])
+        if len(digits) == 1:
+            digits = list(digits[0])
+        top, bottom = digits
+    elif match["vulgar"]:
+        top, bottom = _VALUES[match["vulgar"]].split("/")
+    else:
+        top, bottom = match["top"], match["bottom"]
+    whole = match["whole"] or "0"
+    if max(len(top), len(bottom), len(whole)) > _FRACTION_DIGITS:
+        return None
+    negative = _negative(match["sign"], match["sign2"])
+    over, under = int(top), int(bottom)
+    if over < 0:
+        over, negative = -over, not negative
+    return _fraction(int(whole) * under + over, under, negative)

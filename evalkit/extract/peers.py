@@ -1,0 +1,75 @@
+"""The rules of named peers, exactly as they behave, with their own way of comparing.
+
+For comparison, and to reproduce a published number. They read the whole text: no thinking block,
+run-on or echoed prompt is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from evalkit.extract.found import Found
+
+# verl 0.9.1, verl/utils/reward_score/gsm8k.py
+_VERL_CLIP = 300
+_VERL_STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
+_VERL_FLEXIBLE = re.compile(r"(\-?[0-9\.\,]+)")
+
+# lm-evaluation-harness 0.4, lm_eval/tasks/gsm8k/gsm8k.yaml
+_LM_EVAL_STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
+_LM_EVAL_FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
+_LM_EVAL_IGNORED = (re.compile(","), re.compile(r"\$"), re.compile(r"(?s).*#### "), re.compile(r"\.$"))
+
+
+def verl_strict(text: str, lo: int, hi: int) -> Found | None:
+    """verl: the last "#### N" of the last 300 characters, without commas."""
+    last = None
+    for last in _VERL_STRICT.finditer(text, max(lo, hi - _VERL_CLIP), hi):
+        pass
+    if last is None:
+        return None
+    return Found(last[1].replace(",", "").replace("$", ""), last.start(1), last.end(1))
+
+
+def verl_flexible(text: str, lo: int, hi: int) -> Found | None:
+    """verl: the last run of digits, points and commas of the last 300 characters, as it stands."""
+    matches = list(_VERL_FLEXIBLE.finditer(text, max(lo, hi - _VERL_CLIP), hi))
+    for match in reversed(matches):
+        if match[1] not in ("", "."):
+            return Found(match[1], match.start(1), match.end(1))
+    # verl keeps the first run where all of them are invalid
+    return Found(matches[0][1], matches[0].start(1), matches[0].end(1)) if matches else None
+
+
+def lm_eval_strict(text: str, lo: int, hi: int) -> Found | None:
+    """lm-eval: the first "#### N"."""
+    match = _LM_EVAL_STRICT.search(text, lo, hi)
+    return Found(match[1].strip(), match.start(1), match.end(1)) if match else None
+
+
+def lm_eval_flexible(text: str, lo: int, hi: int) -> Found | None:
+    """lm-eval: the last run of dollar signs, digits, points and commas."""
+    last = None
+    for last in _LM_EVAL_FLEXIBLE.finditer(text, lo, hi):
+        pass
+    return Found(last.group().strip(), last.start(), last.end()) if last else None
+
+
+def _same(answer: str, gold: str) -> bool:
+    return answer == gold
+
+
+def _lm_eval_same(answer: str, gold: str) -> bool:
+    for pattern in _LM_EVAL_IGNORED:
+        answer, gold = pattern.sub("", answer), pattern.sub("", gold)
+    return answer.lower() == gold.lower()
+
+
+# How each peer compares an answer with a gold (both as text).
+PEER_COMPARISONS: dict[str, Callable[[str, str], bool]] = {
+    "verl-gsm8k-strict": _same,
+    "verl-gsm8k-flexible": _same,
+    "lm-eval-strict": _lm_eval_same,
+    "lm-eval-flexible": _lm_eval_same,
+}
