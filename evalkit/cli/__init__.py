@@ -1,3 +1,4 @@
 """One module a group of commands; importing this package registers them all."""
 
+import evalkit.cli.diff  # noqa: F401
 import evalkit.cli.doctor  # noqa: F401

@@ -1,0 +1,76 @@
+"""May two runs be compared? Names each key in which they differ although it must be equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from evalkit.results import Run
+from prompts.errors import UserError
+from prompts.lock import FILE_NAME, Difference, compare, read_lock
+
+MANIFEST_KEYS = ("task", "split", "sampling")
+ROW_KEYS = ("rows missing", "rows added")
+SHOWN = 60
+
+
+def differences(base: Run, new: Run) -> list[Difference]:
+    """
+    Every key of lock, task and sampling that differs between two runs, rows of one side left aside.
+
+    Not counted: the seed (another draw from the same distribution is comparable).
+
+    Raises UserError where a run has no lock, Mismatch where its lock was edited.
+    """
+    found = [] if _same_file(base, new) else compare(_lock(base), _lock(new))
+    found = [d for d in found if not (d.section == "data" and d.key in ROW_KEYS)]
+    named = {d.key for d in found}
+    for key, left, right in _manifest_pairs(base, new):
+        if left != right and key.split(".")[-1] not in named:
+            found.append(Difference("manifest", key, left, right))
+    return [d for d in found if d.key.split(".")[-1] != "seed"]
+
+
+def _same_file(base: Run, new: Run) -> bool:
+    """Whether both locks are the same bytes; spares reading those of a million rows."""
+    first, second = base.folder / FILE_NAME, new.folder / FILE_NAME
+    return first.exists() and second.exists() and first.read_bytes() == second.read_bytes()
+
+
+def _lock(run: Run) -> Any:
+    lock = read_lock(run.folder)
+    if lock is None:
+        raise UserError(f"{run.name} has no {FILE_NAME}; score it again: {run.manifest['command']}")
+    return lock
+
+
+def _manifest_pairs(base: Run, new: Run) -> list[tuple[str, Any, Any]]:
+    pairs = []
+    for key in MANIFEST_KEYS:
+        left, right = base.manifest.get(key), new.manifest.get(key)
+        if isinstance(left, dict) and isinstance(right, dict):
+            pairs += [(f"{key}.{name}", left.get(name), right.get(name)) for name in sorted({*left, *right})]
+        else:
+            pairs.append((key, left, right))
+    return pairs
+
+
+def describe(found: Sequence[Difference]) -> str:
+    """One line a key, with both values; long texts from a little before the first place that differs."""
+    return "\n".join(f"  {d.section}.{d.key}: {_values(d)}" for d in found)
+
+
+def _values(d: Difference) -> str:
+    if isinstance(d.left, list) and isinstance(d.right, list):
+        return f"{len(d.left):,} | {len(d.right):,} rows"
+    left, right = (v if isinstance(v, str) else repr(v) for v in (d.left, d.right))
+    start = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
+    return f"{_excerpt(left, start)} | {_excerpt(right, start)}"
+
+
+def _excerpt(text: str, start: int) -> str:
+    if len(text) <= SHOWN:
+        return text.replace("\n", "\\n")
+    begin = max(0, start - SHOWN // 3)
+    part = text[begin : begin + SHOWN].replace("\n", "\\n")
+    return f"{'…' if begin else ''}{part}{'…' if begin + SHOWN < len(text) else ''}"

@@ -1,0 +1,206 @@
+"""
+Two runs compared question by question: `diff_runs(base, new)`.
+
+What each number means and where its formula comes from: docs/diff.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evalkit.comparable import describe, differences
+from evalkit.find import checkpoint_of
+from evalkit.metrics import Metric, accuracy, metrics_of
+from evalkit.outcomes import NO_ANSWER, load_outcomes
+from evalkit.pairing import Aligned, Questions, align
+from evalkit.results import Run
+from evalkit.sampling_stats import mean_se, paired_bootstrap
+from evalkit.stats import Z_POWER, Interval, Z, smallest_difference
+from prompts.errors import Mismatch, UserError
+from prompts.lock import Difference
+
+FEW_DISCORDANT = 8
+"""Below this many discordant pairs an interval rests on next to nothing, and the table says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One run over the questions that are compared; shares of its scored completions."""
+
+    run: str
+    model: str
+    step: int | None
+    accuracy: float
+    ci: Interval
+    lenient_accuracy: float
+    lenient_ci: Interval
+    samples: int
+    no_answer: float
+    truncated: float
+    mean_completion_tokens: float
+    tokens_per_second: float | None
+    fingerprint: str
+    left_out: int
+    marks: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diff:
+    """The paired comparison of two runs. Shares, not points; `as_dict` is what `--format json` prints."""
+
+    n: int
+    base: Side
+    new: Side
+    delta: float
+    ci: Interval
+    p_value: float
+    fixed: int
+    broken: int
+    both_right: int
+    both_wrong: int
+    mde: float
+    format_gain: float
+    format_ci: Interval
+    skill_gain: float
+    skill_ci: Interval
+    metrics: tuple[Metric, ...]
+    method: str
+    unscored: int
+    noise: dict[str, int] | None
+    marks: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+    @property
+    def few_discordant(self) -> bool:
+        return self.fixed + self.broken < FEW_DISCORDANT
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**plain(self), "few_discordant": self.few_discordant}
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses as JSON values, an interval as [low, high]."""
+    if isinstance(value, Interval):
+        return value.as_list()
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def diff_runs(base: Run, new: Run, *, common: bool = False, allow_mismatch: bool = False) -> Diff:
+    """
+    Compare two complete runs question by question.
+
+    `common` compares runs of different rows on those they share; `allow_mismatch` compares runs
+    that were read or drawn differently as well, and marks the result.
+
+    Raises UserError where a run cannot be read or they share no question, Mismatch where they
+    differ in what must be equal.
+    """
+    aligned = align([load_outcomes(base), load_outcomes(new)])
+    check_rows([base, new], aligned, common=common or allow_mismatch)
+    found = check_keys(base, new, allow_mismatch=allow_mismatch)
+    return compare((base, new), aligned, (0, 1), found)
+
+
+def check_rows(runs: Sequence[Run], aligned: Aligned, *, common: bool) -> None:
+    """UserError where no question is left to compare, Mismatch where rows differ and `common` is not asked for."""
+    names = ", ".join(run.name for run in runs)
+    if aligned.n == 0:
+        reason = "could be scored in all of them" if aligned.unscored else "is in all of them"
+        raise UserError(f"no question {reason}: {names}; compare runs of the same task and split")
+    if any(aligned.left_out) and not common:
+        total = aligned.n + aligned.unscored
+        raise Mismatch(
+            f"the runs hold different questions, {total:,} are in all of them; compare on those with --common",
+            "\n".join(
+                f"  {run.name}: {total + out:,}" for run, out in zip(runs, aligned.left_out, strict=True)
+            ),
+        )
+
+
+def check_keys(base: Run, new: Run, *, allow_mismatch: bool) -> list[Difference]:
+    """The keys in which two runs differ; Mismatch where there are some and that is not allowed."""
+    found = differences(base, new)
+    if found and not allow_mismatch:
+        raise Mismatch(
+            f"{base.name} and {new.name} cannot be compared, {len(found)} keys differ (left | right); "
+            "--allow-mismatch compares all the same and marks every line",
+            describe(found),
+        )
+    return found
+
+
+def compare(
+    runs: Sequence[Run], aligned: Aligned, pair: tuple[int, int], found: Sequence[Difference]
+) -> Diff:
+    """Compare two of the runs that were lined up; `pair` holds their places, base first."""
+    base, new = (aligned.runs[i] for i in pair)
+    metrics = metrics_of(base, new)
+    sides = [side_of(runs[i], aligned.runs[i], aligned.left_out[i]) for i in pair]
+    strict = (base.correct / base.samples, new.correct / new.samples)
+    lenient = new.lenient / new.samples - base.lenient / base.samples
+    form = strict[1] - strict[0] - lenient
+    skill_ci, format_ci = paired_bootstrap(lenient, form)
+    fixed, broken = int((strict[1] > strict[0]).sum()), int((strict[1] < strict[0]).sum())
+    single = base.single and new.single
+    marks = {mark for side in sides for mark in side.marks} | ({"mismatch"} if found else set())
+    return Diff(
+        n=aligned.n,
+        base=sides[0],
+        new=sides[1],
+        delta=metrics[0].delta,
+        ci=metrics[0].ci,
+        p_value=metrics[0].p_value,
+        fixed=fixed,
+        broken=broken,
+        both_right=int(((strict[0] == 1) & (strict[1] == 1)).sum()),
+        both_wrong=int(((strict[0] == 0) & (strict[1] == 0)).sum()),
+        mde=smallest_difference(fixed + broken, aligned.n)
+        if single
+        else (Z + Z_POWER) * mean_se(strict[1] - strict[0]),
+        format_gain=float(form.mean()),
+        format_ci=format_ci,
+        skill_gain=float(lenient.mean()),
+        skill_ci=skill_ci,
+        metrics=metrics,
+        method="exact McNemar, Tango" if single else "clustered by question",
+        unscored=aligned.unscored,
+        noise=_noise([runs[i] for i in pair]),
+        marks=tuple(sorted(marks)),
+        differences=tuple(found),
+    )
+
+
+def side_of(run: Run, questions: Questions, left_out: int) -> Side:
+    """What is shown of one run."""
+    strict, lenient = accuracy(questions), accuracy(questions, lenient=True)
+    completions = questions.completions
+    checkpoint = checkpoint_of(run)
+    return Side(
+        run=run.name,
+        model=run.manifest["model"]["name"],
+        step=checkpoint[1] if checkpoint else None,
+        accuracy=strict.value,
+        ci=strict.ci,
+        lenient_accuracy=lenient.value,
+        lenient_ci=lenient.ci,
+        samples=int(questions.samples.max()),
+        no_answer=float((completions.outcome == NO_ANSWER).mean()),
+        truncated=float(completions.truncated.mean()),
+        mean_completion_tokens=float(completions.tokens.mean()),
+        tokens_per_second=run.summary.get("tokens_per_second"),
+        fingerprint=run.manifest["fingerprint"],
+        left_out=left_out,
+        marks=tuple(run.manifest.get("marks") or ()),
+    )
+
+
+def _noise(runs: Sequence[Run]) -> dict[str, int] | None:
+    """The measured noise floor of the runs, the larger share where both have one."""
+    measured = [run.manifest["noise"] for run in runs if run.manifest.get("noise")]
+    return max(measured, key=lambda noise: noise["flips"] / noise["n"], default=None)

@@ -1,0 +1,111 @@
+"""A comparison of two runs as text: table, json, csv, markdown or latex."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import orjson
+
+from evalkit.diff import Diff
+from evalkit.grid import Format, latex, render_grid
+from evalkit.verdict import names, p_text, points, sentence, span, verdict
+
+HEADER = ("measure", "base", "new", "difference", "95 % CI", "p")
+
+
+def render_diff(diff: Diff, format: Format | Literal["json"]) -> str:
+    """The whole comparison; csv is one line of figures with a header."""
+    if format == "json":
+        return orjson.dumps(as_json(diff), option=orjson.OPT_INDENT_2).decode()
+    if format == "csv":
+        flat = flatten(diff)
+        return render_grid(list(flat), [list(flat.values())], format)
+    grid = render_grid(*marked(HEADER, rows_of(diff), diff.marks), format)
+    around = [f"{sentence(diff)}.", grid, *notes(diff)]
+    if format == "latex":
+        return "\n\n".join([f"% {around[0]}", grid, *(latex(note) for note in around[2:])])
+    return "\n\n".join(
+        [
+            "\n".join(around[:1]),
+            grid,
+            "  \n".join(around[2:]) if format == "markdown" else "\n".join(around[2:]),
+        ]
+    )
+
+
+def as_json(diff: Diff) -> dict[str, object]:
+    """`Diff.as_dict` with the verdict and its sentence; documented in docs/diff.md."""
+    return {"verdict": verdict(diff), "sentence": sentence(diff), **diff.as_dict()}
+
+
+def marked(
+    header: tuple[str, ...], rows: list[tuple[str, ...]], marks: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """With a last column that marks every line, where there is anything to mark."""
+    if not marks:
+        return header, rows
+    return (*header, "marks"), [(*row, f"≠ {', '.join(marks)}") for row in rows]
+
+
+def rows_of(diff: Diff) -> list[tuple[str, ...]]:
+    """One line a measure: both runs, the paired difference, its interval, p; in percent and points."""
+    base, new = names(diff)
+    rows: list[tuple[str, ...]] = [("run", base, new, "", "", "")]
+    for m in diff.metrics:
+        sides = [f"{points(side.value)} ({span(side.ci)})" for side in (m.base, m.new)]
+        rows.append((m.name, *sides, points(m.delta, sign=True), span(m.ci), p_text(m.p_value)))
+    rows.append(("skill gain", "", "", points(diff.skill_gain, sign=True), span(diff.skill_ci), ""))
+    rows.append(("format gain", "", "", points(diff.format_gain, sign=True), span(diff.format_ci), ""))
+    for label, name in (("no answer", "no_answer"), ("truncated", "truncated")):
+        left, right = getattr(diff.base, name), getattr(diff.new, name)
+        rows.append((label, points(left), points(right), points(right - left, sign=True), "", ""))
+    left, right = diff.base.mean_completion_tokens, diff.new.mean_completion_tokens
+    rows.append(("mean tokens", f"{left:.1f}", f"{right:.1f}", f"{right - left:+.1f}", "", ""))
+    speeds = [side.tokens_per_second for side in (diff.base, diff.new)]
+    rows.append(("tokens per second", *("" if s is None else f"{s:,.0f}" for s in speeds), "", "", ""))
+    return rows
+
+
+def notes(diff: Diff) -> list[str]:
+    """What else must be known, a line each."""
+    lines = [
+        f"{diff.n:,} questions: {diff.fixed:,} fixed, {diff.broken:,} broken, "
+        f"{diff.both_right:,} both right, {diff.both_wrong:,} both wrong",
+        f"smallest difference that they could show (80 % power): {points(diff.mde)} points",
+        f"intervals and p: {diff.method}",
+    ]
+    if diff.few_discordant:
+        lines.append(f"few discordant pairs ({diff.fixed + diff.broken}): the interval is rough")
+    if diff.noise:
+        flips, n = diff.noise["flips"], diff.noise["n"]
+        lines.append(
+            f"noise floor: {flips:,} of {n:,} answers flip when the same checkpoint is scored twice; "
+            f"that alone moves a difference by up to {points(1.96 * flips**0.5 / n)} points"
+        )
+    if diff.base.left_out or diff.new.left_out:
+        lines.append(
+            f"left out, not in both runs: {diff.base.left_out:,} of base, {diff.new.left_out:,} of new"
+        )
+    if diff.unscored:
+        lines.append(f"left out, unscored in one of the runs: {diff.unscored:,}")
+    if diff.differences:
+        keys = ", ".join(f"{d.section}.{d.key}" for d in diff.differences)
+        lines.append(f"≠ compared although they differ: {keys}")
+    return lines
+
+
+def flatten(diff: Diff) -> dict[str, str]:
+    """The figures in one flat line; shares, as in json."""
+    flat: dict[str, str] = {"n": str(diff.n), "verdict": verdict(diff)}
+    for role, side in (("base", diff.base), ("new", diff.new)):
+        flat[role] = side.run
+        for name in ("accuracy", "lenient_accuracy", "no_answer", "truncated", "mean_completion_tokens"):
+            flat[f"{role}_{name}"] = f"{getattr(side, name):.6g}"
+        flat[f"{role}_low"], flat[f"{role}_high"] = (f"{x:.6g}" for x in side.ci.as_list())
+    for name in ("delta", "p_value", "mde", "skill_gain", "format_gain"):
+        flat[name] = f"{getattr(diff, name):.6g}"
+    for name, ci in (("delta", diff.ci), ("skill", diff.skill_ci), ("format", diff.format_ci)):
+        flat[f"{name}_low"], flat[f"{name}_high"] = (f"{x:.6g}" for x in ci.as_list())
+    for name in ("fixed", "broken", "both_right", "both_wrong"):
+        flat[name] = str(getattr(diff, name))
+    return {**flat, "marks": " ".join(diff.marks)}

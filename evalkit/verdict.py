@@ -1,0 +1,84 @@
+"""What a comparison means, in one sentence; and the gates for scripts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from evalkit.diff import Diff
+from evalkit.stats import Interval
+from prompts.errors import Failed
+
+ALPHA = 0.05
+Verdict = Literal["better", "worse", "no difference", "undecided"]
+
+_SHARES = ((0.05, "none"), (0.29, "a quarter"), (0.415, "a third"), (0.585, "half"), (0.71, "two thirds"))
+_SHARES += ((0.87, "three quarters"), (0.95, "nearly all"), (float("inf"), "all"))
+
+
+def verdict(diff: Diff) -> Verdict:
+    """Better or worse only where interval and test agree; "undecided" where just one of them says so."""
+    outside = diff.ci.low > 0 or diff.ci.high < 0
+    if outside and diff.p_value < ALPHA:
+        return "better" if diff.delta > 0 else "worse"
+    return "undecided" if outside or diff.p_value < ALPHA else "no difference"
+
+
+def sentence(diff: Diff) -> str:
+    """The verdict with its figures, without a full stop: "step_100 is better than step_50: +6.1 points, …"."""
+    base, new = names(diff)
+    figures = f"{points(diff.delta, sign=True)} points, 95 % CI {span(diff.ci)}, p {p_text(diff.p_value)}"
+    match verdict(diff):
+        case "no difference":
+            text = f"no difference between {base} and {new} that {diff.n:,} questions can show: {figures}"
+        case "undecided":
+            text = f"{new} against {base} is at the edge, interval and test disagree, no verdict: {figures}"
+        case word:
+            text = f"{new} is {word} than {base}: {figures}{_format_part(diff)}"
+    return text
+
+
+def names(diff: Diff) -> tuple[str, str]:
+    """What to call the two: their steps where both have one and they differ, else the names of the runs."""
+    base, new = diff.base.step, diff.new.step
+    if base is None or new is None or base == new:
+        return diff.base.run, diff.new.run
+    return f"step_{base}", f"step_{new}"
+
+
+def _format_part(diff: Diff) -> str:
+    """How much of a gain is format; nothing where its interval holds 0, or where the parts pull apart."""
+    if diff.format_ci.low <= 0 <= diff.format_ci.high or diff.delta == 0:
+        return ""
+    share = diff.format_gain / diff.delta
+    if share < 0 or share > 1.05:
+        return f"; format {points(diff.format_gain, sign=True)}, skill {points(diff.skill_gain, sign=True)}"
+    return f"; {next(word for limit, word in _SHARES if share < limit)} of it is format"
+
+
+def check_gates(diff: Diff, *, fail_if_worse: float | None, require_better: bool) -> None:
+    """
+    Gates for scripts; both ask for interval and p. `fail_if_worse` is a margin in points.
+
+    Raises Failed where a gate is not met.
+    """
+    base, new = names(diff)
+    if fail_if_worse is not None and diff.ci.high < -fail_if_worse / 100 and diff.p_value < ALPHA:
+        raise Failed(
+            f"{new} is worse than {base} by more than {fail_if_worse:g} points: {points(diff.delta, sign=True)}, "
+            f"95 % CI {span(diff.ci)}, p {p_text(diff.p_value)}"
+        )
+    if require_better and verdict(diff) != "better":
+        raise Failed(f"{new} is not shown to be better than {base}: {sentence(diff)}")
+
+
+def points(value: float, *, sign: bool = False) -> str:
+    """A share in percentage points with one decimal."""
+    return f"{100 * value + 0.0:{'+' if sign else ''}.1f}"
+
+
+def span(ci: Interval) -> str:
+    return f"{points(ci.low)} to {points(ci.high)}"
+
+
+def p_text(p_value: float) -> str:
+    return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}" if p_value < 0.1 else f"{p_value:.2f}"
