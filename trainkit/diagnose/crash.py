@@ -1,0 +1,179 @@
+"""What killed the process, read from the end of verl.log."""
+
+from __future__ import annotations
+
+import re
+
+from trainkit.diagnose.finding import Finding
+from trainkit.training_run import TrainingRun
+
+OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|CUDA out of memory|CUDA error: out of memory")
+ALLOCATION = re.compile(
+    r"Tried to allocate ([\d.]+ [KMG]iB)(?:.*?total capacity of ([\d.]+ [KMG]iB))?", re.DOTALL
+)
+HOST_MEMORY = re.compile(
+    r"killed due to memory pressure|ray\.exceptions\.OutOfMemoryError"
+    r"|DefaultCPUAllocator: can't allocate memory"
+)
+KV_CACHE = re.compile(
+    r"No available memory for the cache blocks"
+    r"|(?:KV cache is needed|needed for KV cache).*larger than the available KV cache memory"
+)
+BUSY_GPU = re.compile(r"Free memory on device[^\n]*is less than desired GPU memory utilization[^\n]*")
+RAY_RESOURCES = re.compile(
+    r"(?:Total available GPUs \S+ is less than|No available node types can fulfill)[^\n]*"
+)
+EXCEPTION = re.compile(
+    r"^(?:\([^)]*\)\s*)?(?P<name>(?:\w+\.)*\w*(?:Error|Exception|Mismatch|Failed))(?:: (?P<text>.*))?$",
+    re.MULTILINE,
+)
+NO_SPACE = re.compile(r"No space left on device")
+
+PHASES = (
+    (("update_actor", "train_batch", "optimizer_step", "backward"), "the update of the weights", "update"),
+    (("compute_ref_log_prob",), "the reference's log-probs", "update"),
+    (("compute_log_prob", "infer_batch"), "the old log-probs", "update"),
+    (("save_checkpoint",), "saving a checkpoint", "update"),
+    (("wake_up", "update_weights", "load_weights"), "the hand-over of the weights to vLLM", "generation"),
+    (
+        ("gpu_model_runner", "execute_model", "determine_available_memory", "capture_model"),
+        "generation",
+        "generation",
+    ),
+)
+"""Names of functions in a traceback, the phase they belong to, and whose number is to be turned."""
+
+
+def phase_of(trace: str) -> tuple[str, str]:
+    """The phase in which a traceback ended (the names nearest to its end win), and whose number to turn."""
+    places = [(trace.rfind(name), words, knob) for names, words, knob in PHASES for name in names]
+    position, words, knob = max(places)
+    return (words, knob) if position >= 0 else ("a phase that the log does not name", "update")
+
+
+def smaller(run: TrainingRun, knob: str) -> str:
+    """The option to lower, with half of its present value where that is known."""
+    if knob == "generation":
+        share = run.options.get("gpu_memory")
+        return (
+            f"Give vLLM less: --gpu-memory {share / 2:.2g}." if share else "Give vLLM less: --gpu-memory 0.3."
+        )
+    for name, flag in (("token_budget", "--token-budget"), ("micro_batch", "--micro-batch")):
+        value = run.options.get(name)
+        if value and value > 1:
+            return (
+                f"Halve it: {flag} {value // 2} (the result stays the same, more micro-batches are added up)."
+            )
+    return "Give --token-budget half of what `trainkit plan` shows."
+
+
+def out_of_gpu_memory(run: TrainingRun) -> Finding | None:
+    log = run.log_tail()
+    found = OUT_OF_MEMORY.search(log)
+    if found is None:
+        return None
+    words, knob = phase_of(log[max(0, found.start() - 12_000) : found.start()])
+    allocation = ALLOCATION.search(log, found.start(), found.start() + 2_000)
+    size = f"{allocation[1]} more were asked for" if allocation else "CUDA out of memory"
+    capacity = f" of a GPU with {allocation[2]}" if allocation and allocation[2] else ""
+    return Finding(
+        cause="out-of-memory",
+        sentence=f"The GPU's memory ran out in {words}.",
+        evidence=size + capacity,
+        option=smaller(run, knob),
+        weight=1.0,
+    )
+
+
+def out_of_host_memory(run: TrainingRun) -> Finding | None:
+    found = HOST_MEMORY.search(run.log_tail())
+    if found is None:
+        return None
+    return Finding(
+        cause="out-of-host-memory",
+        sentence="The machine's own memory (not the GPU's) ran out, and the system killed a process.",
+        evidence=found[0],
+        option="Close other programs, or lower --batch; verl needs about 12 GiB besides the model.",
+        weight=1.0,
+    )
+
+
+def no_room_for_cache(run: TrainingRun) -> Finding | None:
+    found = KV_CACHE.search(run.log_tail())
+    if found is None:
+        return None
+    share = run.options.get("gpu_memory")
+    return Finding(
+        cause="out-of-memory",
+        sentence="vLLM has no room for its KV cache: its share holds little more than the weights.",
+        evidence=found[0],
+        option=f"Give --gpu-memory {min(0.9, share * 1.5):.2g}." if share else "Give it more: --gpu-memory.",
+        weight=1.0,
+    )
+
+
+def gpu_in_use(run: TrainingRun) -> Finding | None:
+    found = BUSY_GPU.search(run.log_tail())
+    if found is None:
+        return None
+    return Finding(
+        cause="gpu-in-use",
+        sentence="Another process holds memory of the GPU.",
+        evidence=found[0],
+        option="`nvidia-smi` names it; end it, or lower --gpu-memory.",
+        weight=1.0,
+    )
+
+
+def missing_gpus(run: TrainingRun) -> Finding | None:
+    found = RAY_RESOURCES.search(run.log_tail())
+    if found is None:
+        return None
+    return Finding(
+        cause="missing-gpus",
+        sentence="Ray has fewer GPUs than the run asks for.",
+        evidence=found[0],
+        option="Lower --gpus; where another Ray is running, `ray stop` ends it.",
+        weight=0.99,
+    )
+
+
+def disk_full(run: TrainingRun) -> Finding | None:
+    found = NO_SPACE.search(run.log_tail())
+    if found is None:
+        return None
+    return Finding(
+        cause="disk-full",
+        sentence="The disk is full.",
+        evidence=found[0],
+        option="Remove old checkpoints, or save less often: --save-every.",
+        weight=1.0,
+    )
+
+
+def last_exception(run: TrainingRun) -> Finding | None:
+    """Whatever ended the run where nothing better is known: the last exception of the log."""
+    log = run.log_tail()
+    at = log.rfind("Traceback (most recent call last)")
+    found = list(EXCEPTION.finditer(log, at)) if at >= 0 else []
+    if not found:
+        return None
+    text = (found[-1]["text"] or "").strip()
+    return Finding(
+        cause="exception",
+        sentence="The run was ended by an error.",
+        evidence=f"{found[-1]['name']}: {text}"[:300],
+        option=f"The whole traceback is at the end of {run.folder.name}/verl.log.",
+        weight=0.9,
+    )
+
+
+CAUSES = (
+    out_of_gpu_memory,
+    out_of_host_memory,
+    no_room_for_cache,
+    gpu_in_use,
+    missing_gpus,
+    disk_full,
+    last_exception,
+)

@@ -1,0 +1,71 @@
+"""Whether the prompts of a run are still those that its lock names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from trainkit.diagnose.finding import Finding
+from trainkit.training_run import TrainingRun, existing, open_bytes
+
+LOCK = "prompt.lock.json"
+
+
+def fingerprint(folder: Path) -> str | None:
+    """The fingerprint that a folder's lock names, None where there is no lock."""
+    path = existing(folder / LOCK)
+    if path is None:
+        return None
+    with open_bytes(path) as file:
+        return str(json.loads(file.read()).get("fingerprint"))
+
+
+def chat_template(folder: Path) -> str | None:
+    """The text of a model folder's chat template, from where transformers keeps it (new place first)."""
+    if (folder / "chat_template.jinja").exists():
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    if not (folder / "tokenizer_config.json").exists():
+        return None
+    template = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
+    return template if isinstance(template, str) else None
+
+
+def checkpoint_lock_differs(run: TrainingRun) -> Finding | None:
+    own = fingerprint(run.folder)
+    for checkpoint in run.checkpoints():
+        other = fingerprint(checkpoint)
+        if own != other:
+            return Finding(
+                cause="prompt-mismatch",
+                sentence=f"{checkpoint.name} carries another prompt lock than its run: "
+                "it would be scored under other prompts than it was trained with.",
+                evidence=f"fingerprint {own} in the run, {other} in the checkpoint",
+                option=f"See what differs: `evalkit check {checkpoint}`.",
+                weight=0.95,
+            )
+    return None
+
+
+def chat_template_edited(run: TrainingRun) -> Finding | None:
+    """The model folder's chat template is no longer the one that the lock was made with."""
+    path = existing(run.folder / LOCK)
+    folder = Path(run.job.get("model_folder", ""))
+    if path is None or not folder.is_dir():
+        return None
+    with open_bytes(path) as file:
+        locked = json.loads(file.read())["reading"].get("chat_template") or {}
+    now = chat_template(folder)
+    if now is None or locked.get("sha256") in (None, hashlib.sha256(now.encode()).hexdigest()):
+        return None
+    return Finding(
+        cause="prompt-mismatch",
+        sentence="The chat template of the model was edited after the run's prompts were locked.",
+        evidence=f"its sha256 is {hashlib.sha256(now.encode()).hexdigest()[:12]}, the lock says "
+        f"{locked['sha256'][:12]}",
+        option=f"See the difference with `evalkit check {folder}`, and restore the model's own template.",
+        weight=0.95,
+    )
+
+
+CAUSES = (checkpoint_lock_differs, chat_template_edited)

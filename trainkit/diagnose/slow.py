@@ -1,0 +1,95 @@
+"""Which phase of a step takes longer than it should, against recorded runs (trainkit/reference.py)."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from trainkit.diagnose.finding import Finding, percent
+from trainkit.reference import PHASE_SHARES, UPDATE_MFU
+from trainkit.training_run import TrainingRun
+
+REMEDIES = {
+    "gen": "Give vLLM more memory (--gpu-memory 0.6), or cut the tail of long answers: --response-length.",
+    "old_log_prob": "Raise --token-budget, so that the GPU works on more tokens at once.",
+    "ref": "Do without the reference: --kl 0.",
+    "update_actor": "Raise --token-budget; check with `evalkit doctor` that flash-attn is installed.",
+    "update_weights": "vLLM may have to wait for room: lower --token-budget or --gpu-memory.",
+    "testing": "Validate less often: --validate-every.",
+    "save_checkpoint": "Save less often: --save-every.",
+}
+NAMES = {
+    "gen": "generation",
+    "old_log_prob": "old log-probs",
+    "ref": "the reference's log-probs",
+    "update_actor": "the update",
+    "update_weights": "the hand-over of the weights",
+    "testing": "validation",
+    "save_checkpoint": "saving",
+}
+
+
+def seconds(run: TrainingRun, phase: str) -> float:
+    """Median seconds of a phase in a step, the first step (which warms up) left out where there are more."""
+    values = [value for _, value in run.series(f"timing_s/{phase}")]
+    return median(values[1:] or values) if values else 0.0
+
+
+def spent_between_steps(run: TrainingRun) -> Finding | None:
+    """Validation and saving, which do not happen in every step, against the whole."""
+    whole = sum(value for _, value in run.series("timing_s/step"))
+    if len(run.metrics) < 4 or whole == 0:
+        return None
+    parts = {
+        p: sum(value for _, value in run.series(f"timing_s/{p}")) for p in ("testing", "save_checkpoint")
+    }
+    phase = max(parts, key=lambda name: parts[name])
+    share = parts[phase] / (whole + parts["testing"])
+    if share < 0.3:
+        return None
+    return Finding(
+        cause=f"slow-{phase.replace('_', '-')}",
+        sentence=f"A good part of the time goes into {NAMES[phase]}.",
+        evidence=f"{percent(share)} of {whole + parts['testing']:.0f} s",
+        option=REMEDIES[phase],
+        weight=0.3,
+    )
+
+
+def phase_out_of_proportion(run: TrainingRun) -> Finding | None:
+    """The phase that takes most more than its recorded share of a step, if it takes half as much again."""
+    whole = seconds(run, "step") - seconds(run, "save_checkpoint")
+    if len(run.metrics) < 2 or whole <= 0:
+        return None
+    usual = PHASE_SHARES["cpu" if run.options.get("device") == "cpu" else "cuda"]
+    shares = {phase: seconds(run, phase) / whole for phase in usual}
+    phase = max(shares, key=lambda name: shares[name] - usual[name])
+    if shares[phase] < 1.5 * usual[phase] or shares[phase] < usual[phase] + 0.2:
+        return None
+    return Finding(
+        cause=f"slow-{phase.replace('_', '-')}",
+        sentence=f"{NAMES[phase].capitalize()} takes more of a step than it should.",
+        evidence=f"{seconds(run, phase):.1f} of {whole:.1f} s, {percent(shares[phase])}; "
+        f"{percent(usual[phase])} in the recorded run",
+        option=REMEDIES[phase],
+        weight=0.3,
+    )
+
+
+def update_far_below_the_gpu(run: TrainingRun) -> Finding | None:
+    """The update's share of the GPU's peak (MFU) is under half of what was recorded."""
+    values = [value for _, value in run.series("perf/mfu/actor")]
+    if run.options.get("device") == "cpu" or not values:
+        return None
+    mfu = median(values[1:] or values)
+    if not 0 < mfu < UPDATE_MFU / 2:
+        return None
+    return Finding(
+        cause="slow-update-actor",
+        sentence="The update uses little of the GPU.",
+        evidence=f"{percent(mfu)} of its peak (MFU), {percent(UPDATE_MFU)} in the recorded run",
+        option=REMEDIES["update_actor"],
+        weight=0.35,
+    )
+
+
+CAUSES = (update_far_below_the_gpu, phase_out_of_proportion, spent_between_steps)

@@ -1,0 +1,40 @@
+"""Figures of recorded runs: what `trainkit plan` estimates time from and `doctor` compares with.
+
+One H200, Qwen2.5-Coder 0.5B and 1.5B, 128 prompts x 8 samples, 384 + 512 tokens, packed sequences and
+flash-attn; two CPU cores with SmolLM2-135M, 8 x 8 sums. verl 0.9.1, November 2026.
+"""
+
+from __future__ import annotations
+
+PHASE_SHARES: dict[str, dict[str, float]] = {
+    # 0.5B: 8 s generation, 4 s old log-probs, 6.5 s update, 0.4 s hand-over of 20 s.
+    "cuda": {"gen": 0.42, "old_log_prob": 0.20, "ref": 0.0, "update_actor": 0.33, "update_weights": 0.02},
+    # 4.5 s generation, 15.5 s update, 0.9 s hand-over of 21.5 s; old log-probs are vLLM's own.
+    "cpu": {"gen": 0.21, "old_log_prob": 0.01, "ref": 0.0, "update_actor": 0.73, "update_weights": 0.04},
+}
+"""Share of a step (validation and saving left out) that each phase takes."""
+
+UPDATE_MFU = 0.30
+"""The update's share of the peak: 0.28 to 0.32 with 0.5B, 0.38 to 0.40 with 1.5B."""
+FORWARD_MFU = 0.15
+"""Of the log-probs' forward pass alone: 4 s for 0.5B, 7 s for 1.5B."""
+DECODE_STEP_OVERHEAD = 0.012
+"""Seconds that one decoding step of vLLM takes beside reading memory, with 1,024 sequences in flight."""
+
+PEAK_TFLOPS = {
+    "H200": 989, "H100": 989, "H800": 989, "GH200": 989, "B200": 2250, "A100": 312, "A800": 312,
+    "H20": 148, "L40S": 362, "L40": 181, "L20": 119, "A40": 150, "A10": 125, "L4": 121, "V100": 112,
+    "4090": 165, "3090": 71, "5090": 209,
+}  # fmt: skip
+"""Dense bf16 peak of a GPU by a word of its name, from the makers' data sheets."""
+BANDWIDTH_TBS = {
+    "H200": 4.8, "H100": 3.35, "H800": 3.35, "GH200": 4.0, "B200": 8.0, "A100": 2.0, "A800": 2.0,
+    "H20": 4.0, "L40S": 0.86, "L40": 0.86, "L20": 0.86, "A40": 0.7, "A10": 0.6, "L4": 0.3, "V100": 0.9,
+    "4090": 1.0, "3090": 0.94, "5090": 1.8,
+}  # fmt: skip
+"""Memory bandwidth (TB/s) by a word of the name."""
+
+CPU_UPDATE_TFLOPS = 0.065
+"""bf16 on one core, as the recorded update reached it (6 x parameters x tokens / seconds / cores)."""
+CPU_DECODE_TFLOPS = 0.023
+"""Generation on one core: 64 x 12 tokens of 135M parameters behind 38 of prompt in 4.5 s."""
