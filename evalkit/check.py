@@ -122,6 +122,13 @@ def lock_like(locked: Lock, template: Template, tokenizer: PreTrainedTokenizerFa
     return Lock(reading=now.reading, data=locked.data, budget=locked.budget)
 
 
+def scorer_entry(rule: str) -> dict[str, Any]:
+    """The `scorer` entry of a lock made now: the newest version of a rule, and of the scorer."""
+    from evalkit.extract import RULES, SCORER_VERSION
+
+    return {"rule": f"{rule}@{RULES[rule]}", "version": SCORER_VERSION}
+
+
 def _scorer(locked: Mapping[str, Any], template: Template) -> dict[str, Any]:
     rule, _, version = str(locked["rule"]).partition("@")
     return {**locked, "rule": f"{template.rule}@{version}" if template.rule == rule else template.rule}

@@ -79,7 +79,10 @@ def check_parquet(
     if found := differences(locked, now, sections=("data",)):
         raise mismatch(locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer)
     if len(rows) != locked.data["rows"]:
-        raise Mismatch(f"{path} holds {len(rows):,} rows, its lock says {locked.data['rows']:,}; render it again")
+        raise Mismatch(
+            f"{path} holds {len(rows):,} rows, its lock says {locked.data['rows']:,} (a row stands twice); "
+            f"render the data: trainkit data --model MODEL --task TASK --prompt {template.ref}"
+        )
     return locked
 
 
@@ -105,14 +108,15 @@ def _check_messages(path: Path, template: Template, rows: Sequence[ParquetRow]) 
         return
     first = wrong[0]
     raise Mismatch(
-        f"{path} row {first.number} (id {first.id}) holds another prompt than {template.ref} renders from its "
-        f"question, as do {len(wrong) - 1:,} more of {len(rows):,} rows; render the data again: "
+        f"{path} row {first.number} (id {first.id}) does not hold what {template.ref} renders from its "
+        f"question, nor do {len(wrong) - 1:,} more of {len(rows):,} rows; render the data again: "
         f"trainkit data --model MODEL --task TASK --prompt {template.ref}",
-        text_diff(_flat(prompt_messages(template, str(first.question))), _flat(first.messages)),
+        text_diff(flat(prompt_messages(template, str(first.question))), flat(first.messages)),
     )
 
 
-def _flat(messages: Sequence[Message]) -> str:
+def flat(messages: Sequence[Message]) -> str:
+    """Messages as one text, for a diff."""
     return "\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
 
 
@@ -129,8 +133,9 @@ def read_rows(path: Path) -> Iterator[ParquetRow]:
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            if "prompt" not in file.schema_arrow.names:
-                raise UserError(f"{path} has no column `prompt`; it has: {', '.join(file.schema_arrow.names)}")
+            names = file.schema_arrow.names
+            if "prompt" not in names:
+                raise UserError(f"{path} has no column `prompt`; it has: {', '.join(names)}")
             number = 0
             for batch in file.iter_batches():
                 for values in batch.to_pylist():
@@ -145,7 +150,7 @@ def _row(path: Path, number: int, values: dict[str, Any]) -> ParquetRow:
     try:
         messages = [Message(role=entry["role"], content=entry["content"]) for entry in values["prompt"]]
     except (TypeError, KeyError):
-        raise UserError(f"{path} row {number}: `prompt` is no list of messages with role and content") from None
+        raise UserError(f"{path} row {number}: `prompt` holds no messages with role and content") from None
     gold = reward.get("ground_truth")
     return ParquetRow(
         number=number,

@@ -101,7 +101,7 @@ def load_folder(folder: Path, verify: bool = True) -> dict[str, Template]:
     """The templates of one folder by ref, each checked against the folder's released.json."""
     if not folder.is_dir():
         raise UserError(
-            f"{folder} is no folder of prompt templates; to make one: evalkit prompts new NAME --prompts {folder}"
+            f"{folder} is no folder; a template in it is made by: evalkit prompts new NAME --prompts {folder}"
         )
     released = read_released(folder)
     templates = {}
