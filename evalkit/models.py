@@ -1,0 +1,188 @@
+"""What `--model` means: a name, a Hugging Face id, a folder or a checkpoint, made a folder to load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalkit import smollm2
+from evalkit.config import settings
+from prompts.errors import UserError
+from prompts.lock import Lock, read_lock
+
+_STEP = re.compile(r"(?P<run>[^:]+):(?:global_)?step_(?P<step>\d+)")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A model that can be loaded from `folder`.
+
+    `name` is what the user typed, `revision` the commit where it came from a hub, `weights_sha256`
+    the fingerprint of its tensors, `lock` the prompt lock that lies in the folder.
+    """
+
+    name: str
+    folder: Path
+    revision: str | None
+    weights_sha256: str
+    lock: Lock | None
+    max_length: int | None
+    """Positions the model was made for (prompt and completion together); None where it does not say."""
+
+
+def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:
+    """Find a model by name, fetch or make its folder where needed, check that it is whole.
+
+    Raises UserError where it does not exist, misses files, or wants to run code of its own and
+    `trust_remote_code` is off.
+    """
+    folder, revision = model_folder(name)
+    config = _read_config(folder)
+    if "auto_map" in config and not trust_remote_code:
+        raise UserError(
+            f"{name} brings code of its own ({next(iter(config['auto_map'].values()))}) that would run here; "
+            "read it, then allow it with --trust-remote-code"
+        )
+    shards = _shards(folder)
+    return Model(
+        name=name,
+        folder=folder,
+        revision=revision,
+        weights_sha256=weights_sha256(shards),
+        lock=read_lock(folder),
+        max_length=config.get("text_config", config).get("max_position_embeddings"),
+    )
+
+
+def model_folder(name: str) -> tuple[Path, str | None]:
+    """The Hugging Face folder of a model and, for one from the hub, its commit.
+
+    Enough for commands that need the tokenizer only; nothing is checked or hashed yet.
+    """
+    path = Path(name).expanduser()
+    if step := _STEP.fullmatch(name):
+        path = _training_run(step["run"]) / f"global_step_{step['step']}"
+        if not path.is_dir():
+            steps = ", ".join(sorted((p.name for p in path.parent.glob("global_step_*")), key=_step_number))
+            raise UserError(f"no checkpoint {name}: {path.parent} holds {steps or 'none yet'}")
+    if path.is_dir():
+        if path.name.startswith("global_step_") and not (path / "config.json").exists():
+            from evalkit.checkpoint import prepare_checkpoint
+
+            return prepare_checkpoint(path), None
+        return path, None
+    if name == smollm2.NAME:
+        return smollm2.smollm2_folder(), None
+    if _HUB_ID.fullmatch(name) and not name.startswith((".", "/", "~")):
+        return _from_hub(name)
+    raise UserError(
+        f"no model {name}: it is no folder here; allowed are a folder, run:step_50, "
+        f"a Hugging Face id such as Qwen/Qwen2.5-0.5B-Instruct@main, and {smollm2.NAME}"
+    )
+
+
+def _step_number(folder: str) -> int:
+    return int(folder.rpartition("_")[2]) if folder.rpartition("_")[2].isdigit() else -1
+
+
+def _training_run(name: str) -> Path:
+    """The folder of a training run by path or by its name below the runs folder."""
+    for folder in (Path(name), settings().runs / name):
+        if folder.is_dir():
+            return folder
+    known = sorted(p.name for p in settings().runs.glob("*") if p.is_dir())
+    raise UserError(f"no training run {name} in {settings().runs}; there: {', '.join(known) or 'none'}")
+
+
+def _from_hub(name: str) -> tuple[Path, str | None]:
+    """Download a snapshot (or find it in the cache), without pickled weights."""
+    import logging
+
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    repo, _, revision = name.partition("@")
+    patterns = ["*.json", "*.safetensors", "*.jinja", "*.py", "*.txt", "*.model"]
+    try:
+        folder = Path(snapshot_download(repo, revision=revision or None, allow_patterns=patterns))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{name} is no folder here and cannot be had from the hub ({reason}); check the name, "
+            "`hf auth login` for a gated model, HF_ENDPOINT for a mirror, or give a local folder"
+        ) from None
+    return folder, folder.name
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not path.exists():
+        raise UserError(
+            f"{folder} is no model folder: config.json is missing; a folder that "
+            "`save_pretrained` wrote, or a global_step_N of a training run, is needed"
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{path} holds {type(config).__name__}, not an object")
+    return config
+
+
+def _shards(folder: Path) -> list[Path]:
+    """The safetensors files of a folder; UserError where one that the index names is missing."""
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        if missing := [name for name in names if not (folder / name).exists()]:
+            raise UserError(
+                f"{folder} misses {len(missing)} of {len(names)} weight files ({missing[0]} …); "
+                "copy or download the folder again"
+            )
+        return [folder / name for name in names]
+    if found := sorted(folder.glob("*.safetensors")):
+        return found
+    pickled = any((*folder.glob("*.bin"), *folder.glob("*.pt")))
+    why = "only pickled ones, which can run code when loaded" if pickled else "no file *.safetensors"
+    raise UserError(f"{folder} holds no weights ({why}); save the model with safetensors: `save_pretrained`")
+
+
+def weights_sha256(files: list[Path]) -> str:
+    """Fingerprint of all tensors: sha256 over the sorted lines "name dtype shape sha256-of-bytes".
+
+    So the same weights in one file or in many shards, with other metadata, have the same one.
+    Raises UserError where a file is cut off or is no safetensors file.
+    """
+    with ThreadPoolExecutor() as pool:
+        lines = sorted(line for part in pool.map(_tensor_lines, files) for line in part)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _tensor_lines(path: Path) -> list[str]:
+    """One line a tensor of a safetensors file (8 bytes of length, JSON header, then the bytes)."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size))
+            header.pop("__metadata__", None)
+            lines = []
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                for name, entry in header.items():
+                    start, end = (8 + size + offset for offset in entry["data_offsets"])
+                    if end > len(content):
+                        raise ValueError("its tensors end after the file does")
+                    with memoryview(content)[start:end] as data:
+                        digest = hashlib.sha256(data).hexdigest()
+                    lines.append(f"{name} {entry['dtype']} {entry['shape']} {digest}")
+            return lines
+    except (ValueError, KeyError, TypeError, MemoryError, OverflowError) as error:
+        raise UserError(f"{path} is no whole safetensors file ({error}); copy or download it again") from None

@@ -1,0 +1,142 @@
+"""Rows from a file: jsonl, json, csv or parquet, also the parquet that verl trains on."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from evalkit.tasks import Task, check_split
+from evalkit.tasks.rows import Item, final_answer, make_rows
+from prompts.errors import UserError
+from prompts.lock import read_lock
+
+TEMPLATE = "gsm8k-boxed@1"
+MAX_TOKENS = 512
+
+
+def is_file(task: str) -> bool:
+    """Whether a task's name is meant as a file: by its ending, so that a missing file is named as one."""
+    return Path(task).suffix in _READERS
+
+
+def load(path: Path, split: str | None, question_field: str | None, answer_field: str | None) -> Task:
+    """All rows of a file. A parquet with a prompt lock keeps the task, split and template of the lock.
+
+    Rows with a list of messages under `prompt` and a gold under `reward_model.ground_truth`, as verl
+    trains on them, are scored with these very messages.
+    """
+    lock = read_lock(path) if path.suffix == ".parquet" and path.exists() else None
+    own_split = (lock and lock.data.get("split")) or "all"
+    check_split(path.name, split or own_split, (own_split,))
+    rows = read_dicts(path)
+    items = [
+        _verl_item(path, number, row)
+        if _is_verl(row)
+        else _item(path, number, row, question_field, answer_field)
+        for number, row in enumerate(rows, 1)
+    ]
+    return Task(
+        name=(lock and lock.data.get("task")) or path.stem,
+        split=own_split,
+        rows=make_rows(items),
+        template=lock.template if lock else TEMPLATE,
+        max_tokens=(lock and lock.budget.get("max_tokens")) or MAX_TOKENS,
+        lock=lock,
+    )
+
+
+def read_dicts(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file; UserError where it is missing or a line cannot be read."""
+    if not path.is_file():
+        raise UserError(f"no file {path}; give a jsonl, json, csv or parquet file")
+    try:
+        rows = list(_READERS[path.suffix](path))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise UserError(f"{path} row {number} is {type(row).__name__}, not an object with named fields")
+    return rows
+
+
+def _read_jsonl(path: Path) -> Iterable[Any]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    yield orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise UserError(f"{path} line {number} is not JSON ({error}); mend that line") from None
+
+
+def _read_json(path: Path) -> Iterable[Any]:
+    try:
+        rows = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"{path} line {error.lineno} is not JSON ({error.msg}); mend it") from None
+    if not isinstance(rows, list):
+        raise UserError(
+            f"{path} holds {type(rows).__name__}, not a list of objects; one a line? name it .jsonl"
+        )
+    return rows
+
+
+def _read_csv(path: Path) -> Iterable[Any]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from csv.DictReader(file, restkey="(more)")
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is no CSV in UTF-8: {error}") from None
+
+
+def _read_parquet(path: Path) -> Iterable[Any]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.read_table(path).to_pylist()  # type: ignore[no-any-return]
+    except pyarrow.ArrowException as error:
+        raise UserError(f"{path} is no parquet file: {str(error).splitlines()[0]}") from None
+
+
+_READERS = {".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".parquet": _read_parquet}
+
+
+def _item(
+    path: Path, number: int, row: Mapping[str, Any], question_field: str | None, answer_field: str | None
+) -> Item:
+    question = _field(path, number, row, question_field or "question", "--question-field")
+    gold = _field(path, number, row, answer_field or "answer", "--answer-field")
+    if not isinstance(question, str) or not question.strip():
+        raise UserError(
+            f"{path} row {number}: the question is {question!r}, not a text; see --question-field"
+        )
+    return Item(question=question, gold=final_answer(gold), fields=row)
+
+
+def _field(path: Path, number: int, row: Mapping[str, Any], name: str, option: str) -> Any:
+    if name not in row:
+        raise UserError(
+            f"{path} row {number} has no field {name!r}; name one of {', '.join(row)} with {option}"
+        )
+    return row[name]
+
+
+def _is_verl(row: Mapping[str, Any]) -> bool:
+    return isinstance(row.get("prompt"), list) and isinstance(row.get("reward_model"), dict)
+
+
+def _verl_item(path: Path, number: int, row: Mapping[str, Any]) -> Item:
+    """A row made for verl: its messages as they are, its gold, the last user message as the question."""
+    try:
+        messages = tuple({"role": str(m["role"]), "content": str(m["content"])} for m in row["prompt"])
+        question = next(m["content"] for m in reversed(messages) if m["role"] == "user")
+    except (TypeError, KeyError, StopIteration):
+        raise UserError(
+            f"{path} row {number}: `prompt` must be messages with role and content, one of them the user's"
+        ) from None
+    return Item(question=question, gold=row["reward_model"].get("ground_truth"), messages=messages)
