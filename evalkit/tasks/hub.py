@@ -102,6 +102,6 @@ def _from_hub(task: str, spec: HubTask, split: str) -> Iterable[Mapping[str, Any
     except Exception as error:  # the hub's client raises a dozen kinds of error
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise Failed(
-            f"task {task} cannot be had from the hub ({reason}); give a folder that holds {task}/{split}.jsonl "
-            "with --data or EVALKIT_DATA, or a mirror with HF_ENDPOINT"
+            f"task {task} cannot be had from the hub ({reason}); give a folder that holds "
+            f"{task}/{split}.jsonl with --data or EVALKIT_DATA, or a mirror with HF_ENDPOINT"
         ) from None

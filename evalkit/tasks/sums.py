@@ -24,7 +24,7 @@ def load(task: str, split: str) -> Task:
     check_split(task, split, ("test", "train"))
     pairs = _pairs(limit)
     part = pairs[:TEST_ROWS] if split == "test" else pairs[TEST_ROWS:]
-    items = [Item(question=f"{a} + {b}", gold=str(a + b), fields={"a": a, "b": b}) for a, b in part]
+    items = [Item(question=f"What is {a} + {b}?", gold=str(a + b), fields={"a": a, "b": b}) for a, b in part]
     return Task(
         name=task, split=split, rows=make_rows(items), template="sums@1", max_tokens=8 + 4 * len(str(limit))
     )
