@@ -2,3 +2,4 @@
 
 import evalkit.cli.diff  # noqa: F401
 import evalkit.cli.doctor  # noqa: F401
+import evalkit.cli.report  # noqa: F401

@@ -1,0 +1,79 @@
+"""`evalkit report`, `evalkit export` and `evalkit import`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from evalkit.cli.app import app
+
+
+@app.command("report")
+def report_command(
+    runs: Annotated[
+        list[str],
+        typer.Argument(help="Runs, the base first: folder, name, start of a name, step_50."),
+    ],
+    output: Annotated[Path, typer.Option(help="The file to write; it must not exist yet.")] = Path("report.html"),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the task's data, for the gold solutions.")
+    ] = None,
+) -> None:
+    """Write one HTML file that shows the runs question by question; it needs no network."""
+    from evalkit.config import settings
+    from evalkit.find import find_run
+    from evalkit.output import refuse_existing, write_file
+    from evalkit.report.collect import collect
+    from evalkit.report.page import render_page
+    from evalkit.report.solutions import gold_solutions
+    from prompts.errors import UserError
+
+    refuse_existing(output)
+    found = [find_run(name, settings().results) for name in runs]
+    if len({run.folder.resolve() for run in found}) < len(found):
+        raise UserError(f"the same run was given twice: {', '.join(run.name for run in found)}")
+    solutions, why_none = gold_solutions(found, data or settings().data)
+    content = render_page(collect(found, solutions, why_none)).encode()
+    write_file(output, content)
+    print(f"wrote {output} ({len(content) / 1e6:.1f} MB)", file=sys.stderr)
+
+
+@app.command("export")
+def export_command(
+    run: Annotated[str, typer.Argument(help="The run: folder, name, start of a name, step_50.")],
+    to: Annotated[
+        Literal["lm-eval", "inspect", "parquet", "hf-card"],
+        typer.Option(help="lm-eval and inspect write a folder, parquet and hf-card a file."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="Where to; it must not exist yet. Default: from the run's name.")
+    ] = None,
+) -> None:
+    """Write a run in the format of another tool."""
+    from evalkit.config import settings
+    from evalkit.exchange.write import export_run
+    from evalkit.find import find_run
+
+    found = find_run(run, settings().results)
+    written = export_run(found, to, output, settings().prompts)
+    print(f"wrote {written}", file=sys.stderr)
+
+
+@app.command("import")
+def import_command(
+    logs: Annotated[list[Path], typer.Argument(help="Sample logs of lm-evaluation-harness: samples_TASK_DATE.jsonl.")],
+    filter: Annotated[
+        str | None, typer.Option(help="Which filter's verdicts to take, where the log holds several.")
+    ] = None,
+) -> None:
+    """Make result folders from lm-evaluation-harness's sample logs, so that `diff` can pair them."""
+    from evalkit.config import settings
+    from evalkit.exchange.import_lm_eval import read_log, write_run
+
+    for log in [read_log(path, filter) for path in logs]:
+        for note in log.notes:
+            print(f"{log.path.name}: {note}", file=sys.stderr)
+        print(write_run(log, settings().results))

@@ -1,0 +1,42 @@
+"""One run to one of the formats of others: which function makes it, and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from evalkit.output import refuse_existing, write_file, write_folder
+from evalkit.results import Run
+from prompts.errors import UserError
+
+Format = Literal["lm-eval", "inspect", "parquet", "hf-card"]
+ENDINGS: dict[Format, str] = {"lm-eval": "-lm-eval", "inspect": "-inspect", "parquet": ".parquet", "hf-card": "-card.md"}
+
+
+def export_run(run: Run, to: Format, output: Path | None, prompts: Sequence[Path] = ()) -> Path:
+    """Write a run and return the path; whole or not at all.
+
+    Raises UserError where the run holds no completions, or the path is taken or cannot be written.
+    """
+    output = output or Path(run.name + ENDINGS[to])
+    refuse_existing(output)
+    if not run.records:
+        raise UserError(f"{run.name} holds no completions, there is nothing to export; score it again")
+    if to == "lm-eval":
+        from evalkit.exchange.lm_eval import to_lm_eval
+
+        write_folder(output, to_lm_eval(run, prompts))
+    elif to == "inspect":
+        from evalkit.exchange.inspect import to_inspect
+
+        write_folder(output, to_inspect(run, prompts))
+    elif to == "parquet":
+        from evalkit.exchange.parquet import to_parquet
+
+        write_file(output, to_parquet(run))
+    else:
+        from evalkit.exchange.hf_card import to_hf_card
+
+        write_file(output, to_hf_card(run))
+    return output

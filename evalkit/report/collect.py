@@ -1,0 +1,291 @@
+"""Gathers what the report shows: the table, the drawings and the questions with all completions.
+
+All figures come from the runs' summaries and from `evalkit.diff`; only the two breakdowns (by
+question length and by steps of the gold solution) are counted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Any
+
+from evalkit.report.charts import (
+    DotChart,
+    FlowChart,
+    Histogram,
+    Label,
+    Line,
+    Point,
+    dot_chart,
+    histogram,
+)
+from evalkit.report.pairs import compare_runs, flow_chart
+from evalkit.results import Run
+from evalkit.stats import Interval, wilson
+from prompts.errors import UserError
+
+COLUMNS = (
+    "Run", "Questions", "Accuracy", "Delta to A", "p", "Lenient", "No answer", "Truncated", "Unscored",
+    "Mean tokens", "Tokens/s",
+)  # fmt: skip
+DETAIL_COLUMNS = ("Model", "Task", "Prompt", "Fingerprint", "Sampling", "Engine", "Date", "Marks")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """One run in the tables: `key` is its letter, `cells` and `details` follow the two headers."""
+
+    key: str
+    cells: tuple[str, ...]
+    details: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """All that templates/report.html.j2 shows; `questions` goes to the script as JSON."""
+
+    title: str
+    sentence: str
+    notices: tuple[str, ...]
+    columns: tuple[str, ...]
+    detail_columns: tuple[str, ...]
+    runs: tuple[RunRow, ...]
+    dot_charts: tuple[DotChart, ...]
+    flow: FlowChart | None
+    histogram: Histogram
+    missing: tuple[str, ...]
+    questions: list[dict[str, Any]]
+
+
+def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions: str | None) -> Page:
+    """Everything the page shows of these runs, in the order given; the first is the base.
+
+    `solutions` maps row ids to gold solution texts; where it is empty `why_no_solutions` stands on
+    the page. Raises UserError where a run holds no completion, or there are too many runs.
+    """
+    if len(runs) > len(ascii_uppercase):
+        raise UserError(f"{len(runs)} runs in one report, at most {len(ascii_uppercase)} can be told apart")
+    for run in runs:
+        if not run.records:
+            raise UserError(f"{run.name} holds no completions, there is nothing to show; score it again")
+    keys = ascii_uppercase[: len(runs)]
+    comparison = compare_runs(runs, keys)
+    questions = _questions(runs, solutions)
+    charts = [_accuracy_chart(runs, keys), _length_chart(questions, runs, keys)]
+    if solutions:
+        charts.append(_steps_chart(questions, runs, keys))
+    tasks = sorted({f"{run.manifest['task']} ({run.manifest['split']})" for run in runs})
+    return Page(
+        title=f"evalkit report: {', '.join(tasks)}",
+        sentence=comparison.sentence,
+        notices=comparison.notices,
+        columns=COLUMNS,
+        detail_columns=DETAIL_COLUMNS,
+        runs=tuple(
+            RunRow(key=key, cells=_cells(run, *comparison.against_first[i]), details=_details(run))
+            for i, (key, run) in enumerate(zip(keys, runs, strict=True))
+        ),
+        dot_charts=tuple(charts),
+        flow=flow_chart(comparison),
+        histogram=_lengths(runs, keys),
+        missing=(f"Accuracy by number of steps is left out: {why_no_solutions}",) if why_no_solutions else (),
+        questions=questions,
+    )
+
+
+def _percent(share: float, interval: Sequence[float]) -> str:
+    return f"{100 * share:.1f} % [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+
+
+def _cells(run: Run, delta: str, p: str) -> tuple[str, ...]:
+    summary = run.summary
+    return (
+        run.name,
+        f"{summary['n']:,}",
+        _percent(summary["accuracy"], summary["ci"]),
+        delta,
+        p,
+        _percent(summary["lenient_accuracy"], summary["lenient_ci"]),
+        f"{100 * summary['no_answer']:.1f} %",
+        f"{100 * summary['truncated']:.1f} %",
+        f"{100 * summary['unscored']:.1f} %",
+        _number(summary.get("mean_completion_tokens")),
+        _number(summary.get("tokens_per_second")),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:,.0f}"
+
+
+def _details(run: Run) -> tuple[str, ...]:
+    manifest = run.manifest
+    engine, model = manifest["engine"], manifest["model"]
+    sampling = ", ".join(f"{key} {value}" for key, value in manifest["sampling"].items())
+    name = model["name"] + (f" at {model['revision']}" if model.get("revision") else "")
+    return (
+        name,
+        f"{manifest['task']}, {manifest['split']}",
+        str(manifest["template"]),
+        str(manifest["fingerprint"]),
+        sampling,
+        f"{engine['name']} {engine['version']}",
+        str(manifest["date"]),
+        ", ".join(manifest["marks"]) or "none",
+    )
+
+
+def _questions(runs: Sequence[Run], solutions: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The union of the runs' questions, by id, each with the completions of every run that has it."""
+    questions: dict[str, dict[str, Any]] = {}
+    for i, run in enumerate(runs):
+        for record in run.records:
+            question = questions.setdefault(
+                record["id"],
+                {
+                    "id": record["id"],
+                    "question": record["question"],
+                    "gold": record["gold"],
+                    "solution": solutions.get(record["id"]),
+                    "runs": [None] * len(runs),
+                },
+            )
+            question["runs"][i] = [*(question["runs"][i] or []), _sample(record)]
+    return [questions[id] for id in sorted(questions)]
+
+
+def _sample(record: dict[str, Any]) -> dict[str, Any]:
+    extraction = record["extraction"]
+    return {
+        "outcome": record["outcome"],
+        "reason": record["reason"],
+        "answer": extraction["answer"],
+        "rule": extraction["rule"],
+        "span": _utf16_span(record["text"], extraction["span"]),
+        "lenient": record["lenient_outcome"],
+        "tokens": record["completion_tokens"],
+        "truncated": record["truncated"],
+        "text": record["text"],
+    }
+
+
+def _utf16_span(text: str, span: Sequence[int] | None) -> list[int] | None:
+    """A span in the units that JavaScript counts strings in."""
+    if span is None or text.isascii():
+        return None if span is None else list(span)
+    return [len(text[:at].encode("utf-16-le")) // 2 for at in span]
+
+
+def _label(key: str, run: Run) -> Label:
+    name = str(run.manifest["model"]["name"]).rstrip("/").split("/")[-1]
+    return Label(label=key, below=name if len(name) <= 16 else f"…{name[-15:]}")
+
+
+def _accuracy_chart(runs: Sequence[Run], keys: str) -> DotChart:
+    def point(run: Run, field: str, interval: str) -> Point:
+        low, high = run.summary[interval]
+        return Point(share=run.summary[field], interval=Interval(low, high), n=run.summary["n"])
+
+    return dot_chart(
+        id="curve",
+        title="Accuracy" if len(runs) < 3 else "Learning curve",
+        note="In the order given; bars are 95 % intervals. Lenient reads answers that lack the asked marker.",
+        labels=[_label(key, run) for key, run in zip(keys, runs, strict=True)],
+        lines=[
+            Line(name="strict", colour=0, points=[point(run, "accuracy", "ci") for run in runs]),
+            Line(
+                name="lenient",
+                colour=1,
+                dashed=True,
+                points=[point(run, "lenient_accuracy", "lenient_ci") for run in runs],
+            ),
+        ],
+    )
+
+
+def _length_chart(questions: Sequence[dict[str, Any]], runs: Sequence[Run], keys: str) -> DotChart:
+    """Accuracy over fifths of the questions by their length."""
+    lengths = sorted(len(question["question"]) for question in questions)
+    edges = sorted({lengths[max(0, len(lengths) * i // 5 - 1)] for i in range(1, 6)})
+    labels = []
+    for i, edge in enumerate(edges):
+        first = lengths[0] if i == 0 else edges[i - 1] + 1
+        labels.append(Label(label=f"{first:,}–{edge:,}" if first < edge else f"{edge:,}", below="characters"))
+    return dot_chart(
+        id="by-length",
+        title="Accuracy by question length",
+        note="Fifths of the questions; bars are 95 % Wilson intervals over questions.",
+        labels=labels,
+        lines=_breakdown(
+            questions, runs, keys, len(edges), lambda q: next(i for i, e in enumerate(edges) if len(q["question"]) <= e)
+        ),
+    )
+
+
+def count_steps(solution: str) -> int:
+    """Reasoning steps of a gold solution: its lines, but for empty ones and the `####` line."""
+    return sum(1 for line in solution.splitlines() if line.strip() and not line.startswith("####"))
+
+
+def _steps_chart(questions: Sequence[dict[str, Any]], runs: Sequence[Run], keys: str) -> DotChart:
+    """Accuracy over the number of steps; the last place takes all that fewer than 20 questions have."""
+    known = [question for question in questions if question["solution"]]
+    steps = [count_steps(question["solution"]) for question in known]
+    low, last = min(steps), max(steps)
+    while last > low and sum(step >= last for step in steps) < 20:
+        last -= 1
+    labels = [
+        Label(label=f"{step}{' or more' if step == last and max(steps) > last else ''}", below="steps")
+        for step in range(low, last + 1)
+    ]
+    return dot_chart(
+        id="by-steps",
+        title="Accuracy by number of steps in the gold solution",
+        note=f"{len(known):,} questions with a known gold solution; bars are 95 % Wilson intervals over questions.",
+        labels=labels,
+        lines=_breakdown(
+            known, runs, keys, len(labels), lambda q: min(last, count_steps(q["solution"])) - low
+        ),
+    )
+
+
+def _breakdown(
+    questions: Sequence[dict[str, Any]],
+    runs: Sequence[Run],
+    keys: str,
+    places: int,
+    place_of: Callable[[dict[str, Any]], int],
+) -> list[Line]:
+    """One line a run: the share of right answers among the questions of each place.
+
+    Several samples of a question count as their mean, so that an interval is never too narrow.
+    """
+    where = [place_of(question) for question in questions]
+    lines = []
+    for i, run in enumerate(runs):
+        right, n = [0.0] * places, [0] * places
+        for place, question in zip(where, questions, strict=True):
+            scored = [s["outcome"] == "correct" for s in question["runs"][i] or () if s["outcome"] != "unscored"]
+            if scored:
+                right[place] += sum(scored) / len(scored)
+                n[place] += 1
+        points = [
+            Point(share=k / total, interval=wilson(k, total), n=total) if total else None
+            for k, total in zip(right, n, strict=True)
+        ]
+        lines.append(Line(name=f"{keys[i]} {run.name}", points=points, colour=i))
+    return lines
+
+
+def _lengths(runs: Sequence[Run], keys: str) -> Histogram:
+    return histogram(
+        id="lengths",
+        title="Completion length",
+        note="Completions by their number of tokens; the red part was cut off at the limit.",
+        runs=[
+            (f"{key} {run.name}", [(r["completion_tokens"], r["truncated"]) for r in run.records])
+            for key, run in zip(keys, runs, strict=True)
+        ],
+    )
