@@ -7,16 +7,49 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.check import lock_like, require_same, scorer_entry
+from evalkit.check import lock_like, scorer_entry
 from evalkit.check_rows import ParquetRow, encode_row, flat, prompt_messages, read_rows
-from evalkit.lock_diff import text_diff
+from evalkit.lock_diff import require_same, text_diff
 from prompts.errors import Mismatch, UserError
-from prompts.lock import Lock, make_lock, read_lock
-from prompts.registry import Template, find_template
-from prompts.tokens import resolve_stop_ids
+from prompts.lock import FILE_NAME, Lock, make_lock, read_lock, write_lock
+from prompts.registry import Template, find_template, load_templates
+from prompts.tokens import load_tokenizer, resolve_stop_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+
+def adopt(
+    model: str,
+    *,
+    prompt: str | None,
+    data: Path | None,
+    extra: Sequence[Path] = (),
+    force: bool = False,
+    trust_remote_code: bool = False,
+) -> tuple[Lock, list[Path]]:
+    """Write a lock into a checkpoint's folder; returns it and the files that were written.
+
+    A raw global_step_N gets one, and so does the merged folder that is made of it.
+    Raises UserError where the model is no local folder or has a lock, and without `prompt` and `data`.
+    """
+    from evalkit.models import model_folder
+
+    if prompt is None and data is None:
+        raise UserError(
+            "adopt needs to know how the checkpoint was trained: --prompt NAME or --data train.parquet"
+        )
+    folder, revision = model_folder(model)
+    if revision is not None or not Path(model).is_dir():
+        raise UserError(f"{model} is no local folder; only a checkpoint of your own gets a prompt lock")
+    if not force and (Path(model) / FILE_NAME).exists():
+        raise UserError(f"{model} has a prompt lock; see `evalkit check {model}`, or replace it with --force")
+    templates, tokenizer = load_templates(extra), load_tokenizer(folder, trust_remote_code)
+    if data is not None:
+        lock = lock_from_parquet(data, templates, tokenizer, folder, prompt)
+    else:
+        lock = lock_from_template(find_template(str(prompt), templates), tokenizer, folder)
+    return lock, [write_lock(lock, target) for target in dict.fromkeys((Path(model), folder))]
 
 
 def lock_from_template(template: Template, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Lock:

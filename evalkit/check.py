@@ -1,8 +1,8 @@
-"""Is this model folder still read as its prompt lock says? No model is run.
+"""Is this checkpoint still read as its prompt lock says? No model is run.
 
-`check_model` holds a folder's tokenizer, chat template, end tokens and template against its lock;
-`require_same` is the comparison itself, for `score` and the trainer, which made the new lock anyway.
-The rows of a parquet are checked in `evalkit.check_rows`.
+`check_model` holds a folder's tokenizer, chat template, end tokens and template against its lock,
+`check_all` its training data too. Two locks are compared in `evalkit.lock_diff`, the rows of a
+parquet in `evalkit.check_rows`.
 """
 
 from __future__ import annotations
@@ -11,65 +11,55 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit.lock_diff import explain, right_command
+from evalkit.check_rows import check_parquet
+from evalkit.extract import SCORER_VERSION, resolve_rule
+from evalkit.lock_diff import differences, mismatch, require_same
 from prompts.errors import Mismatch, UserError
-from prompts.lock import Difference, Lock, compare, make_lock, read_lock
+from prompts.lock import Lock, make_lock, read_lock
 from prompts.registry import Template, find_template, load_templates
 from prompts.tokens import load_tokenizer, resolve_stop_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-TEMPLATE_KEYS = ("template.", "system", "chat_template.kwargs", "scorer.rule", "probe.")
-"""Keys of `reading` that follow from the template, and so may differ on another task than the lock's."""
 
-
-def require_same(
-    locked: Lock,
-    now: Lock,
-    *,
-    what: str,
+def check_all(
     model: str,
-    sections: Sequence[str] = ("reading",),
-    other_task: bool = False,
-    tokenizer: PreTrainedTokenizerFast | None = None,
-) -> None:
-    """Raise Mismatch, with a readable diff and the right command, where two locks differ.
+    *,
+    data: Path | None = None,
+    prompt: str | None = None,
+    extra: Sequence[Path] = (),
+    trust_remote_code: bool = False,
+) -> Lock:
+    """Everything that `evalkit check` does; returns the lock that held.
 
-    `what` names the thing whose lock is held against (a checkpoint, a parquet), `model` stands in
-    the command. With `other_task` only what does not follow from the template must be equal.
+    A model without a lock (a base model, say) can be held against a parquet that has one. Raises
+    UserError where there is nothing to compare, Mismatch where anything differs.
     """
-    found = differences(locked, now, sections=sections, other_task=other_task)
-    if found:
-        raise mismatch(locked, now, found, what=what, model=model, tokenizer=tokenizer)
+    from evalkit.models import model_folder
+
+    folder, _ = model_folder(model)
+    locked = None
+    if data is None or read_lock(folder) is not None:
+        locked = check_model(
+            folder, name=model, prompt=prompt, extra=extra, trust_remote_code=trust_remote_code
+        )
+    if data is None:
+        assert locked is not None
+        return locked
+    tokenizer = load_tokenizer(folder, trust_remote_code)
+    ref = prompt or (locked or read_lock(data) or _no_lock(model, data)).template
+    template = find_template(ref, load_templates(extra))
+    rendered = check_parquet(data, template=template, tokenizer=tokenizer, folder=folder)
+    if locked is not None and locked.data["prompts"]:
+        require_same(locked, rendered, what=model, model=model, sections=("data",))
+    return rendered
 
 
-def differences(
-    locked: Lock, now: Lock, *, sections: Sequence[str] = ("reading",), other_task: bool = False
-) -> list[Difference]:
-    """As `prompts.lock.compare`, without what may differ on another task."""
-    found = compare(locked, now, sections)
-    if not other_task:
-        return found
-    return [entry for entry in found if entry.section != "reading" or not entry.key.startswith(TEMPLATE_KEYS)]
-
-
-def mismatch(
-    locked: Lock,
-    now: Lock,
-    found: Sequence[Difference],
-    *,
-    what: str,
-    model: str,
-    tokenizer: PreTrainedTokenizerFast | None = None,
-) -> Mismatch:
-    """The error for differences that were found."""
-    keys = list(dict.fromkeys(entry.key.split(".")[0].replace("_", " ") for entry in found))
-    parts = [key for key in keys if key != "probe"] or keys
-    return Mismatch(
-        f"{what} was locked with {locked.template} (fingerprint {locked.fingerprint}), and these differ now: "
-        f"{', '.join(parts)}; {right_command(locked, found, model)}",
-        explain(locked, now, found, tokenizer),
+def _no_lock(model: str, data: Path) -> Lock:
+    raise Mismatch(
+        f"neither {model} nor {data} carries a prompt lock, so nothing says how the prompts were made; "
+        f"write one: evalkit prompts adopt {model} --data {data}"
     )
 
 
@@ -124,9 +114,7 @@ def lock_like(locked: Lock, template: Template, tokenizer: PreTrainedTokenizerFa
 
 def scorer_entry(rule: str) -> dict[str, Any]:
     """The `scorer` entry of a lock made now: the newest version of a rule, and of the scorer."""
-    from evalkit.extract import RULES, SCORER_VERSION
-
-    return {"rule": f"{rule}@{RULES[rule]}", "version": SCORER_VERSION}
+    return {"rule": resolve_rule(rule)[0], "version": SCORER_VERSION}
 
 
 def _scorer(locked: Mapping[str, Any], template: Template) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit.check import differences, mismatch
-from evalkit.lock_diff import text_diff
+from evalkit.lock_diff import differences, mismatch, text_diff
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock, read_lock
 from prompts.registry import Template

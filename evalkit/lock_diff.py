@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from evalkit.comparable import describe
-from prompts.lock import Difference, Lock
+from prompts.errors import Mismatch
+from prompts.lock import Difference, Lock, compare
 from prompts.tokens import decode_verbatim
 
 if TYPE_CHECKING:
@@ -15,9 +16,60 @@ if TYPE_CHECKING:
 
 _FILES = ("reading.tokenizer", "reading.chat_template", "reading.stop_ids")
 """Keys that come from the files of a model folder."""
+TEMPLATE_KEYS = ("template.", "system", "chat_template.kwargs", "scorer.rule", "probe.")
+"""Keys of `reading` that follow from the template, and so may differ on another task than the lock's."""
 NEIGHBOURS = 4
 """Tokens shown on each side of the first one that differs."""
 ROWS_SHOWN = 3
+
+
+def require_same(
+    locked: Lock,
+    now: Lock,
+    *,
+    what: str,
+    model: str,
+    sections: Sequence[str] = ("reading",),
+    other_task: bool = False,
+    tokenizer: PreTrainedTokenizerFast | None = None,
+) -> None:
+    """Raise Mismatch, with a readable diff and the right command, where two locks differ.
+
+    `what` names the thing whose lock is held against (a checkpoint, a parquet), `model` stands in
+    the command. With `other_task` only what does not follow from the template must be equal.
+    """
+    found = differences(locked, now, sections=sections, other_task=other_task)
+    if found:
+        raise mismatch(locked, now, found, what=what, model=model, tokenizer=tokenizer)
+
+
+def differences(
+    locked: Lock, now: Lock, *, sections: Sequence[str] = ("reading",), other_task: bool = False
+) -> list[Difference]:
+    """As `prompts.lock.compare`, without what may differ on another task."""
+    found = compare(locked, now, sections)
+    if not other_task:
+        return found
+    return [entry for entry in found if entry.section != "reading" or not entry.key.startswith(TEMPLATE_KEYS)]
+
+
+def mismatch(
+    locked: Lock,
+    now: Lock,
+    found: Sequence[Difference],
+    *,
+    what: str,
+    model: str,
+    tokenizer: PreTrainedTokenizerFast | None = None,
+) -> Mismatch:
+    """The error for differences that were found."""
+    keys = list(dict.fromkeys(entry.key.split(".")[0].replace("_", " ") for entry in found))
+    parts = [key for key in keys if key != "probe"] or keys
+    return Mismatch(
+        f"{what} was locked with {locked.template} (fingerprint {locked.fingerprint}), and these differ now: "
+        f"{', '.join(parts)}; {right_command(locked, found, model)}",
+        explain(locked, now, found, tokenizer),
+    )
 
 
 def explain(
@@ -76,7 +128,7 @@ def _around(ids: Sequence[int], first: int, tokenizer: PreTrainedTokenizerFast |
         shown.append(f"[{token} = {ids[at]}]" if at == first else token)
     if first >= len(ids):
         shown.append("[end]")
-    return " ".join(("… " if start else "", *shown)).strip()
+    return " ".join(("…", *shown) if start else shown)
 
 
 def _ids(probe: dict[str, Any]) -> list[int]:
@@ -105,8 +157,8 @@ def right_command(locked: Lock, found: Sequence[Difference], model: str) -> str:
         return f"undo the edit of {locked.template}, or make a new version: evalkit prompts new {name}"
     if any(key.startswith(_FILES) for key in keys):
         return (
-            "bring back the tokenizer files and generation_config.json that it was made with; if the new ones "
-            f"are meant: evalkit prompts adopt {model} --prompt {locked.template} --force"
+            "bring back the tokenizer files and generation_config.json that it was made with; if the new "
+            f"ones are meant: evalkit prompts adopt {model} --prompt {locked.template} --force"
         )
     if any(key.startswith("reading.scorer") for key in keys):
         return f"read stored completions under another rule: evalkit rescore RUN --rule {locked.rule}"

@@ -12,7 +12,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,8 @@ class Template:
     tasks: tuple[str, ...] = ()
     """Tasks that `prompts cost` compares it on; shell patterns such as `rg:*`."""
     description: str = ""
+    released: bool = False
+    """Whether its folder's released.json lists it; set at load, no key of the file."""
 
     @property
     def ref(self) -> str:
@@ -86,7 +88,7 @@ def load_templates(extra: Sequence[Path] = (), verify: bool = True) -> dict[str,
     was edited (not with `verify` off, which is for showing what was edited).
     """
     templates: dict[str, Template] = {}
-    for folder in (BUILT_IN, *extra):
+    for folder in dict.fromkeys(path.resolve() for path in (BUILT_IN, *extra)):
         for template in load_folder(folder, verify).values():
             if template.ref in templates:
                 raise UserError(
@@ -112,7 +114,7 @@ def load_folder(folder: Path, verify: bool = True) -> dict[str, Template]:
                 f"{path} was edited after its release as {template.ref}, and results may cite that text; "
                 f"undo the edit, or make a new version: evalkit prompts new {template.name}"
             )
-        templates[template.ref] = template
+        templates[template.ref] = replace(template, released=template.ref in released)
     if gone := sorted(set(released) - set(templates)):
         raise UserError(f"{folder}: released template {gone[0]} is gone; restore {gone[0]}.toml")
     return templates
@@ -164,14 +166,15 @@ def find_template(ref: str, templates: Mapping[str, Template]) -> Template:
     versions = [template for template in templates.values() if template.name == ref]
     if versions:
         return max(versions, key=lambda template: template.version)
-    near = near_names(ref, [*templates, *{template.name for template in templates.values()}])
+    known = {template.name for template in templates.values()}
+    near = near_names(ref, templates if "@" in ref else known)
     raise UserError(f"no prompt template {ref!r}{near}; `evalkit prompts list` shows all")
 
 
 def near_names(name: str, allowed: Iterable[str]) -> str:
-    """`, did you mean a or b?` for an error message, or nothing."""
+    """` (did you mean a or b?)` for an error message, or nothing."""
     near = difflib.get_close_matches(name, list(allowed), n=3, cutoff=0.5)
-    return f", did you mean {' or '.join(near)}?" if near else ""
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
 _REQUIRED = ("name", "version", "kind", "user", "rule")

@@ -1,5 +1,7 @@
 """One module a group of commands; importing this package registers them all."""
 
+import evalkit.cli.check  # noqa: F401
 import evalkit.cli.diff  # noqa: F401
 import evalkit.cli.doctor  # noqa: F401
+import evalkit.cli.prompts  # noqa: F401
 import evalkit.cli.report  # noqa: F401

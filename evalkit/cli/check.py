@@ -1,0 +1,39 @@
+"""`evalkit check`: is a checkpoint still read as it was trained? No model is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evalkit.cli.app import app
+from evalkit.cli.prompts import Folders, template_folders
+
+
+@app.command("check")
+def check_command(
+    model: Annotated[
+        str, typer.Argument(help="Model folder, global_step_N, run:step_50, or a model's name.")
+    ],
+    data: Annotated[Path | None, typer.Option(help="Training parquet to compare row by row as well.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="Compare under this template instead of the lock's.")
+    ] = None,
+    prompts: Folders = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Allow code in the model folder.")
+    ] = False,
+) -> None:
+    """Compare tokenizer, chat template, end tokens, template and data of a checkpoint with its prompt lock.
+
+    Exit code 0 where all is equal, 3 with a diff where it is not, 2 where there is no lock.
+    """
+    from evalkit.check import check_all
+
+    lock = check_all(
+        model, data=data, prompt=prompt, extra=template_folders(prompts), trust_remote_code=trust_remote_code
+    )
+    print(f"{model}: read as locked ({lock.template}, rule {lock.rule}, fingerprint {lock.fingerprint})")
+    if data is not None:
+        print(f"{data}: {lock.data['rows']:,} rows as locked")

@@ -1,0 +1,58 @@
+"""A prompt as a model reads it, for people: template, text, token ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prompts.registry import Template
+from prompts.render import render_question
+from prompts.tokens import apply_chat, encode_text, load_tokenizer
+
+
+def view(
+    template: Template, question: str, model: str | None, trust_remote_code: bool = False
+) -> dict[str, Any]:
+    """Template, messages or raw text; with a model also the text after its chat template, ids and tokens."""
+    rendered = render_question(template, question)
+    shown: dict[str, Any] = {
+        "prompt": template.ref,
+        "kind": template.kind,
+        "rule": template.rule,
+        "marker": template.marker,
+        "description": template.description,
+        "sha256": template.text_sha256,
+        "released": template.released,
+        "rendered": rendered,
+    }
+    if model is None:
+        return shown
+    from evalkit.models import model_folder
+
+    tokenizer = load_tokenizer(model_folder(model)[0], trust_remote_code)
+    if isinstance(rendered, str):
+        text = rendered
+    else:
+        text = apply_chat(tokenizer, rendered, template.chat_template_kwargs).text
+    ids = encode_text(tokenizer, text)
+    tokens = [tokenizer.decode([token], clean_up_tokenization_spaces=False) for token in ids]
+    return {**shown, "model": model, "text": text, "token_ids": ids, "tokens": tokens}
+
+
+def as_text(shown: dict[str, Any]) -> str:
+    """What `view` found, laid out for a terminal."""
+    status = "released" if shown["released"] else "draft"
+    lines = [
+        f"{shown['prompt']}  ({shown['kind']}, {status}, sha256 {shown['sha256'][:12]})",
+        shown["description"],
+        f"rule: {shown['rule']}   marker: {shown['marker'] or 'none'}",
+        "",
+    ]
+    if "text" in shown:
+        ids = shown["token_ids"]
+        pairs = " ".join(f"{token}:{text!r}" for token, text in zip(ids, shown["tokens"], strict=True))
+        return "\n".join((*lines, shown["text"], "", f"{len(ids)} tokens for {shown['model']}:", pairs))
+    if isinstance(shown["rendered"], str):
+        return "\n".join((*lines, shown["rendered"]))
+    for message in shown["rendered"]:
+        lines += [f"[{message['role']}]", message["content"], ""]
+    return "\n".join(lines).rstrip()
