@@ -1,0 +1,115 @@
+"""`trainkit grpo | dr-grpo | …` and `trainkit data`: one function, the options of trainkit/config.py."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import typer
+
+from trainkit.algorithms import ALGORITHMS
+from trainkit.cli.app import app
+from trainkit.config import PRESETS, Options, resolve
+
+DATA_OPTIONS = (
+    "model", "task", "data", "parquet", "prompt", "prompts", "limit", "samples", "temperature",
+    "prompt_length", "response_length", "validate", "seed", "allow_overlap", "trust_remote_code",
+)  # fmt: skip
+"""What decides the training data; `trainkit data` takes these and a folder."""
+
+
+def train_command(
+    context: typer.Context, preset: str | None, config: Path | None, dry_run: bool, **given: Any
+) -> None:
+    """Train a model with one algorithm; the same command goes on where a run was stopped."""
+    from evalkit.environment import find_gpus
+    from trainkit.prepare import prepare
+    from trainkit.train import summary, train
+
+    word = str(context.info_name)
+    chosen = {name: value for name, value in given.items() if value not in (None, [])}
+    options = resolve(word, chosen, preset=preset, config=config, has_gpu=bool(find_gpus()))
+    if dry_run:
+        prepared = prepare(options, dry=True)
+        print(summary(prepared))
+        print(shlex.join(prepared.job.command))
+        return
+    train(options)
+
+
+def data_command(output: Path, **given: Any) -> None:
+    """Write the training and validation parquet and the prompt lock, without training."""
+    from trainkit.prepare import write_data
+    from trainkit.train import say
+
+    chosen = {name: value for name, value in given.items() if value not in (None, [])}
+    options = resolve("grpo", chosen, preset=None, config=None, has_gpu=True)
+    dataset = write_data(options, output)
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in dataset.counts.items())
+    say(f"{output}: {counts} [{dataset.lock.fingerprint}]")
+
+
+def _parameter(item: Field[Any], hint: Any) -> tuple[inspect.Parameter, Any]:
+    """One command-line option from one field: no default of its own, so that presets and TOML show through."""
+    default = item.default_factory() if item.default_factory is not MISSING else item.default
+    shown = "" if default in (None, []) or isinstance(default, bool) else f" ({default})"
+    flag = f"--{item.name.replace('_', '-')}"
+    kind = hint if default == [] else (hint | None)
+    info = typer.Option(flag, help=item.metadata["help"] + shown, show_default=False)
+    empty: Any = [] if default == [] else None
+    parameter = inspect.Parameter(
+        item.name, inspect.Parameter.KEYWORD_ONLY, default=empty, annotation=_annotated(kind, info)
+    )
+    return parameter, parameter.annotation
+
+
+def _annotated(kind: Any, info: Any) -> Any:
+    from typing import Annotated
+
+    return Annotated[kind, info]
+
+
+def _with_options(function: Callable[..., None], names: tuple[str, ...], extra: dict[str, Any]) -> Any:
+    """The function under a signature that typer can read: `extra` first, then the named options."""
+    hints = get_type_hints(Options)
+    parameters = []
+    for name, (annotation, default) in extra.items():
+        kind = inspect.Parameter.KEYWORD_ONLY if default is not inspect.Parameter.empty else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        parameters.append(inspect.Parameter(name, kind, default=default, annotation=annotation))
+    for item in fields(Options):
+        if item.name in names:
+            parameters.append(_parameter(item, hints[item.name])[0])
+
+    def command(**values: Any) -> None:
+        function(**values)
+
+    command.__doc__ = function.__doc__
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+TRAIN_EXTRA: dict[str, Any] = {
+    "context": (typer.Context, inspect.Parameter.empty),
+    "preset": (_annotated(str | None, typer.Option("--preset", help=f"Start from: {', '.join(PRESETS)}.")), None),
+    "config": (_annotated(Path | None, typer.Option("--config", help="TOML file of options.")), None),
+    "dry_run": (
+        _annotated(bool, typer.Option("--dry-run", help="Print the plan and verl's command line; start nothing.")),
+        False,
+    ),
+}
+ALL = tuple(item.name for item in fields(Options) if item.name != "algorithm")
+
+for _word in ALGORITHMS:
+    app.command(_word)(_with_options(train_command, ALL, TRAIN_EXTRA))
+app.command("data")(
+    _with_options(
+        data_command,
+        DATA_OPTIONS,
+        {"output": (_annotated(Path, typer.Argument(help="Folder to write to.")), inspect.Parameter.empty)},
+    )
+)

@@ -1,0 +1,224 @@
+"""The options of a training run: one frozen dataclass, from which command line and TOML are made.
+
+Precedence: defaults, then the preset, then the TOML file, then the command line. Importing this
+module loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from prompts.errors import UserError
+from trainkit.algorithms import ALGORITHMS, NEEDS_GROUPS
+
+
+def option(default: Any, text: str) -> Any:
+    """A field with its help text; lists are shared by nobody."""
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": text})
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Everything that can be asked of a training run."""
+
+    algorithm: str = option("grpo", "The word after trainkit: grpo, dr-grpo, dapo, gspo, rloo, …")
+    model: str = option("smollm2-135m", "Model to train: a name, a Hugging Face id or a folder.")
+    task: str = option("gsm8k", "Task whose train split is trained on.")
+    data: str | None = option(None, "Folder of local data sets, as in evalkit score.")
+    parquet: str | None = option(None, "Training data rendered elsewhere; it is rendered again and compared.")
+    prompt: str | None = option(None, "Prompt template; the task's own by default.")
+    prompts: list[str] = option([], "Folder with templates of your own (repeatable).")
+    batch: int = option(128, "Prompts a step.")
+    samples: int = option(8, "Completions a prompt.")
+    mini_batch: int = option(32, "Prompts an optimizer step; batch is a multiple of it.")
+    micro_batch: int | None = option(None, "Sequences at once on a GPU; by default a token budget decides.")
+    token_budget: int | None = option(None, "Tokens at once on a GPU; chosen from the memory by default.")
+    learning_rate: float = option(3e-6, "Learning rate (AdamW, constant).")
+    kl: float = option(0.0, "Weight of the KL loss against the base model; 0 needs no reference.")
+    temperature: float = option(1.0, "Temperature of the rollouts; validation is greedy.")
+    epochs: int = option(1, "Passes over the training rows, where --steps is not given.")
+    steps: int | None = option(None, "Steps in all.")
+    limit: int | None = option(None, "Use the first N rows of the train split.")
+    prompt_length: int | None = option(None, "Tokens of a prompt at most; longer ones are left out (1024).")
+    response_length: int | None = option(None, "Tokens of a response at most; the task's own by default.")
+    save_every: int = option(50, "Save a checkpoint every N steps, and after the last.")
+    validate_every: int = option(50, "Validate every N steps, before the first and after the last.")
+    validate: str = option("train", "Rows to validate on: kept out of train, or test (marked).")
+    keep: int | None = option(None, "Keep the best N checkpoints by validation accuracy, and the last.")
+    gpu_memory: float = option(0.4, "Share of GPU memory for vLLM.")
+    gpus: int | None = option(None, "GPUs a node; all by default.")
+    nodes: int = option(1, "Nodes; with more than one a Ray cluster must run.")
+    tp: int = option(1, "GPUs that share one copy of the model in vLLM.")
+    lora_rank: int = option(0, "Train a LoRA adapter of this rank; 0 trains all weights.")
+    seed: int = option(0, "Seed of the data order and of the rows kept out.")
+    device: str | None = option(None, "cpu or cuda; cuda where there is a GPU.")
+    logger: list[str] = option([], "Also log to tensorboard, wandb, mlflow, … (verl's loggers; repeatable).")
+    output: str | None = option(None, "Folder of the training run; runs/<model>-<task>-… by default.")
+    set: list[str] = option([], "A verl setting that trainkit has no option for: key=value (repeatable).")
+    allow_overlap: bool = option(False, "Train although the test split shares questions (marked).")
+    trust_remote_code: bool = option(False, "Run the code that a model folder brings.")
+    go_on: bool = option(False, "Go on although every reward of the first step is zero.")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # verl's GSM8K tutorial, in its own numbers.
+    "tutorial": {
+        "batch": 128,
+        "samples": 2,
+        "mini_batch": 32,
+        "micro_batch": 8,
+        "learning_rate": 5e-6,
+        "save_every": 50,
+        "validate_every": 50,
+    },
+    # Two cores and SmolLM2-135M; taken by itself where the device is a CPU.
+    "cpu": {
+        "batch": 8,
+        "samples": 8,
+        "mini_batch": 8,
+        "micro_batch": 16,
+        "learning_rate": 2e-5,
+        "save_every": 8,
+        "validate_every": 8,
+    },
+}
+
+MAY_CHANGE = ("steps", "epochs", "save_every", "validate_every", "keep", "logger", "gpu_memory", "go_on")
+"""Options that may differ when a run is resumed: they change neither data nor what a step does."""
+
+
+def resolve(
+    algorithm: str, given: Mapping[str, Any], *, preset: str | None, config: Path | None, has_gpu: bool
+) -> Options:
+    """The options of a run; `given` holds what stands on the command line.
+
+    Raises UserError naming an unknown key, preset or algorithm with the nearest one, or a bad value.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise UserError(f"preset {preset!r} is unknown; there are {', '.join(PRESETS)}")
+    from_file = read_toml(config) if config else {}
+    chosen = {**from_file, **given}
+    device = chosen.get("device") or ("cuda" if has_gpu else "cpu")
+    base = PRESETS[preset] if preset else (PRESETS["cpu"] if device == "cpu" else {})
+    return check(Options(**{**base, **chosen, "algorithm": algorithm, "device": device}))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Options of a TOML file, under the names of the dataclass (dashes or underscores)."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not TOML: {error}") from None
+    kinds = get_type_hints(Options)
+    values = {}
+    for key, value in content.items():
+        name = key.replace("-", "_")
+        if name not in kinds or name == "algorithm":
+            near = difflib.get_close_matches(name, [k for k in kinds if k != "algorithm"], 1)
+            raise UserError(f"{path}: unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        if isinstance(value, int) and not isinstance(value, bool) and float in _kinds(kinds[name]):
+            value = float(value)
+        if not isinstance(value, tuple(get_origin(kind) or kind for kind in _kinds(kinds[name]))) or (
+            isinstance(value, bool) and bool not in _kinds(kinds[name])
+        ):
+            wanted = " or ".join(getattr(k, "__name__", str(k)) for k in _kinds(kinds[name]))
+            raise UserError(f"{path}: {key} is {value!r}, it takes {wanted}")
+        values[name] = value
+    return values
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """The types that an option takes; None is no value of its own."""
+    if get_origin(hint) in (Union, UnionType):
+        return tuple(kind for kind in get_args(hint) if kind is not type(None))
+    return (hint,)
+
+
+def check(options: Options) -> Options:
+    """Refuse values that cannot work, each with the nearest that can; returns the options."""
+    if options.algorithm not in ALGORITHMS:
+        near = difflib.get_close_matches(options.algorithm, ALGORITHMS, 1)
+        raise UserError(
+            f"algorithm {options.algorithm!r} is unknown"
+            + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ALGORITHMS)}")
+        )
+    for name in ("batch", "samples", "mini_batch", "epochs", "save_every", "validate_every", "nodes", "tp"):
+        _at_least_one(options, name)
+    for name in ("micro_batch", "token_budget", "steps", "limit", "prompt_length", "response_length", "keep", "gpus"):
+        if getattr(options, name) is not None:
+            _at_least_one(options, name)
+    if options.device not in ("cpu", "cuda"):
+        raise UserError(f"--device {options.device} is unknown; there are cpu and cuda")
+    if options.validate not in ("train", "test"):
+        raise UserError(f"--validate {options.validate} is unknown; there are train (rows kept out of it) and test")
+    if not 0 < options.gpu_memory < 1:
+        raise UserError(f"--gpu-memory {options.gpu_memory} is no share; give a number between 0 and 1, as in 0.4")
+    if options.learning_rate < 0 or options.kl < 0 or options.lora_rank < 0:
+        raise UserError("--learning-rate, --kl and --lora-rank cannot be negative")
+    if options.temperature <= 0:
+        raise UserError(f"--temperature {options.temperature}: rollouts must be sampled; 1.0 is usual")
+    if options.mini_batch > options.batch or options.batch % options.mini_batch:
+        fits = [size for size in range(1, options.batch + 1) if options.batch % size == 0]
+        near_size = min(fits, key=lambda size: abs(size - options.mini_batch))
+        raise UserError(
+            f"--mini-batch {options.mini_batch} does not divide --batch {options.batch}; "
+            f"the nearest that does is --mini-batch {near_size}"
+        )
+    trajectories = options.mini_batch * options.samples
+    if options.micro_batch and trajectories % options.micro_batch:
+        fits = [size for size in range(1, trajectories + 1) if trajectories % size == 0]
+        near_size = min(fits, key=lambda size: abs(size - options.micro_batch))  # type: ignore[operator]
+        raise UserError(
+            f"--micro-batch {options.micro_batch} does not divide the {trajectories} sequences of a mini-batch "
+            f"({options.mini_batch} prompts x {options.samples} samples); --micro-batch {near_size} does"
+        )
+    if options.samples < 2 and options.algorithm in NEEDS_GROUPS:
+        raise UserError(
+            f"{options.algorithm} compares the samples of a prompt, and --samples 1 leaves nothing to compare; "
+            "give --samples 8 (or train with reinforce++ or ppo)"
+        )
+    if options.device == "cpu" and (options.gpus or 1) > 1:
+        raise UserError("--gpus needs --device cuda")
+    return options
+
+
+def _at_least_one(options: Options, name: str) -> None:
+    value = getattr(options, name)
+    if value < 1:
+        raise UserError(f"--{name.replace('_', '-')} {value}: at least 1 is needed")
+
+
+def to_toml(options: Options) -> str:
+    """The resolved options as TOML; `--config` reads it back to the same options."""
+    lines = []
+    for item in fields(options):
+        value = getattr(options, item.name)
+        if item.name == "algorithm" or value is None:
+            continue
+        lines.append(f"{item.name.replace('_', '-')} = {_toml_value(value)}")
+    return f"# trainkit {options.algorithm} --config this-file\n" + "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if isinstance(value, str):
+        import json
+
+        return json.dumps(value)  # JSON strings are TOML strings
+    return repr(value)

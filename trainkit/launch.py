@@ -1,0 +1,140 @@
+"""Starts verl in a process of its own, follows it, and ends it cleanly.
+
+What verl and Ray print goes to verl.log in the run's folder. When they fail, the last lines that say
+why are shown. Ctrl-C ends the run; the same command goes on from the last complete checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from prompts.errors import Failed
+
+DEVICE_VARIABLE = "TRAINKIT_DEVICE"
+"""Tells the plug-in modules that trainkit started the process, and for which device."""
+GRACE_SECONDS = 20.0
+"""How long verl may take to end after an interrupt, before it is killed."""
+POLL_SECONDS = 0.2
+PLUGINS = {"vllm.general_plugins": {"trainkit_cpu": "trainkit.cpu_vllm:plugin", "trainkit_tokens": "trainkit.token_capture:plugin"}}
+
+
+def verl_command(arguments: list[str]) -> list[str]:
+    """The command that trains: verl's own entry point with our settings."""
+    return [sys.executable, "-m", "verl.trainer.main_ppo", *arguments]
+
+
+def environment(run: Path, device: str, capture: int) -> dict[str, str]:
+    """The environment of verl's processes; Ray hands it to every worker.
+
+    `capture` is the number of requests whose prompt ids vLLM's engine notes (trainkit.token_capture).
+    """
+    ours = Path(__file__).parent.parent
+    plugins = announce_plugins(run)
+    path = [str(plugins), str(ours), *filter(None, [os.environ.get("PYTHONPATH")])]
+    added = {
+        "PYTHONPATH": os.pathsep.join(path),
+        "VERL_FILE_LOGGER_PATH": str(run / "verl_metrics.jsonl"),
+        "TRAINKIT_CAPTURE": f"{capture}:{run / 'tokens_vllm.jsonl'}",
+        DEVICE_VARIABLE: device,
+        "TOKENIZERS_PARALLELISM": "false",
+        "HYDRA_FULL_ERROR": "1",
+        "RAY_DEDUP_LOGS": "0",
+        # The cluster is local, and nothing about it goes elsewhere.
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "VLLM_NO_USAGE_STATS": "1",
+        "TENSORBOARD_DIR": str(run / "tensorboard"),
+    }
+    if device == "cpu":
+        threads = str(os.cpu_count() or 1)
+        added |= {
+            "VERL_USE_EXTERNAL_MODULES": "trainkit.cpu_platform",
+            "OMP_NUM_THREADS": threads,
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            # Ray's default of 15 makes workers lose to anything else on the machine.
+            "RAY_worker_niceness": "0",
+        }
+        openmp = Path(sys.prefix) / "lib/libiomp5.so"
+        if openmp.exists():
+            added["LD_PRELOAD"] = str(openmp)  # vLLM's kernels are 40 % faster with Intel's OpenMP
+    else:
+        # verl switches this cache off; it saves a minute of every start after the first.
+        added["VLLM_DISABLE_COMPILE_CACHE"] = "0"
+        added["VLLM_USE_FLASHINFER_SAMPLER"] = "0"
+    inherited = {k: v for k, v in os.environ.items() if device != "cpu" or k != "CUDA_VISIBLE_DEVICES"}
+    return {**inherited, **added}
+
+
+def announce_plugins(run: Path) -> Path:
+    """A folder for PYTHONPATH that announces our vLLM plug-ins to the processes of this run alone."""
+    folder = run / "plugins"
+    info = folder / "trainkit_plugins-0.dist-info"
+    info.mkdir(parents=True, exist_ok=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: trainkit-plugins\nVersion: 0\n")
+    lines = []
+    for group, points in PLUGINS.items():
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def run_verl(command: list[str], run: Path, env: dict[str, str], follow: Callable[[], None]) -> None:
+    """Run verl to its end, calling `follow` several times a second.
+
+    Raises Failed with the reason where verl fails; whatever `follow` raises ends verl first, and so
+    does KeyboardInterrupt.
+    """
+    with (run / "verl.log").open("ab") as log:
+        start = log.tell()
+        process = subprocess.Popen(
+            command, cwd=run, env=env, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            while process.poll() is None:
+                follow()
+                time.sleep(POLL_SECONDS)
+            follow()
+        finally:
+            end(process)
+    if process.returncode:
+        raise Failed(f"verl ended with exit code {process.returncode}: {failure(run / 'verl.log', start)}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt verl, wait for its workers to go, and kill what is left of its process group."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def failure(log: Path, start: int = 0, lines: int = 15) -> str:
+    """The reason that stands in verl's log: the last error line, then the end of the log.
+
+    `start` is the offset (bytes) where this process began to write.
+    """
+    with log.open("rb") as file:
+        file.seek(max(start, log.stat().st_size - 400_000))
+        text = re.sub(r"\x1b\[[0-9;]*m", "", file.read().decode(errors="replace"))
+    kept = [re.sub(r"^\([^)]*pid=\d+[^)]*\) ?", "", line).rstrip() for line in text.splitlines()]
+    kept = [line for line in kept if line.strip()]
+    errors = [line for line in kept if re.match(r"^\s*(\w+\.)*\w*(Error|Exception|Interrupt)\b.*:", line)]
+    ours = [line for line in errors if "trainkit: " in line]
+    reason = (ours or errors or kept or ["it wrote nothing"])[-1].strip()
+    tail = "\n".join(f"    {line}" for line in kept[-lines:])
+    return f"{reason.split('trainkit: ')[-1]}\n{tail}\n  all of it: {log}"

@@ -1,0 +1,94 @@
+"""`--set key=value`: verl settings that trainkit has no option for, and those that it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from prompts.errors import UserError
+
+ACTOR, ROLLOUT, MODEL = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "model"))
+
+REFUSED: dict[str, str] = {
+    "data.train_files": "--task or --parquet",
+    "data.val_files": "--validate",
+    "data.max_prompt_length": "--prompt-length",
+    "data.max_response_length": "--response-length",
+    "data.train_batch_size": "--batch",
+    "data.gen_batch_size": "--batch",
+    "data.seed": "--seed",
+    "data.apply_chat_template_kwargs*": "--prompt (chat_template_kwargs of a template)",
+    "data.*prompt*": "--prompt",
+    "data.truncation": "--prompt-length",
+    "data.tokenizer*": "--model",
+    "data.custom_cls*": "--prompt",
+    "data.return_raw*": "--prompt",
+    "data.*_max_samples": "--limit",
+    "data.*_key": "--prompt",
+    "data.tool_config_path": "--prompt",
+    "data.function_tool_path": "--prompt",
+    "data.chat_template*": "--prompt",
+    f"{MODEL}.path": "--model",
+    f"{MODEL}.tokenizer_path": "--model",
+    f"{MODEL}.hf_config_path": "--model",
+    f"{MODEL}.custom_chat_template": "--prompt",
+    f"{MODEL}.trust_remote_code": "--trust-remote-code",
+    f"{MODEL}.lora_rank": "--lora-rank",
+    f"{ROLLOUT}.prompt_length": "--prompt-length",
+    f"{ROLLOUT}.response_length": "--response-length",
+    f"{ROLLOUT}.n": "--samples",
+    f"{ROLLOUT}.temperature": "--temperature",
+    f"{ROLLOUT}.top_*": "--temperature",
+    f"{ROLLOUT}.repetition_penalty": "--temperature",
+    f"{ROLLOUT}.ignore_eos": "--prompt (end tokens come from the model)",
+    f"{ROLLOUT}.val_kwargs*": "--validate",
+    f"{ROLLOUT}.agent*": "--prompt (rollouts are trainkit's own)",
+    f"{ROLLOUT}.multi_turn*": "--prompt (one question, one answer)",
+    f"{ROLLOUT}.engine_kwargs*": "--model, --prompt or --gpu-memory",
+    f"{ROLLOUT}.name": "nothing: rollouts are made by vLLM",
+    "reward*": "--prompt (the template's rule is the reward)",
+    "custom_reward_function*": "--prompt (the template's rule is the reward)",
+    "algorithm.adv_estimator": "another word than the one after trainkit",
+    "algorithm.filter_groups*": "trainkit dapo",
+    "trainer.total_training_steps": "--steps",
+    "trainer.total_epochs": "--epochs",
+    "trainer.save_freq": "--save-every",
+    "trainer.test_freq": "--validate-every",
+    "trainer.val_*": "--validate-every",
+    "trainer.max_*_ckpt_to_keep": "--keep",
+    "trainer.default_local_dir": "--output",
+    "trainer.resume*": "nothing: the same command goes on by itself",
+    "trainer.logger": "--logger",
+    "trainer.device": "--device",
+    "trainer.n_gpus_per_node": "--gpus",
+    "trainer.nnodes": "--nodes",
+    "trainer.use_v1": "nothing: trainkit is written for verl's v1 trainer",
+    "trainer.v1*": "nothing: trainkit's sampler stands there",
+    "trainer.checkpoint_callback_class": "nothing: it writes the prompt lock",
+    "actor_rollout_ref.actor.optim.lr": "--learning-rate",
+    "actor_rollout_ref.actor.*kl_loss*": "--kl",
+}
+"""verl settings that could change prompts, tokens, reward or lengths, or that an option decides."""
+
+
+def parse_set(items: Sequence[str]) -> dict[str, Any]:
+    """`--set key=value` as settings; values are JSON where they parse as such, else text.
+
+    Raises UserError where an item has no value, or an option of trainkit decides the setting.
+    """
+    settings: dict[str, Any] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip("+~"):
+            raise UserError(f"--set {item}: write key=value, as in --set {ACTOR}.clip_ratio=0.1")
+        bare = key.strip().lstrip("+~")
+        for pattern, instead in REFUSED.items():
+            if fnmatchcase(bare, pattern) or fnmatchcase(bare, f"{pattern}.*"):
+                raise UserError(f"--set {bare} is refused, since trainkit answers for it; use {instead}")
+        try:
+            settings[key.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[key.strip()] = value
+    return settings

