@@ -1,7 +1,7 @@
 """Compare an answer with a gold: `score(extraction, gold) -> Score`.
 
-Exact: numbers are equal where their canonical strings are, which no float ever touches. Pure,
-total and thread-safe.
+Exact: numbers are equal where their canonical strings are, formulas where their difference is zero
+in rational arithmetic; no float is ever used. Pure, total and thread-safe.
 """
 
 from __future__ import annotations
@@ -11,20 +11,32 @@ from functools import lru_cache
 
 from evalkit.extract.numbers import canonical, fraction_digits, rounded
 from evalkit.extract.peers import PEER_COMPARISONS
+from evalkit.formula import Value, read_formula, same, weight
 from evalkit.records import Extraction, Score
 
 # Rules that read numbers only: a gold that is no number can't be scored under them.
 NUMERIC_RULES = frozenset({"hash", "last-number", *PEER_COMPARISONS})
 
-CORRECT = Score("correct", "equal")
-_SPACES = re.compile(r"\s+")
+_EQUAL = Score("correct", "equal")
+_OTHER_NUMBER = Score("wrong", "another number than the gold")
+_OTHER_TEXT = Score("wrong", "another text than the gold")
+
+# An operation that is left to the reader: "16 - 3 - 4" is no answer to a question whose gold is 9.
+_NOT_CARRIED_OUT = re.compile(r"\w\)?\s*(?:[-+*÷×·−]|\\times|\\cdot|\\div)\s*\S")
+# What a number may count without being algebra. One letter is a unit only if it is a usual one.
+_UNIT = re.compile(
+    r"(?P<value>.{0,60}?\d)\s*(?:\\?[$%€£¥]|°|[mgshLlCFKVWJNA]|[cmkd]m|[mk]g|m[lLs]|hrs?|ft|in|lbs?|oz|yd|mi|[ap]m|"
+    r"[^\W\d_]{3,}|(?<=\s)[^\W\d_]{2,}|\\(?:text|mathrm|mbox|rm)\s*\{[^{}]*\})"
+    r"(?:\^\{?[23]\}?|[²³])?(?:[ /][^\W\d_]+){0,4}\.?"
+)
+_DECORATION = re.compile(r"\\(?:text\w*|mathrm|mathbf|mbox|boxed|left|right|[,;:! ])|[\s{}$*_\\\"'.]+")
 
 
 def gold_problem(gold: str | None, rule: str) -> str | None:
     """Why a gold can't be scored under a rule, in a few words; None where it can."""
     if gold is None or not gold.strip():
         return "no gold"
-    if rule.partition("@")[0] in NUMERIC_RULES and canonical(gold.strip()) is None:
+    if rule.partition("@")[0] in NUMERIC_RULES and _number(gold) is None:
         return "gold is no number"
     return None
 
@@ -39,31 +51,59 @@ def score(extraction: Extraction, gold: str | None) -> Score:
         return Score("no_answer", f"{extraction.rule} found no answer")
     peer = PEER_COMPARISONS.get(extraction.rule.partition("@")[0])
     if peer is not None:
-        return CORRECT if peer(answer, gold) else Score("wrong", "another text than the gold")
-    return _compare(answer, gold)
+        return _EQUAL if peer(answer, gold) else _OTHER_TEXT
+    return _EQUAL if answer == gold else _compare(answer, gold)
 
 
 def _compare(answer: str, gold: str) -> Score:
-    if answer == gold:
-        return CORRECT
-    gold_number = _gold_number(gold)
+    gold_number = _number(gold)
     number = canonical(answer)
     if gold_number is not None and number is not None:
-        if number == gold_number:
-            return CORRECT
-        printed = rounded(number)
-        if printed is not None and printed == (fraction_digits(gold_number) or gold_number):
-            return Score("correct", "equal to the 15 digits that a float prints")
-        return Score("wrong", "another number than the gold")
+        return _compare_numbers(number, gold_number)
     if _text(answer) == _text(gold):
         return Score("correct", "same text")
-    return Score("wrong", "another text than the gold")
+    if gold_number is not None:
+        unit = _UNIT.fullmatch(answer) if len(answer) < 100 else None
+        number = canonical(unit["value"]) if unit else None
+        if number is not None:
+            return _compare_numbers(number, gold_number)
+        if _NOT_CARRIED_OUT.search(answer):
+            return Score("wrong", "a calculation that is not carried out")
+    return _compare_formulas(answer, gold)
+
+
+def _compare_numbers(number: str, gold: str) -> Score:
+    if number == gold:
+        return _EQUAL
+    printed = rounded(number)
+    if printed is not None and printed == (fraction_digits(gold) or gold):
+        return Score("correct", "equal to the 15 digits that a float prints")
+    return _OTHER_NUMBER
+
+
+def _compare_formulas(answer: str, gold: str) -> Score:
+    expected = _formula(gold)
+    if expected is None:
+        return _OTHER_TEXT
+    value = read_formula(answer)
+    if value is None or not same(value, expected):
+        return Score("wrong", "another value than the gold")
+    if weight(answer) > 2 * weight(gold) + 2:
+        return Score("wrong", "a calculation that is not carried out")
+    return Score("correct", "equal as formulas")
 
 
 @lru_cache(maxsize=4096)
-def _gold_number(gold: str) -> str | None:
+def _number(gold: str) -> str | None:
     return canonical(gold.strip())
 
 
+@lru_cache(maxsize=4096)
+def _formula(gold: str) -> Value | None:
+    return read_formula(gold)
+
+
 def _text(value: str) -> str:
-    return _SPACES.sub(" ", value).strip(" .$").casefold()
+    """A text without markup, case, spaces and round brackets around all of it."""
+    value = _DECORATION.sub("", value).casefold()
+    return value[1:-1] if value[:1] == "(" and value[-1:] == ")" and "," not in value else value

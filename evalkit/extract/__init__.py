@@ -15,7 +15,9 @@ from evalkit.extract.boxed import read_boxed
 from evalkit.extract.choice import read_choice
 from evalkit.extract.found import Found
 from evalkit.extract.lenient import read_lenient
-from evalkit.extract.markers import read_hash, read_json, read_phrase
+from evalkit.extract.markers import read_hash, read_json
+from evalkit.extract.math import read_math
+from evalkit.extract.phrase import read_phrase
 from evalkit.extract.region import region
 from evalkit.extract.unmarked import read_last_number
 from evalkit.records import Extraction
@@ -34,7 +36,7 @@ RULES: dict[str, dict[int, Reader]] = {
     "json": {1: read_json},
     "choice": {1: read_choice},
     "last-number": {1: read_last_number},
-    "math": {1: read_boxed},
+    "math": {1: read_math},
     "lenient": {1: read_lenient},
     "verl-gsm8k-strict": {1: peers.verl_strict},
     "verl-gsm8k-flexible": {1: peers.verl_flexible},

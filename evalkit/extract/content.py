@@ -4,50 +4,52 @@ from __future__ import annotations
 
 import re
 
+from evalkit.extract.claim import EQUALS, read_claim
 from evalkit.extract.found import Found
 from evalkit.extract.numbers import NUMBER, canonical
 
-# More than this is no answer but prose: it is read in its first part only (characters).
+# More than this is no answer but prose: only its first part is read (characters).
 _LONGEST = 1000
 
 _MARKUP = " \t\r\n\f\v\x00*_`\"'“”„«»「」\u00a0\u200b\u200c\u200d\u2060\ufeff"
-_OPENERS = _MARKUP + "$:：=≈~〜>"
-_CLOSERS = _MARKUP + "$.。．،!！?？;；,，、"
+_OPENERS = _MARKUP + ":：=≈~〜>】"
+_CLOSERS = _MARKUP + ".。．،!！?？;；,，、\\"
+_PLAIN_NUMBER = re.compile(r"[ \t*$]*(-?[0-9]{1,18})[ \t*$]*[.。]?\s*")
+_TAG = re.compile(r"<[/|]?[A-Za-z][\w|]{0,30}\|?>|\x1b\[[0-9;]*m")
+_ESCAPED = re.compile(r"\\(?:[\"']|n(?![a-z]))")
 _WRAPPED = re.compile(
-    r"\\[(\[]\s*(?P<math>.*?)\s*\\[)\]]|\$\$?(?P<dollar>[^$]+)\$\$?"
+    r"\\[(\[]\s*(?P<math>.*?)\s*\\[)\]]|\$\$?\s*(?P<dollar>[^$]+?)\s*\$\$?"
     r"|\\(?:boxed|fbox|text|textbf|mathbf|mathrm|bm|bf|mathit|texttt|displaystyle)\s*\{(?P<braced>.*)\}",
     re.DOTALL,
 )
-_SIMPLE = re.compile(r"[ \t*$]*(-?[0-9]{1,18})[ \t*$]*[.。]?\s*")
-_TAG = re.compile(r"<[/|]?[A-Za-z][\w|]{0,30}\|?>|\x1b\[[0-9;]*m")
-_EQUALS = re.compile(r"(?<![<>!:≤≥\\])=(?![=>])|≈|\\approx|\\Rightarrow|=>|→|⇒|\\implies")
-_CLOCK = re.compile(r"\d{1,3}(?:\s?[:：]\s?\d{1,3}){1,2}(?:\s?[apAP]\.?\s?[mM]\b\.?)?")
-_DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?![\d])")
-_RANGE = re.compile(
-    r"\d\s*(?:-|–|—|~|to|bis|至|到|\\text\{ to \})\s*\$?\d|\b(?:between|from)\b.*\d.*\d|\d\s*(?:±|\\pm)\s*\d"
+_CLOCK = re.compile(r"\d{1,3}(?:\s?[:：]\s?\d{1,3}){1,2}(?:\s?[apAP]\.?\s?[mM]\b\.?)?(?![\d:])")
+_DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?!\d)")
+_SPREAD = re.compile(
+    r"\d\s*(?:-|–|—|~|to|bis|至|到|\\text\{ to \})\s*[$€£]?\d|\b(?:between|from)\b.*\d.*\d|\d\s*(?:±|\\pm)\s*\d"
+    r"|\d[\d.,]*\s*(?:and|or|und|oder|y|o|et|ou|和|或|и|или|;)\s*[$€£]?\d|\d,\s+[$€£]?\d",
+    re.IGNORECASE,
 )
-_SEVERAL = re.compile(r"\d\S*\s*(?:\band\b|\bor\b|\bund\b|\boder\b|\by\b|\bo\b|\bet\b|\bou\b|和|或|,\s)\s*\S?\d")
-# LaTeX or algebra that is more than one number with a unit.
+# LaTeX that only says or spaces what a number counts.
+_UNIT = re.compile(
+    r"\\(?:text\w*|mathrm|mbox|rm)\s*\{[^{}]*\}(?:\^\{?[23]\}?)?|\^\{?\\circ\}?|\\circ(?![a-z])|\\degree|°|\\ (?=\D)"
+    r"|\\[,;:!](?=\D|$)|\\quad|~|(?<=[A-Za-z])(?:\^\{?[23]\}?|[²³])"
+)
+# Algebra: more than one number and what it counts.
 _ALGEBRA = re.compile(
-    r"\\(?:sqrt|pi|sin|cos|tan|log|ln|exp|theta|alpha|beta|infty|cup|cap|in|pm|le|ge|leq|geq|begin|left|right"
-    r"|overline|binom|emptyset|mathbb|lambda|sigma|omega|phi|mu|circ|dot|vec|angle|triangle)\b"
-    r"|\^|\d\s*!|[()\[\]{}√π∞∪∩±]|(?<![A-Za-z])[a-zA-Z]\s*[-+*/^]|[-+*/]\s*[a-zA-Z](?![A-Za-z])"
-    r"|\d[a-zA-Z](?![A-Za-z])"
+    r"\\(?!\$|%)|[\^√π∞∪∩±!|<>≤≥+*×÷·]|[(\[{][^)\]}]*\d|(?<![A-Za-z'’])[a-zA-Z](?![A-Za-z'’.])|\d\s?/|\s-\s"
 )
-_LATEX_UNIT = re.compile(
-    r"\\(?:text|mathrm|textrm|mbox|rm|textit|text\w*)\s*\{[^{}]*\}(?:\^\{?[23]\}?)?|\^\{?\\circ\}?|\\circ\b|\\degree|°"
-    r"|\\ (?=\D)|\\[,;:!](?=\D|$)|\\quad|~"
-)
-_LABEL = re.compile(r"[A-Za-z\\{}_ ]{0,60}[=≈:：]\s*")
+_WORDS = re.compile(r"[^\W\d_]{2,}\s+[^\W\d_]+")
+_PROSE = re.compile(r"[^\W\d_]+\s+(?:[^\W\d_]+\s|[$€£]?\d)")
+_LATEX_COMMAND = re.compile(r"\\[a-zA-Z]{2,}|\^")
+_SENTENCE_END = re.compile(r"[.!?;]\s|[。！？；]|\n|\\n")
 
 
 def read_content(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Found | None:
     """The answer in text[lo:hi]: a canonical number where it is one, else its text; None where empty."""
-    simple = _SIMPLE.fullmatch(text, lo, hi)
-    if simple:
-        return Found(canonical(simple[1]), simple.start(1), simple.end(1))
-    hi = min(hi, lo + _LONGEST)
-    lo, hi = strip(text, lo, hi)
+    plain = _PLAIN_NUMBER.fullmatch(text, lo, hi)
+    if plain:
+        return Found(canonical(plain[1]), plain.start(1), plain.end(1))
+    lo, hi = strip(text, lo, min(hi, lo + _LONGEST))
     if lo == hi:
         return None
     answer = text[lo:hi]
@@ -56,51 +58,85 @@ def read_content(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Fo
         return Found(number, lo, hi)
     wrapped = _WRAPPED.fullmatch(answer)
     if wrapped and wrapped.lastgroup and _balanced(wrapped[wrapped.lastgroup]):
-        return read_content(text, lo + wrapped.start(wrapped.lastgroup), lo + wrapped.end(wrapped.lastgroup))
-    return read_number(text, lo, hi, decimal_comma) or Found(answer, lo, hi)
+        group = wrapped.lastgroup
+        return read_content(text, lo + wrapped.start(group), lo + wrapped.end(group), decimal_comma)
+    return _read_mixed(text, lo, hi, answer, decimal_comma)
 
 
-def read_number(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Found | None:
-    """The one number that text[lo:hi] declares; None where there is none, or several of equal claim."""
-    answer = text[lo:hi]
-    for equals in reversed(list(_EQUALS.finditer(answer))):
-        start, end = strip(text, lo + equals.end(), hi)
-        if start < end:
-            found = _leading_number(text, start, end, decimal_comma)
-            if found:
-                return found
-        break
-    return _leading_number(text, lo, hi, decimal_comma)
+def _read_mixed(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found:
+    """A number with a unit, an equation, a clock, a sentence; otherwise the text itself."""
+    numbers = list(NUMBER.finditer(answer))
+    if not numbers:
+        return Found(answer, lo, hi)
+    clock = _CLOCK.search(answer) or _DATE.search(answer)
+    if clock and clock.start() <= numbers[0].start():
+        return Found(clock.group(), lo + clock.start(), lo + clock.end())
+    equation = _right_side(text, lo, hi, answer, decimal_comma)
+    if equation is not None:
+        return equation
+    bare = _UNIT.sub(lambda unit: " " * len(unit.group()), answer) if "\\" in answer or "°" in answer else answer
+    if len(numbers) > 1 and _PROSE.match(answer) and not _LATEX_COMMAND.search(answer):
+        return _read_sentence(text, lo, hi, answer, decimal_comma)
+    if len(numbers) > 1:
+        first = _first_part(text, lo, hi, bare, decimal_comma)
+        if first is not None:
+            return first
+    elif not _ALGEBRA.search(bare[: numbers[0].start()] + " " + bare[numbers[0].end() :]):
+        number = canonical(numbers[0].group(), decimal_comma)
+        if number is not None:
+            return Found(number, lo + numbers[0].start(), lo + numbers[0].end())
+    return Found(answer, lo, hi)
 
 
-def _leading_number(text: str, lo: int, hi: int, decimal_comma: bool) -> Found | None:
-    plain = _LATEX_UNIT.sub(lambda unit: " " * len(unit.group()), text[lo:hi])
-    match = NUMBER.search(plain)
-    if not match:
+def _read_sentence(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found:
+    """What the first sentence with a number claims; the text itself where it tells a spread of numbers."""
+    end = next((e.start() for e in _SENTENCE_END.finditer(answer) if re.search(r"\d", answer[: e.start()])), len(answer))
+    if not _SPREAD.search(answer, 0, end) or EQUALS.search(answer, 0, end):
+        claim = read_claim(text, lo, lo + end, decimal_comma)
+        if claim is not None:
+            return claim
+    return Found(answer, lo, hi)
+
+
+def _right_side(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found | None:
+    """What the last equals sign leads to; None without one, or where two unknowns are told."""
+    signs = list(EQUALS.finditer(answer))
+    if not signs or (len(signs) > 1 and re.search(r"[A-Za-z]\s*$", answer[max(0, signs[-1].start() - 3) : signs[-1].start()])):
         return None
-    clock = _CLOCK.search(plain) or _DATE.search(plain)
-    if clock and clock.start() <= match.start() < clock.end():
-        return Found(clock.group().strip(), lo + clock.start(), lo + clock.end())
-    first_sentence = re.split(r"[.。!?;；]\s|\n|\(", plain[match.start() :], maxsplit=1)[0]
-    if _RANGE.search(plain[: match.start()] + first_sentence) or _SEVERAL.search(first_sentence):
+    return read_content(text, lo + signs[-1].end(), hi, decimal_comma)
+
+
+def _first_part(text: str, lo: int, hi: int, bare: str, decimal_comma: bool) -> Found | None:
+    """The number that several in a declared answer amount to: that of its first sentence or clause."""
+    end = re.search(r"[.。!?;；](?:\s|$)|[。；]|\n|\s[(（]|[,，]\s(?=[^\W\d])|，|<", bare)
+    stop = end.start() if end else len(bare)
+    numbers = list(NUMBER.finditer(bare, 0, stop))
+    if not numbers:
+        return read_claim(text, lo, hi, decimal_comma)
+    if len(numbers) == 1 and stop < len(bare):
+        return read_content(text, lo, lo + stop, decimal_comma)
+    if _SPREAD.search(bare, 0, stop) and len(numbers) < 4:
         return None
-    outside = plain[: match.start()] + " " + first_sentence[match.end() - match.start() :]
-    if _ALGEBRA.search(outside):
-        return None
-    number = canonical(match.group(), decimal_comma)
-    if number is None:
-        return None
-    return Found(number, lo + match.start(), lo + match.end())
+    if _WORDS.search(bare, 0, stop) and not _ALGEBRA.search(bare, 0, stop):
+        return read_claim(text, lo, lo + stop, decimal_comma)
+    return None
+
+
+def is_prose(answer: str) -> bool:
+    """Whether an answer is words rather than a value: nothing that a phrase such as "the answer is" declares."""
+    return bool(re.match(r"[^\W\d_]{3,}", answer)) and " " in answer
 
 
 def strip(text: str, lo: int, hi: int) -> tuple[int, int]:
-    """Leave markup, quotes, dollar signs and closing punctuation out at both ends."""
+    """Leave markup, quotes, lone dollar signs and closing punctuation out at both ends."""
     while True:
         before = lo, hi
         while lo < hi and text[lo] in _OPENERS:
             lo += 1
         while lo < hi and text[hi - 1] in _CLOSERS:
             hi -= 1
+        if lo < hi and text[lo] == "\\" and _ESCAPED.match(text, lo, hi):
+            lo += 2
         tag = _TAG.match(text, lo, hi)
         if tag:
             lo = tag.end()
@@ -108,6 +144,8 @@ def strip(text: str, lo: int, hi: int) -> tuple[int, int]:
             opening = text.rfind("<" if text[hi - 1] == ">" else "\x1b", max(lo, hi - 34), hi)
             if opening >= 0 and _TAG.fullmatch(text, opening, hi):
                 hi = opening
+        if hi > lo and text[hi - 1] == "$" and text.count("$", lo, hi) % 2:
+            hi -= 1
         if (lo, hi) == before:
             return lo, hi
 

@@ -1,91 +1,90 @@
-"""Rules that look for a marker: `hash` (####), `answer-is` (a phrase), `json` (an answer field)."""
+"""Rules that look for a marker: `hash` (####), `json` (an answer field), answer tags."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from evalkit.extract.content import read_content, read_number, strip
+from evalkit.extract.content import read_content
 from evalkit.extract.found import Found
 
-_LINE = re.compile(r"[^\n]*\n?")
-_HASHES = re.compile(r"#{3,}[ \t:：]*(?=\S|\n)")
+# Markers are tried from the last one back; a text with more that say nothing has no answer.
+MOST_TRIED = 64
+
 _ANSWER_LABEL = re.compile(r"(?:the )?(?:final )?answer(?: is)?\s*[:：=]?\s*", re.IGNORECASE)
-
-# "answer" and the verb or mark behind it, in the languages of MGSM and a few more. A comma is the
-# decimal mark in the languages of the second group.
-_PHRASE = re.compile(
-    r"(?:\b(?:answer|result|solution)\b[\"'*_ ]*(?:\([^()\n]{0,40}\)\s*)?"
-    r"(?:(?:to|for|of)\b[^.\n:=]{0,120}?\s)?(?:(?:is|was|equals|would be|should be|will be|must be)\b|[:：=])"
-    r"|答案|答え|答[:：]|정답|답은|답[:：]|คำตอบ|উত্তর|సమాధానం|\bjibu\b|الإجابة|الجواب)"
-    r"(?P<comma>)?",
-    re.IGNORECASE,
+_HEADING = re.compile(r"\d{1,3}\s*[.):：、]\s*[^\W\d]|[^\W\d_]")
+_JSON_FIELD = re.compile(r"[\"']\s*[:：]\s*")
+_JSON_VALUE = re.compile(
+    r"\"(?P<double>(?:[^\"\\]|\\.){0,2000})\"|'(?P<single>(?:[^'\\\n]|\\.){0,2000})'|(?P<bare>[^\s,\"'}\]\[][^,\n}\]]{0,200})"
+    r"|\[(?P<list>[^\]]{0,200})\]"
 )
-_PHRASE_COMMA = re.compile(
-    r"\b(?:respuesta|réponse|reponse|antwort|risposta|resposta|antwoord|odpowiedź|svar(?:et)?)\b|ответ|đáp án|đáp số",
-    re.IGNORECASE,
-)
-_TAIL = re.compile(
-    r"[\s\"'*_】\]）)]*(?:(?:final|finale|correct[ea]?|donc|则|应该)\s*)*"
-    r"(?:is|was|are|est|es|ist|lautet|beträgt|är|er|è|é|ni|là|是|为|為|は|равен|равна|—|-(?=\s)|هي|هو|คือ|হল|హలో)?"
-    r"[\s:：=*_\"'】\]]*(?:(?:therefore|thus|so|also|donc|approximately|about|exactly|also)\s+)?",
-    re.IGNORECASE,
-)
-_IS_ANSWER = re.compile(r"(?P<value>[^\s]{1,40}(?: [^\s]{1,20})?) is (?:the|our|my) (?:final |correct )?answer", re.I)
-_JSON_FIELD = re.compile(r"[\"'](?:final[_ ]?)?(?:answer|result)[\"']\s*:\s*", re.IGNORECASE)
-_JSON_VALUE = re.compile(r"\"((?:[^\"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)'|([^\s,\"'}\]][^,\n}\]]*)")
 
 
-def read_hash(text: str, lo: int, hi: int, least: int = 4) -> Found | None:
-    """What follows the last `####` on its line, or on the next line where nothing follows."""
-    marker = "#" * least
-    at = hi
-    while True:
-        at = text.rfind(marker, lo, at)
+def occurrences(text: str, marker: str, lo: int, hi: int) -> Iterator[int]:
+    """Where a marker stands in text[lo:hi], from the last place back."""
+    for _ in range(MOST_TRIED):
+        at = text.rfind(marker, lo, hi)
         if at < 0:
-            return None
-        start = at + least
-        while start < hi and text[start] in " \t:：#*\u200b":
-            start += 1
-        if start < hi and text[start] in "\r\n":
-            while start < hi and text[start].isspace():
-                start += 1
-        end = text.find("\n", start, hi)
-        end = hi if end < 0 else end
-        label = _ANSWER_LABEL.match(text, start, end)
-        found = read_content(text, label.end() if label else start, end)
-        if found is not None and (least > 3 or found.answer is None or found.answer[:1] in "-0123456789"):
+            return
+        yield at
+        hi = at
+
+
+def read_hash(text: str, lo: int, hi: int) -> Found | None:
+    """What follows the last `####` on its line, or on the next line where nothing follows."""
+    for at in occurrences(text, "####", lo, hi):
+        found = _after_hashes(text, at + 4, hi)
+        if found is not None:
             return found
-        while at > lo and text[at - 1] == "#":
-            at -= 1
-
-
-def read_phrase(text: str, lo: int, hi: int) -> Found | None:
-    """What the last "the answer is ..." says, in any of the languages, where that can be read."""
-    for pattern, comma in ((_PHRASE, False), (_PHRASE_COMMA, True)):
-        for match in reversed(list(pattern.finditer(text, lo, hi))):
-            found = _phrase_tail(text, match.end(), hi, comma)
-            if found is not None:
-                return found
     return None
 
 
-def _phrase_tail(text: str, at: int, hi: int, comma: bool) -> Found | None:
-    tail = _TAIL.match(text, at, hi)
-    start = tail.end() if tail else at
-    end = text.find("\n", start, hi)
+def read_heading(text: str, lo: int, hi: int) -> Found | None:
+    """Like `hash`, but with three or more hashes, and with a value behind them: no title of a section."""
+    for at in occurrences(text, "###", lo, hi):
+        found = _after_hashes(text, at + 3, hi)
+        if found is not None and not _HEADING.match(text, found.start if found.answer is None else _line_start(text, at, hi)):
+            return found
+    return None
+
+
+def _line_start(text: str, at: int, hi: int) -> int:
+    """Where the title begins that follows the hashes at `at`, past a label such as "Answer:"."""
+    while at < hi and text[at] in "# \t*:：\u200b$\r\n":
+        at += 1
+    label = _ANSWER_LABEL.match(text, at, hi)
+    return label.end() if label and label.end() > at else at
+
+
+def _after_hashes(text: str, at: int, hi: int) -> Found | None:
+    while at < hi and text[at] in " \t:：#*\u200b":
+        at += 1
+    if at < hi and text[at] in "\r\n":
+        while at < hi and text[at].isspace():
+            at += 1
+    end = text.find("\n", at, hi)
     end = hi if end < 0 else end
-    start, end = strip(text, start, end)
-    if start == end:
-        return None
-    return read_number(text, start, min(end, start + 300), comma)
+    label = _ANSWER_LABEL.match(text, at, end)
+    return read_content(text, label.end() if label else at, end)
 
 
 def read_json(text: str, lo: int, hi: int) -> Found | None:
     """The value of the last answer field of a JSON object (which need not be valid JSON)."""
-    for match in reversed(list(_JSON_FIELD.finditer(text, lo, hi))):
-        value = _JSON_VALUE.match(text, match.end(), hi)
-        if value and value.lastindex:
-            found = read_content(text, value.start(value.lastindex), value.end(value.lastindex))
-            if found is not None:
-                return found
+    for stem in ("nswer", "NSWER", "esult"):
+        for at in occurrences(text, stem, lo, hi):
+            field = _JSON_FIELD.match(text, at + 5, hi)
+            value = _JSON_VALUE.match(text, field.end(), hi) if field else None
+            if value and value.lastgroup:
+                found = read_content(text, value.start(value.lastgroup), value.end(value.lastgroup))
+                if found is not None:
+                    return found
+    return None
+
+
+def read_tag(text: str, lo: int, hi: int) -> Found | None:
+    """What stands in the last closed <answer>...</answer>."""
+    for close in occurrences(text, "</answer>", lo, hi):
+        opening = text.rfind("<answer>", lo, close)
+        if opening >= 0:
+            return read_content(text, opening + 8, close)
     return None

@@ -20,7 +20,7 @@ _TURN = re.compile(
     r"|</s>|<end_of_turn>|<start_of_turn>|<eos>|\[INST\]"
 )
 _QUESTION = re.compile(
-    r"(?:^|\n)[ \t]*(?:#{1,4}[ \t]*|\*\*)?"
+    r"\n[ \t]*(?:#{1,4}[ \t]*|\*\*)?"
     r"(?:Human|User|Q|(?:New |Next |Another )?(?:Question|Problem|Exercise|Task)|Instruction|Input"
     r"|问题|題目|题目|問題|问|Frage|Aufgabe|Pregunta|Problema|Вопрос|Задача)"
     r"[ \t]*#?\d{0,4}[ \t]*(?:\*\*)?[:：](?:\*\*)?",

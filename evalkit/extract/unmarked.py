@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
+from evalkit.extract.claim import read_claim
+from evalkit.extract.content import read_content
 from evalkit.extract.found import Found
 from evalkit.extract.numbers import NUMBER, canonical
 
-# Only the end of a text may hold its answer (characters).
+# Only the end of a text may hold an answer that nothing announces (characters).
 _TAIL = 2000
+_LINES_BACK = 4
+_SENTENCES_BACK = 3
+
+_OUTPUT = re.compile(r"```(?:output|stdout|text)\s*\n")
+_ONLY_MARKUP = re.compile(r"[\s\\\[\](){}$`*_~=|<>/\"'#.-]*|<[/|]?\w{1,20}\|?>|\\end\{\w{1,20}\*?\}")
+_LAST_TAG = re.compile(r"\s*<[/|]?\w{1,18}\|?>\s*$")
+_SENTENCE = re.compile(r"(?<![\d\s][A-Z])(?<!\bvs)(?<!Mr)(?<!Mrs)(?<!Dr)[.!?]+[\"'”)*]*\s+(?=\S)|[。！？]\s*(?=\S)")
+_COMPLETE = re.compile(r"[.!?。！？:)\]}`*\"'”$]\s*$")
 
 
 def read_last_number(text: str, lo: int, hi: int) -> Found | None:
@@ -17,3 +29,68 @@ def read_last_number(text: str, lo: int, hi: int) -> Found | None:
         if number is not None:
             last = Found(number, match.start(), match.end())
     return last
+
+
+def read_unmarked(text: str, lo: int, hi: int) -> Found | None:
+    """What the program printed, else what the last sentence with a number claims.
+
+    None where the text breaks off in a sentence that holds no number yet.
+    """
+    lo = max(lo, hi - _TAIL)
+    while tag := _LAST_TAG.search(text, max(lo, hi - 24), hi):
+        hi = tag.start()
+    printed = _read_output(text, lo, hi)
+    if printed is not None:
+        return printed
+    end = hi
+    for _ in range(_LINES_BACK):
+        while end > lo and text[end - 1].isspace():
+            end -= 1
+        start = max(text.rfind("\n", lo, end) + 1, lo)
+        if start >= end:
+            return None
+        if not _ONLY_MARKUP.fullmatch(text, start, end):
+            found = _read_line(text, start, end)
+            if found is not None:
+                return found
+            if not _COMPLETE.search(text, max(start, end - 8), end):
+                return None
+        end = start
+    return None
+
+
+def _read_line(text: str, lo: int, hi: int) -> Found | None:
+    if text.startswith("|", lo) and text.rstrip().endswith("|"):
+        cell = text.rfind("|", lo, hi - 1)
+        return read_content(text, cell + 1, hi - 1)
+    ends = [lo, *(match.end() for match in _SENTENCE.finditer(text, lo, hi)), hi]
+    for first, last in list(zip(ends, ends[1:], strict=False))[: -_SENTENCES_BACK - 1 : -1]:
+        found = read_claim(text, first, last)
+        if found is not None:
+            return found
+        if last == hi and not _COMPLETE.search(text, max(first, last - 8), last):
+            return None
+    return None
+
+
+def _read_output(text: str, lo: int, hi: int) -> Found | None:
+    """The last number that a program printed in a fenced block, unless prose rounds it afterwards."""
+    block = None
+    for block in _OUTPUT.finditer(text, lo, hi):
+        pass
+    if block is None:
+        return None
+    close = text.find("```", block.end(), hi)
+    close = hi if close < 0 else close
+    end = close
+    while end > block.end() and text[end - 1].isspace():
+        end -= 1
+    start = max(text.rfind("\n", block.end(), end) + 1, block.end())
+    number = canonical(text[start:end])
+    if number is None:
+        return None
+    if "." in number:
+        prose = read_claim(text, close, hi)
+        if prose is not None:
+            return prose
+    return Found(number, start, end)

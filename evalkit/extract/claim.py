@@ -1,0 +1,99 @@
+"""Read the one number that a sentence claims, where it holds several.
+
+"It takes John 12 minutes to speak 10 pages" claims 12. The rules are grammatical, in this order:
+what an equation ends in; what a verb of being or a "total of" introduces; the first number that no
+preposition makes a circumstance; the last number.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from evalkit.extract.found import Found
+from evalkit.extract.numbers import NUMBER, canonical
+
+
+class Number(NamedTuple):
+    """A number in a sentence: its canonical string and its span in the whole text."""
+
+    value: str
+    start: int
+    end: int
+
+
+EQUALS = re.compile(r"(?<![<>!:≤≥\\])={1,2}(?![=>])|≈|≒|\\approx(?![a-z])|=>|→|⇒|\\(?:implies|Rightarrow|to)(?![a-z])")
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|\s?(?:º|ª|°\.)|[)）]\s|\.\s[A-Z]")
+_NAMED = re.compile(r"(?:[#№]|\b(?:step|question|problem|line|option|case|part|no\.|number|day|week|version|figure|table))\s?$", re.I)
+_SUBORDINATE = re.compile(
+    r"\s*(?:if|since|when|because|as|after|before|given|while|for|in|on|with|over|by|to|during|at|from"
+    r"|si|wenn|da|als|après|cuando|если|когда)\b[^.]*?,(?!\d)\s*", re.IGNORECASE,
+)
+_CONCLUSION = re.compile(r"[,;.:]\s*(?:and\s+)?(?:so|thus|therefore|hence|then|which means|meaning|also|donc|por lo tanto|所以|因此)\b", re.I)
+_CLAIMED = re.compile(
+    r"(?:\b(?:is|are|was|were|be|equals?|equal to|becomes?|total(?:s|ing)?(?: of)?|sum of|comes to|amounts? to|makes it"
+    r"|resulting in|to get|to obtain|giving|gives|yields|yielding|leaving|leaves|profit of|cost of|for a total of|altogether"
+    r"|es|son|será|est|sont|ist|sind|beträgt|é|è|são|sono)\b|равн[аоы]|составля[её]т|是|为|為|等于|等於|共|は|[:：])"
+    r"(?:\s+(?:a|an|the|only|just|about|exactly|approximately|around|still|now|then|therefore|thus|also|equal to"
+    r"|total of|un total de))*\s*[*_(\"'\\$€£¥~≈]*$",
+    re.IGNORECASE,
+)
+_CIRCUMSTANCE = re.compile(
+    r"\b(?:in|after|before|by|over|for|every|each|per|of|from|at|age|aged|first|last|next|within|out of|than|with|on|during"
+    r"|until|since|past|those|these|his|her|their|its|another|the|all|both|to \w+|if|when|\w+ing)"
+    r"\s+(?:the\s+|a\s+|these\s+|all\s+)?[*_(\"'\\$€£¥]*$|[每在]$",
+    re.IGNORECASE,
+)
+
+
+def numbers_in(text: str, lo: int, hi: int, decimal_comma: bool = False) -> list[Number]:
+    """The numbers in text[lo:hi] that stand for an amount: no ordinals, list marks or "step 3"."""
+    found = []
+    for match in NUMBER.finditer(text, lo, hi):
+        value = canonical(match.group(), decimal_comma)
+        if value is None or _ORDINAL.match(text, match.end(), hi) or _NAMED.search(text, max(lo, match.start() - 12), match.start()):
+            continue
+        found.append(Number(value, match.start(), match.end()))
+    return found
+
+
+def read_claim(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Found | None:
+    """The number that the sentence text[lo:hi] claims; None where it holds no number."""
+    numbers = numbers_in(text, lo, hi, decimal_comma)
+    if not numbers:
+        return None
+    return Found(*_claimed(text, lo, hi, numbers))
+
+
+def _claimed(text: str, lo: int, hi: int, numbers: list[Number]) -> Number:
+    if len(numbers) == 1:
+        return numbers[0]
+    equals = None
+    for equals in EQUALS.finditer(text, lo, hi):
+        pass
+    if equals:
+        after = [number for number in numbers if number.start >= equals.end()]
+        if after:
+            return after[0]
+    numbers = _outside_brackets(text, lo, numbers)
+    opening = _SUBORDINATE.match(text, lo, hi)
+    if opening:
+        numbers = [number for number in numbers if number.start >= opening.end()] or numbers
+    for conclusion in _CONCLUSION.finditer(text, lo, hi):
+        numbers = [number for number in numbers if number.start >= conclusion.end()] or numbers
+    claimed = [n for n in numbers if _CLAIMED.search(text, max(lo, n.start - 40), n.start)]
+    if claimed:
+        return claimed[-1]
+    free = [n for n in numbers if not _CIRCUMSTANCE.search(text, max(lo, n.start - 24), n.start)]
+    return free[0] if free else numbers[-1]
+
+
+def _outside_brackets(text: str, lo: int, numbers: list[Number]) -> list[Number]:
+    """Without the numbers in round brackets, where that leaves any."""
+    depth, at, outside = 0, lo, []
+    for number in numbers:
+        depth = max(0, depth + text.count("(", at, number.start) - text.count(")", at, number.start))
+        at = number.start
+        if depth == 0:
+            outside.append(number)
+    return outside or numbers

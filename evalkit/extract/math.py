@@ -1,0 +1,37 @@
+r"""Rule `math`: an answer that may be any formula, as MATH and AIME ask for it.
+
+The last \boxed{...}; without one what "the answer is ..." says; without that the last formula
+between dollar signs or \( \) or \[ \] of the last lines. Formulas are kept as text; `evalkit.score`
+compares them exactly.
+"""
+
+from __future__ import annotations
+
+import re
+
+from evalkit.extract.boxed import read_boxed
+from evalkit.extract.content import read_content
+from evalkit.extract.found import Found
+from evalkit.extract.phrase import read_phrase
+from evalkit.extract.unmarked import read_unmarked
+
+_TAIL = 1000
+_FORMULA = re.compile(
+    r"\$\$(?P<display>[^$]{1,400})\$\$|\$(?P<inline>[^$\n]{1,400})\$|\\\((?P<round>.{1,400}?)\\\)|\\\[(?P<square>.{1,400}?)\\\]",
+    re.DOTALL,
+)
+
+
+def read_math(text: str, lo: int, hi: int) -> Found | None:
+    """The answer of a text that may hold formulas."""
+    marked = read_boxed(text, lo, hi)
+    if marked is None:
+        marked = read_phrase(text, lo, hi)
+    if marked is not None:
+        return marked
+    last = None
+    for last in _FORMULA.finditer(text, max(lo, hi - _TAIL), hi):
+        pass
+    if last is not None and last.lastgroup:
+        return read_content(text, last.start(last.lastgroup), last.end(last.lastgroup))
+    return read_unmarked(text, lo, hi)

@@ -1,0 +1,121 @@
+"""Rule `answer-is`: what the last "the answer is ..." says, in the languages of MGSM and some more."""
+
+from __future__ import annotations
+
+import re
+
+from evalkit.extract.claim import read_claim
+from evalkit.extract.content import is_prose, read_content, strip
+from evalkit.extract.found import Found
+from evalkit.extract.markers import MOST_TRIED
+from evalkit.extract.numbers import NUMBER, canonical
+
+# The end of the word for "answer" (its first letter may be a capital), and whether the language
+# writes a comma for the decimal point.
+_STEMS = {
+    "nswer": False, "NSWER": False, "Ans": False, "\nA": False,
+    "答案": False, "答え": False, "答": False, "정답": False, "답": False, "คำตอบ": False, "উত্তর": False,
+    "సమాధానం": False, "ibu": False, "الإجابة": False, "الجواب": False,
+    "espuesta": True, "éponse": True, "ntwort": True, "твет": True, "isposta": True, "esposta": True,
+    "ntwoord": True, "dpowied": True, "Svar": True, "áp án": True, "áp số": True,
+}  # fmt: skip
+_LONGEST_TAIL = 300
+
+# Between the word and its verb or mark.
+_BEFORE_MARK = re.compile(
+    r"(?:ź|et|en|s)?[ \"'*_】\]）)」]{0,8}(?:\([^()\n]{0,60}\)\s?)?"
+    r"(?:(?:to|for|of|à|a|auf|на)\s(?!\$?\d)[^.\n:=]{0,120}?\s(?=is\b|was\b|est\b|es\b|ist\b))?"
+    r"(?:(?:finale?|final|correct[ea]?|richtige|then|therefore|here|arabic numerals|thus)\s)*"
+)
+_MARK = re.compile(
+    r"(?:(?:is|was|equals|would be|should be|will be|must be|of|are|est|es|ist|lautet|beträgt|wäre|è|é|är|er|is dus|ni|là"
+    r"|равен|равна|هي|هو)\b|=|[:：]|就?是|[应應]该?[是为為]|[为為]|等于|は|คือ|হল|হলো|হবে|는|은|\s-\s|—|–|→)"
+)
+_AFTER_MARK = re.compile(
+    r"[\s\"'*_:：】\]）)」은는=]{0,20}(?:(?:therefore|thus|so|simply|now|then|also|approximately|about|around|exactly|only|just|donc"
+    r"|que|that|also|indeed|equal to|environ|ungefähr|etwa|aproximadamente|约|大约)\s+)*"
+)
+_BARE_MARK = re.compile(r"[\s】」\]*_]*(?=[-−$\\]?[\d\\$(])")
+_IS_THE_ANSWER = re.compile(r"\s+(?:is|would be|must be)\s+(?:the|our|my|your)\s+(?:final\s+|correct\s+)?[Aa]$")
+_SENTENCE = re.compile(r"[.!?](?=\s|$|\\|<)|[。！？<]")
+_CJK = ("答", "정답", "답", "答案", "答え")
+
+
+def read_phrase(text: str, lo: int, hi: int) -> Found | None:
+    """The last readable answer phrase in text[lo:hi]."""
+    last = {stem: at for stem in _STEMS if (at := text.rfind(stem, lo, hi)) >= 0}
+    if text.startswith(("A:", "A："), lo):
+        last.setdefault("\nA", lo - 1)
+    for _ in range(MOST_TRIED):
+        if not last:
+            return None
+        stem = max(last, key=last.__getitem__)
+        at = last.pop(stem)
+        found = _read_at(text, lo, at, stem, hi)
+        if found is not None:
+            return found
+        earlier = text.rfind(stem, lo, at)
+        if earlier >= 0:
+            last[stem] = earlier
+    return None
+
+
+def _read_at(text: str, lo: int, at: int, stem: str, hi: int) -> Found | None:
+    end = at + len(stem)
+    if stem in ("\nA", "Ans"):
+        mark = re.compile(r"\s?[:：.=]").match(text, end, hi)
+        return _tail(text, mark.end(), hi, False) if mark else None
+    if stem == "ibu" and not text.startswith(("j", "J"), at - 1):
+        return None
+    before = _BEFORE_MARK.match(text, end, hi)
+    end = before.end() if before else end
+    mark = _MARK.match(text, end, hi)
+    if mark:
+        return _tail(text, mark.end(), hi, _STEMS[stem])
+    bare = _BARE_MARK.match(text, end, hi)
+    if bare and (stem in _CJK or "\n" in bare.group() or "*" in bare.group()):
+        return _tail(text, bare.end(), hi, _STEMS[stem])
+    return _value_before(text, lo, at)
+
+
+def _tail(text: str, at: int, hi: int, decimal_comma: bool) -> Found | None:
+    after = _AFTER_MARK.match(text, at, hi)
+    start = after.end() if after else at
+    hi = min(hi, start + _LONGEST_TAIL)
+    end = text.find("\n", start, hi)
+    start, end = strip(text, start, hi if end < 0 else end)
+    if start == end:
+        return None
+    if is_prose(text[start:end]):
+        sentence = _SENTENCE.search(text, start, end)
+        end = sentence.start() if sentence else end
+        found = read_content(text, start, end, decimal_comma)
+        if found is not None and found.answer is not None and canonical(found.answer) is None:
+            return Found(found.answer, start, end) if _spread(found.answer) else read_claim(text, start, end, decimal_comma)
+        return found
+    return read_content(text, start, _value_end(text, start, end), decimal_comma)
+
+
+def _value_end(text: str, start: int, end: int) -> int:
+    """The end of the sentence that states the value, or of the formula where that is all math."""
+    sentence = _SENTENCE.search(text, start, end)
+    return sentence.start() if sentence and sentence.start() > start else end
+
+
+def _spread(answer: str) -> bool:
+    return answer[:7].lower() in ("between", "from th") or answer[:5].lower() == "from "
+
+
+def _value_before(text: str, lo: int, at: int) -> Found | None:
+    """"Hence 27 is the answer"."""
+    back = max(lo, at - 80)
+    verb = _IS_THE_ANSWER.search(text, back, at + 1) if at > lo else None
+    if verb is None:
+        return None
+    last = None
+    for last in NUMBER.finditer(text, back, verb.start()):
+        pass
+    if last is None or verb.start() - last.end() > 30:
+        return None
+    number = canonical(last.group())
+    return None if number is None else Found(number, last.start(), last.end())
