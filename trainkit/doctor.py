@@ -24,11 +24,12 @@ def diagnose(run: TrainingRun) -> list[Finding]:
 
 def zero_rewards(run: TrainingRun) -> list[Finding]:
     """Why the rewards of the first step are all zero; empty where one is not."""
-    if not run.first or any(rollout["reward"] for rollout in run.first):
+    rollouts = run.first_rollouts()
+    if not rollouts or any(rollout["reward"] for rollout in rollouts):
         return []
     return explain_zero(
         Batch(
-            rollouts=run.first,
+            rollouts=rollouts,
             rule=run.rule,
             prompt=run.prompt,
             response_length=run.job["response_length"],

@@ -16,10 +16,16 @@ PHASE_SHARES: dict[str, dict[str, float]] = {
 
 UPDATE_MFU = 0.30
 """The update's share of the peak: 0.28 to 0.32 with 0.5B, 0.38 to 0.40 with 1.5B."""
-FORWARD_MFU = 0.15
-"""Of the log-probs' forward pass alone: 4 s for 0.5B, 7 s for 1.5B."""
-DECODE_STEP_OVERHEAD = 0.012
-"""Seconds that one decoding step of vLLM takes beside reading memory, with 1,024 sequences in flight."""
+UPDATE_EFFICIENCY = 0.25
+"""6 x P x tokens / (seconds x peak) of the update: 0.20 with 0.5B (6.5 s), 0.29 with 1.5B (13.5 s)."""
+FORWARD_EFFICIENCY = 0.15
+"""2 x P x tokens / (seconds x peak) of the old log-probs: 0.11 with 0.5B (4 s), 0.19 with 1.5B (7 s)."""
+DECODE_STEP = 0.004
+DECODE_STEP_PER_SEQUENCE = 8e-6
+"""Seconds that a decoding step of vLLM takes beside reading memory: 12 ms with 1,024 in flight."""
+HANDOVER_SECONDS = 0.5
+START_SECONDS = {"cuda": 250, "cpu": 90}
+"""From the command to the first step: 210 to 300 s on a GPU machine, 80 to 100 s on two cores."""
 
 PEAK_TFLOPS = {
     "H200": 989, "H100": 989, "H800": 989, "GH200": 989, "B200": 2250, "A100": 312, "A800": 312,
@@ -36,5 +42,5 @@ BANDWIDTH_TBS = {
 
 CPU_UPDATE_TFLOPS = 0.065
 """bf16 on one core, as the recorded update reached it (6 x parameters x tokens / seconds / cores)."""
-CPU_DECODE_TFLOPS = 0.023
-"""Generation on one core: 64 x 12 tokens of 135M parameters behind 38 of prompt in 4.5 s."""
+CPU_GENERATION_TFLOPS = 0.029
+"""Generation on one core: 64 x 12 tokens and 8 prompts of 26 with 135M parameters in 4.5 s."""

@@ -29,10 +29,10 @@ def not_a_number(run: TrainingRun) -> Finding | None:
 
 def length_collapse(run: TrainingRun) -> Finding | None:
     """Answers shrink to a fraction while the reward does not rise with it (short and right is fine)."""
-    tallies = [tally for _, tally in sorted(run.steps.items())]
-    if len(tallies) < 2:
+    lengths = [value for _, value in run.series("trainkit/completion_tokens")]
+    if len(lengths) < 2:
         return None
-    long, short = ends([tally.mean_tokens for tally in tallies])
+    long, short = ends(lengths)
     before, now = ends(rewards(run))
     if short > 0.35 * long or now > before + 0.02:
         return None
@@ -48,12 +48,12 @@ def length_collapse(run: TrainingRun) -> Finding | None:
 def entropy_collapse(run: TrainingRun) -> Finding | None:
     """The policy has become one answer a question, and no longer improves."""
     values = [value for _, value in run.series("actor/entropy")]
-    tallies = [tally for _, tally in sorted(run.steps.items())]
-    if len(values) < 4 or not tallies or values[0] <= 0:
+    constants = [value for _, value in run.series("trainkit/no_advantage")]
+    if len(values) < 4 or not constants or values[0] <= 0:
         return None
     first, last = ends(values)
-    constant = tallies[-1].no_advantage
-    if last > 0.15 * first or constant < 0.6 or tallies[-1].mean_reward > 0.9:
+    constant = ends(constants)[1]
+    if last > 0.15 * first or constant < 0.6 or rewards(run)[-1] > 0.9:
         return None
     return Finding(
         cause="entropy-collapse",

@@ -30,7 +30,8 @@ def learning_rate(run: TrainingRun) -> float | None:
 
 
 def rewards(run: TrainingRun) -> list[float]:
-    return [tally.mean_reward for _, tally in sorted(run.steps.items())]
+    """Mean reward of each step."""
+    return [value for _, value in run.series("trainkit/acc")]
 
 
 def lora(run: TrainingRun) -> bool:
@@ -56,7 +57,7 @@ def rate_zero(run: TrainingRun) -> Finding | None:
     return Finding(
         cause="learning-rate-zero",
         sentence="The learning rate is 0: the weights never move.",
-        evidence=f"actor/lr was 0 in all {len(run.metrics)} steps",
+        evidence=f"it was 0 in all {len(run.steps)} steps",
         option="Give --learning-rate 1e-6 (5e-6 at most for models over 1B).",
         weight=1.0,
     )
@@ -81,16 +82,12 @@ def rate_too_high(run: TrainingRun) -> Finding | None:
 def broken(run: TrainingRun) -> list[str]:
     """Signs that an update destroyed the model, each in words."""
     signs = []
-    tallies = [tally for _, tally in sorted(run.steps.items())]
-    if len(tallies) > 1:
-        first, last = tallies[0], tallies[-1]
-        if first.mean_reward > 0 and last.mean_reward < first.mean_reward / 2:
-            signs.append(
-                f"mean reward {first.mean_reward:.2f} in the first step, {last.mean_reward:.2f} in the last"
-            )
-        cut_first, cut_last = first.share(first.truncated), last.share(last.truncated)
-        if cut_last > cut_first + 0.3:
-            signs.append(f"truncated {percent(cut_first)} before, {percent(cut_last)} now")
+    reward = rewards(run)
+    if len(reward) > 1 and reward[-1] < reward[0] / 2:
+        signs.append(f"mean reward {reward[0]:.2f} in the first step, {reward[-1]:.2f} in the last")
+    truncated = [value for _, value in run.series("trainkit/truncated")]
+    if len(truncated) > 1 and truncated[-1] > truncated[0] + 0.3:
+        signs.append(f"truncated {percent(truncated[0])} at first, {percent(truncated[-1])} now")
     validation = run.validation()
     if len(validation) > 1 and validation[-1][1] < validation[0][1] / 2:
         signs.append(f"validation {validation[0][1]:.2f} before, {validation[-1][1]:.2f} now")
@@ -130,11 +127,10 @@ def rate_too_low(run: TrainingRun) -> Finding | None:
 
 def no_advantage(run: TrainingRun) -> Finding | None:
     """Most groups are all right or all wrong, so that their advantages are zero."""
-    tallies = list(run.steps.values())
-    if not tallies or run.options.get("samples") == 1:
+    shares = [value for _, value in run.series("trainkit/no_advantage")]
+    if not shares or run.options.get("samples") == 1:
         return None
-    share = fmean(tally.no_advantage for tally in tallies)
-    reward = fmean(tally.mean_reward for tally in tallies)
+    share, reward = fmean(shares), fmean(rewards(run))
     if share < 0.7 or reward == 0:
         return None
     too_easy = reward > 0.5

@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from evalkit.checkpoint import list_steps
 from trainkit.diagnose.finding import Finding
 from trainkit.training_run import TrainingRun, existing, open_bytes
 
@@ -33,9 +34,10 @@ def chat_template(folder: Path) -> str | None:
 
 def checkpoint_lock_differs(run: TrainingRun) -> Finding | None:
     own = fingerprint(run.folder)
-    for checkpoint in run.checkpoints():
+    for step in list_steps(run.folder):
+        checkpoint = run.folder / f"global_step_{step}"
         other = fingerprint(checkpoint)
-        if own != other:
+        if other not in (None, own):
             return Finding(
                 cause="prompt-mismatch",
                 sentence=f"{checkpoint.name} carries another prompt lock than its run: "

@@ -37,7 +37,7 @@ def seconds(run: TrainingRun, phase: str) -> float:
 def spent_between_steps(run: TrainingRun) -> Finding | None:
     """Validation and saving, which do not happen in every step, against the whole."""
     whole = sum(value for _, value in run.series("timing_s/step"))
-    if len(run.metrics) < 4 or whole == 0:
+    if len(run.steps) < 4 or whole == 0:
         return None
     parts = {
         p: sum(value for _, value in run.series(f"timing_s/{p}")) for p in ("testing", "save_checkpoint")
@@ -58,7 +58,7 @@ def spent_between_steps(run: TrainingRun) -> Finding | None:
 def phase_out_of_proportion(run: TrainingRun) -> Finding | None:
     """The phase that takes most more than its recorded share of a step, if it takes half as much again."""
     whole = seconds(run, "step") - seconds(run, "save_checkpoint")
-    if len(run.metrics) < 2 or whole <= 0:
+    if len(run.steps) < 2 or whole <= 0:
         return None
     usual = PHASE_SHARES["cpu" if run.options.get("device") == "cpu" else "cuda"]
     shares = {phase: seconds(run, phase) / whole for phase in usual}

@@ -137,7 +137,7 @@ def marker_ignored(batch: Batch) -> Finding | None:
         cause="no-marker",
         sentence=f"The model does not write {batch.marker!r}, although the prompt asks for it.",
         evidence=f"{percent(share)} end without it; read leniently {percent(batch.lenient)} are right",
-        option="Find a prompt that this model follows: `evalkit prompts cost --model M --task T`; then --prompt.",
+        option="Find a prompt that it follows with `evalkit prompts cost --model M --task T`, then --prompt.",
         weight=0.45 + 0.45 * share,
     )
 

@@ -1,0 +1,254 @@
+"""The plan's arithmetic against autograd, against recorded runs, and against itself.
+
+pytest tests/test_plan.py
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalkit.environment import Gpu
+from prompts.errors import UserError
+from trainkit.batch import Batch, in_words
+from trainkit.config import PRESETS, Options
+from trainkit.memory import GIB, activations, cache_per_token, layer_activations
+from trainkit.model_shape import ModelShape, count_parameters, read_shape
+from trainkit.plan import Request, check_fits, make_plan
+from trainkit.plan_table import as_dict, sentences
+
+H200 = Gpu(0, "NVIDIA H200", 143771, 143167)
+A800 = Gpu(0, "NVIDIA A800-SXM4-80GB", 81920, 81000)
+RTX4090 = Gpu(0, "NVIDIA GeForce RTX 4090", 24564, 24000)
+# Qwen2.5-Coder-Instruct, from the config.json of each.
+QWEN_05B = ModelShape(
+    parameters=494_032_768, layers=24, hidden=896, intermediate=4864, queries=896, keys=128,
+    vocabulary=151_936, norms_queries=False,
+)  # fmt: skip
+QWEN_15B = ModelShape(
+    parameters=1_543_714_304, layers=28, hidden=1536, intermediate=8960, queries=1536, keys=256,
+    vocabulary=151_936, norms_queries=False,
+)  # fmt: skip
+QWEN_7B = ModelShape(
+    parameters=7_615_616_512, layers=28, hidden=3584, intermediate=18944, queries=3584, keys=512,
+    vocabulary=152_064, norms_queries=False,
+)  # fmt: skip
+SMOLLM2 = ModelShape(
+    parameters=134_515_008, layers=30, hidden=576, intermediate=1536, queries=576, keys=192,
+    vocabulary=49_152, norms_queries=False,
+)  # fmt: skip
+
+
+def request(shape: ModelShape = QWEN_05B, gpu: Gpu | None = H200, gpus: int = 1, **options: Any) -> Request:
+    return Request(
+        options=Options(**{"device": "cuda" if gpu else "cpu", **options}),
+        shape=shape,
+        prompt_length=384,
+        response_length=512,
+        mean_prompt=130,
+        steps=50,
+        gpu=gpu,
+        gpus=gpus,
+        flash_attention=gpu is not None,
+    )
+
+
+def saved_bytes(model: Any, tokens: int) -> int:
+    """What autograd keeps of one forward pass, parameters left out, logits included."""
+    import torch
+
+    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}
+    alive = []
+
+    def pack(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = storage.nbytes()
+        alive.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model(input_ids=torch.ones(1, tokens, dtype=torch.long), use_cache=False)
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize("family", ["Llama", "Qwen2", "Qwen3"])
+def test_activations_are_what_autograd_keeps(family: str, tmp_path: Path) -> None:
+    import torch
+    import transformers
+
+    config = getattr(transformers, f"{family}Config")(
+        hidden_size=256, intermediate_size=640, num_hidden_layers=3, num_attention_heads=8, head_dim=32,
+        num_key_value_heads=2, vocab_size=500, tie_word_embeddings=True, attn_implementation="sdpa",
+    )  # fmt: skip
+    model = getattr(transformers, f"{family}ForCausalLM")(config).to(torch.bfloat16)
+    model.save_pretrained(tmp_path)
+    shape = read_shape(tmp_path)
+    assert shape.parameters == sum(p.numel() for p in model.parameters())
+    planned = activations(shape, 512, checkpointing=False).size
+    assert planned == pytest.approx(saved_bytes(model, 512), rel=0.02)
+
+
+def test_parameters_of_several_files_are_added_up(tmp_path: Path) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    model = LlamaForCausalLM(
+        LlamaConfig(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+                    vocab_size=300)
+    )  # fmt: skip
+    model.save_pretrained(tmp_path, max_shard_size="100KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    assert count_parameters(tmp_path) == model.num_parameters()
+
+
+def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no"):
+        count_parameters(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 30)
+    with pytest.raises(UserError, match="cut off"):
+        count_parameters(tmp_path)
+
+
+def test_the_tutorials_numbers_in_words() -> None:
+    preset = PRESETS["tutorial"]
+    batch = Batch(
+        prompts=preset["batch"], samples=preset["samples"], mini_batch=preset["mini_batch"], gpus=1,
+        micro_batch=preset["micro_batch"], token_budget=0,
+    )  # fmt: skip
+    assert in_words(batch, 400, 50) == [
+        "Each step draws 128 prompts x 2 samples = 256 trajectories.",
+        "They are learned in 4 mini-batches of 32 prompts (64 trajectories): "
+        "4 optimizer steps a step, 200 in 50 steps.",
+        "An optimizer step adds up 8 micro-batches of 8 trajectories: "
+        "the micro-batch changes memory and speed, not the result.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "gpus", "advice"),
+    [
+        ({"batch": 128, "samples": 3, "mini_batch": 32}, 5, "--samples a multiple of 5"),
+        ({"batch": 120, "samples": 3, "mini_batch": 30}, 8, "--mini-batch 24"),
+        ({"batch": 128, "samples": 8, "mini_batch": 32, "micro_batch": 64}, 8, "--micro-batch 32"),
+    ],
+)
+def test_what_gpus_cannot_share_is_refused(options: dict[str, Any], gpus: int, advice: str) -> None:
+    with pytest.raises(UserError, match=advice):
+        make_plan(request(gpus=gpus, **options))
+
+
+@pytest.mark.parametrize(
+    ("shape", "budget", "seconds"),
+    [(QWEN_05B, 49152, {"update": 6.5, "old log-probs": 4, "generation": 8.3}),
+     (QWEN_15B, 32768, {"update": 13.5, "old log-probs": 7})],
+)  # fmt: skip
+def test_recorded_runs_fit_and_take_about_what_they_took(
+    shape: ModelShape, budget: int, seconds: dict[str, float]
+) -> None:
+    plan = make_plan(request(shape, token_budget=budget))
+    check_fits(plan)
+    assert not plan.gradient_checkpointing
+    for phase, measured in seconds.items():
+        assert measured / 2 < plan.seconds[phase] < measured * 2
+
+
+def test_a_step_on_two_cores_takes_about_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    sums = replace(
+        request(SMOLLM2, None, batch=8, samples=8, mini_batch=8, micro_batch=16),
+        prompt_length=30, response_length=16, mean_prompt=26, flash_attention=False,
+    )  # fmt: skip
+    plan = make_plan(sums)
+    assert 7 < plan.seconds["update"] < 30
+    assert 2 < plan.seconds["generation"] < 9
+    assert 9 * GIB < plan.peak.size < 18 * GIB  # 13 GiB were measured
+
+
+@pytest.mark.parametrize("shape", [QWEN_05B, QWEN_15B, QWEN_7B])
+@pytest.mark.parametrize("gpu", [H200, A800, RTX4090])
+@pytest.mark.parametrize(
+    "options", [{}, {"token_budget": 65536}, {"gpu_memory": 0.9}, {"micro_batch": 64}, {"gpu_memory": 0.05}]
+)
+def test_a_refusal_says_what_fits(shape: ModelShape, gpu: Gpu, options: dict[str, Any]) -> None:
+    asked = request(shape, gpu, **options)
+    plan = make_plan(asked)
+    if plan.fits:
+        check_fits(plan)
+        return
+    with pytest.raises(UserError) as caught:
+        check_fits(plan)
+    if "no setting of this model fits" in str(caught.value):
+        assert shape is not QWEN_05B
+        return
+    found = re.search(r"it fits with (.+?);", str(caught.value))
+    assert found
+    changed = dict(pair for pair in re.findall(r"--([\w-]+) ([\d.]+)", found[1]))
+    gpus = int(changed.pop("gpus", 1))
+    values = {k.replace("-", "_"): float(v) if "." in v else int(v) for k, v in changed.items()}
+    check_fits(make_plan(replace(asked, gpus=gpus, options=replace(asked.options, **values))))
+
+
+def test_a_larger_gpu_gets_a_larger_budget_and_never_one_that_does_not_fit() -> None:
+    budgets = []
+    for gib in (16, 24, 40, 48, 80, 96, 140):
+        plan = make_plan(request(QWEN_05B, Gpu(0, "NVIDIA", gib * 1024, gib * 1024)))
+        check_fits(plan)
+        budgets.append((not plan.gradient_checkpointing, plan.token_budget))
+    assert budgets == sorted(budgets)
+
+
+def test_a_gpu_in_use_counts_what_is_free() -> None:
+    busy = replace(H200, free_mib=30 * 1024)
+    with pytest.raises(UserError, match="30 GiB of the GPU are free"):
+        check_fits(make_plan(request(QWEN_15B, busy)))
+
+
+def test_cache_of_one_token() -> None:
+    # 2 (keys, values) x 24 layers x 2 heads of 64 x 2 bytes; vLLM 0.24 reports 12 KiB a token for it.
+    assert cache_per_token(QWEN_05B, 1) == 12 * 1024
+    assert cache_per_token(QWEN_05B, 2) == 6 * 1024
+
+
+def test_lora_needs_less() -> None:
+    full, lora = make_plan(request(token_budget=16384)), make_plan(request(token_budget=16384, lora_rank=32))
+    assert lora.peak.size < full.peak.size
+    update = as_dict(lora)["memory"]["update"]
+    assert update["optimizer, Adam"] < 0.1 * as_dict(full)["memory"]["update"]["optimizer, Adam"]
+
+
+def test_critic_and_reference_are_counted() -> None:
+    plain = make_plan(request(token_budget=16384)).peak.size
+    assert make_plan(request(token_budget=16384, kl=0.001)).peak.size - plain == 4 * QWEN_05B.parameters
+    critic = make_plan(request(token_budget=16384, algorithm="ppo")).peak.size
+    assert critic - plain == 16 * QWEN_05B.parameters
+
+
+def test_sentences_say_what_does_not_fit() -> None:
+    assert any("it fits" in line for line in sentences(make_plan(request())))
+    assert any("does NOT fit" in line for line in sentences(make_plan(request(QWEN_7B, RTX4090))))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    mini=st.sampled_from([1, 2, 4, 8, 16, 32]),
+    factor=st.integers(1, 8),
+    samples=st.integers(2, 16),
+    gpus=st.sampled_from([1, 2, 4, 8]),
+)
+def test_every_trajectory_is_learned_once(mini: int, factor: int, samples: int, gpus: int) -> None:
+    asked = request(batch=mini * factor, mini_batch=mini, samples=samples, gpus=gpus, token_budget=8192)
+    try:
+        plan = make_plan(asked)
+    except UserError:
+        assert mini * samples % gpus
+        return
+    assert plan.batch.updates * plan.batch.per_update == plan.batch.trajectories
+    assert plan.batch.accumulation(300) >= 1
+    assert layer_activations(QWEN_05B) > 0

@@ -1,0 +1,161 @@
+"""GPU memory of a training run by part, with the formula of each.
+
+P: parameters, L: layers, h: hidden, i: MLP width, q and k: widths of all query and key heads,
+V: vocabulary, T: tokens that are computed at once on a GPU, g: GPUs, all in bytes per GPU. verl's
+FSDP2 keeps weights, gradients and both Adam moments in float32, shared among the GPUs, and computes
+in bf16. The activations are counted tensor by tensor as transformers' Llama and Qwen2 layers save
+them for the backward pass; tests/test_plan.py compares them with what autograd really holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainkit.model_shape import ModelShape
+
+GIB = 2**30
+CONTEXTS = 3 * GIB
+"""CUDA contexts of two processes, NCCL, and vLLM's captured graphs, which stay while it sleeps."""
+FRAGMENTATION = 1.04
+"""What PyTorch's allocator reserves beyond what is allocated, in long runs of unequal batches."""
+SAFETY = 0.94
+"""Share of the free memory that a plan may fill: the allocator reserves more than it hands out."""
+HOST_PROCESSES = 9 * GIB
+"""On a CPU: Ray and about ten Python processes of verl, beside the model's own."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One share of the memory: bytes per GPU, and how they are reckoned."""
+
+    name: str
+    size: float
+    formula: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What lies in memory at the same time in one phase of a step."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+    @property
+    def size(self) -> float:
+        return sum(part.size for part in self.parts)
+
+
+def layer_activations(shape: ModelShape) -> int:
+    """Bytes a token that one layer keeps for its backward pass (bf16, norms in float32).
+
+    Two norms keep their input in bf16 and float32 and their output (8h each); attention keeps
+    queries, keys, values and its output (4q + 4k); the MLP keeps gate, its activation, up and their
+    product (8i). Normalised queries and keys are kept in both precisions (6q + 6k).
+    """
+    attention = 4 * shape.queries + 4 * shape.keys
+    if shape.norms_queries:
+        attention += 6 * (shape.queries + shape.keys)
+    return 16 * shape.hidden + attention + 8 * shape.intermediate
+
+
+def activations(shape: ModelShape, tokens: int, checkpointing: bool) -> Part:
+    """What the forward pass of `tokens` tokens leaves for the backward pass, logits left out."""
+    layer, last = layer_activations(shape), 8 * shape.hidden
+    attention = "4q + 4k" + (" + 6q + 6k" if shape.norms_queries else "")
+    if checkpointing:
+        size = tokens * (2 * shape.hidden * shape.layers + layer + last)
+        return Part("activations", size, f"T (2hL + one layer of 16h + {attention} + 8i, + 8h)")
+    return Part("activations", tokens * (layer * shape.layers + last), f"T (L (16h + {attention} + 8i) + 8h)")
+
+
+def weights(shape: ModelShape, gpus: int, trained: float = 1.0) -> tuple[Part, Part, Part]:
+    """Weights, optimizer and gradients of the trainer; `trained` is the share of P that learns (LoRA)."""
+    parameters, learns = shape.parameters / gpus, trained * shape.parameters / gpus
+    share = "" if trained == 1.0 else f" x {trained:.3f} (LoRA)"
+    return (
+        Part("weights, float32", 4 * parameters, "4P / g"),
+        Part("optimizer, Adam", 8 * learns, "8P / g" + share),
+        Part("gradients, float32", 4 * learns, "4P / g" + share),
+    )
+
+
+def gathered(shape: ModelShape, gpus: int) -> Part:
+    """The bf16 copy that is computed with: whole on one GPU, two layers at a time on several."""
+    head = shape.vocabulary * shape.hidden
+    if gpus == 1:
+        return Part("weights, bf16 copy", 2 * shape.parameters, "2P")
+    per_layer = max(0, shape.parameters - head) / shape.layers
+    return Part("weights, bf16 copy", 2 * (head + 2 * per_layer), "2 (Vh + two layers)")
+
+
+def beside(shape: ModelShape, gpus: int, reference: bool, critic: bool) -> tuple[Part, ...]:
+    """What lies in memory all the time: the CUDA contexts, a reference under --kl, the critic of PPO."""
+    parts = [Part("CUDA contexts, graphs", CONTEXTS, "3 GiB, measured")]
+    if reference:
+        parts.append(Part("reference, float32", 4 * shape.parameters / gpus, "4P / g"))
+    if critic:
+        parts.append(Part("critic with optimizer", 16 * shape.parameters / gpus, "16P / g"))
+    return tuple(parts)
+
+
+def update(
+    shape: ModelShape, tokens: int, gpus: int, checkpointing: bool, flash: bool, trained: float
+) -> Phase:
+    """The backward pass at its beginning: all activations and the logits are there."""
+    logits = 2 * shape.vocabulary * tokens
+    copies = 1 if flash else 3
+    head = 6 * shape.vocabulary * shape.hidden * (trained == 1.0)
+    return Phase(
+        "update",
+        (
+            *weights(shape, gpus, trained),
+            gathered(shape, gpus),
+            activations(shape, tokens, checkpointing),
+            Part("logits", copies * logits, "2VT" if flash else "6VT (logits, log-softmax, gradient)"),
+            Part("gradient of the head", head, "6Vh (bf16 and float32)"),
+        ),
+    )
+
+
+def log_probs(shape: ModelShape, tokens: int, gpus: int, trained: float) -> Phase:
+    """The forward pass for log-probs and their entropy: no gradients, three times the logits."""
+    kept, optimizer, _ = weights(shape, gpus, trained)
+    return Phase(
+        "old log-probs",
+        (
+            kept,
+            optimizer,
+            gathered(shape, gpus),
+            Part("one layer", tokens * layer_activations(shape), "T x one layer"),
+            Part("logits", 6 * shape.vocabulary * tokens, "6VT (logits, softmax, their product)"),
+        ),
+    )
+
+
+def generation(shape: ModelShape, vllm: float, gpus: int, tp: int, trained: float) -> Phase:
+    """The rollouts: vLLM awake beside the sleeping trainer; `vllm` is the memory that vLLM was given (bytes)."""
+    kept, optimizer, _ = weights(shape, gpus, trained)
+    own = 2 * shape.parameters / tp
+    return Phase(
+        "generation",
+        (
+            kept,
+            optimizer,
+            Part("vLLM's weights, bf16", own, "2P / tp"),
+            Part("vLLM's KV cache and work space", max(0.0, vllm - own), "gpu-memory x GPU - 2P / tp"),
+        ),
+    )
+
+
+def cache_per_token(shape: ModelShape, tp: int) -> float:
+    """Bytes of KV cache a token: keys and values of all layers in bf16."""
+    return 4 * shape.keys * shape.layers / tp
+
+
+def lora_share(shape: ModelShape, rank: int) -> float:
+    """The share of the parameters that a LoRA adapter of all linear layers adds; 1 without LoRA."""
+    if not rank:
+        return 1.0
+    h, i, q, k = shape.hidden, shape.intermediate, shape.queries, shape.keys
+    per_layer = rank * ((h + q) + 2 * (h + k) + (q + h) + 3 * (h + i))
+    return shape.layers * per_layer / shape.parameters
