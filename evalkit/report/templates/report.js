@@ -12,6 +12,7 @@ let runs = [];
 let questions = [];
 let visibleRows = [];
 let limit = PAGE;
+let drawn = ""; // the filters that the table was last drawn for
 const state = { find: "", show: "all", base: "", new: "", q: "" };
 
 const visible = (text) =>
@@ -102,7 +103,11 @@ function cell(samples) {
   return el("td", right * 2 > samples.length ? "correct" : "wrong", `${right}/${samples.length}`);
 }
 
+// Not drawn again for a question that opens or closes, so that the focus can return to its row.
 function drawTable() {
+  const wanted = JSON.stringify([state.find, state.show, state.base, state.new, limit]);
+  if (wanted === drawn) return;
+  drawn = wanted;
   visibleRows = questions.filter((question) => isShown(question) && isFound(question));
   const rows = visibleRows.slice(0, limit).map((question) => {
     const link = el("a", "", clip(question.question, 160));
