@@ -107,7 +107,7 @@ def lock_like(locked: Lock, template: Template, tokenizer: PreTrainedTokenizerFa
         split=None,
         prompts=[],
         sampling={},
-        scorer=_scorer(locked.reading["scorer"], template),
+        scorer=scorer_like(locked.reading["scorer"], template),
     )
     return Lock(reading=now.reading, data=locked.data, budget=locked.budget)
 
@@ -117,7 +117,7 @@ def scorer_entry(rule: str) -> dict[str, Any]:
     return {"rule": resolve_rule(rule)[0], "version": SCORER_VERSION}
 
 
-def _scorer(locked: Mapping[str, Any], template: Template) -> dict[str, Any]:
+def scorer_like(locked: Mapping[str, Any], template: Template) -> dict[str, Any]:
     rule, _, version = str(locked["rule"]).partition("@")
     return {**locked, "rule": f"{template.rule}@{version}" if template.rule == rule else template.rule}
 
