@@ -16,8 +16,6 @@ from trainkit.model_shape import ModelShape
 GIB = 2**30
 CONTEXTS = 3 * GIB
 """CUDA contexts of two processes, NCCL, and vLLM's captured graphs, which stay while it sleeps."""
-FRAGMENTATION = 1.04
-"""What PyTorch's allocator reserves beyond what is allocated, in long runs of unequal batches."""
 SAFETY = 0.94
 """Share of the free memory that a plan may fill: the allocator reserves more than it hands out."""
 HOST_PROCESSES = 9 * GIB
@@ -133,7 +131,7 @@ def log_probs(shape: ModelShape, tokens: int, gpus: int, trained: float) -> Phas
 
 
 def generation(shape: ModelShape, vllm: float, gpus: int, tp: int, trained: float) -> Phase:
-    """The rollouts: vLLM awake beside the sleeping trainer; `vllm` is the memory that vLLM was given (bytes)."""
+    """The rollouts: vLLM awake, with the memory that it was given (bytes), beside the idle trainer."""
     kept, optimizer, _ = weights(shape, gpus, trained)
     own = 2 * shape.parameters / tp
     return Phase(

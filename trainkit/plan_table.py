@@ -36,7 +36,7 @@ def sentences(plan: Plan) -> list[str]:
     start = reference.START_SECONDS["cuda" if request.gpu else "cpu"]
     total = start + request.steps * plan.step_seconds
     lines.append(
-        f"About {plan.step_seconds:.0f} s a step and {clock(total)} for {request.steps} steps, start included "
+        f"About {plan.step_seconds:.0f} s a step, {clock(total)} for {request.steps} steps with the start "
         "(to a factor of two; validation and saving come on top)."
     )
     return lines

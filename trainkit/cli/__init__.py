@@ -1,3 +1,4 @@
 """One module a group of commands; importing this package registers them all."""
 
+import trainkit.cli.plan  # noqa: F401
 import trainkit.cli.train  # noqa: F401

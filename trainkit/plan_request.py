@@ -1,0 +1,58 @@
+"""What `trainkit plan` is asked: options, the model's shape, and prompt lengths from a sample of rows."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from statistics import fmean
+
+from evalkit.config import settings
+from evalkit.environment import Gpu, find_gpus
+from evalkit.models import resolve_model
+from evalkit.tasks import load_rows
+from prompts.errors import UserError
+from prompts.registry import get_template
+from prompts.render import render
+from prompts.tokens import encode, load_tokenizer
+from trainkit.config import Options
+from trainkit.model_shape import read_shape
+from trainkit.plan import Request
+
+SAMPLED_ROWS = 500
+"""Prompt lengths are measured on so many rows, evenly spread over the task."""
+
+
+def parse_gpu(text: str) -> Gpu:
+    """A GPU that is not here, as in H200:141 (name and GiB); UserError where it is not of that form."""
+    name, colon, gib = text.rpartition(":")
+    if not colon or not name or not gib.isdigit() or gib == "0":
+        raise UserError(f"--on {text!r} is no GPU; write its name and memory in GiB, as in --on H200:140")
+    return Gpu(0, name, int(gib) * 1024, int(gib) * 1024)
+
+
+def make_request(options: Options, on: Gpu | None) -> Request:
+    """Find out what a plan needs, without writing anything. `on` plans for a GPU that is not here."""
+    here = find_gpus() if options.device == "cuda" and on is None else ()
+    if options.device == "cuda" and on is None and not here:
+        raise UserError("no GPU was found; plan for another machine with --on H200:140, or with --device cpu")
+    model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
+    data = Path(options.data).expanduser() if options.data else settings().data
+    task = load_rows(options.task, "train", data=data)
+    folders = (*settings().prompts, *(Path(folder).expanduser() for folder in options.prompts))
+    template = get_template(options.prompt or task.template, extra=folders)
+    tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
+    rows = task.rows[: options.limit][:: max(1, len(task.rows) // SAMPLED_ROWS)]
+    limit = options.prompt_length
+    lengths = [len(encode(tokenizer, render(template, row), template.chat_template_kwargs)) for row in rows]
+    lengths = [length for length in lengths if limit is None or length <= limit] or [limit or 1]
+    return Request(
+        options=options,
+        shape=read_shape(model.folder),
+        prompt_length=max(lengths),
+        response_length=options.response_length or task.max_tokens,
+        mean_prompt=fmean(lengths),
+        steps=options.steps or max(1, options.epochs * len(task.rows[: options.limit]) // options.batch),
+        gpu=on or min(here, key=lambda gpu: gpu.free_mib, default=None),
+        gpus=(options.gpus or max(1, len(here))) * options.nodes,
+        flash_attention=on is not None or importlib.util.find_spec("flash_attn") is not None,
+    )
