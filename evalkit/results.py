@@ -148,8 +148,8 @@ class RunWriter:
         except OSError:
             self._file.close()
             raise UserError(f"{folder} is being written by another process") from None
+        write_json(folder / "prompt.lock.json", lock)  # first: a folder with a manifest has a lock
         write_json(folder / "manifest.json", manifest)
-        write_json(folder / "prompt.lock.json", lock)
         self.done = self._resume()
 
     def _resume(self) -> set[tuple[str, int]]:

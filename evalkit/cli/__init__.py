@@ -5,3 +5,4 @@ import evalkit.cli.diff  # noqa: F401
 import evalkit.cli.doctor  # noqa: F401
 import evalkit.cli.prompts  # noqa: F401
 import evalkit.cli.report  # noqa: F401
+import evalkit.cli.score  # noqa: F401

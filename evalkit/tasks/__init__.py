@@ -11,15 +11,13 @@ from pathlib import Path
 
 from evalkit.records import Row
 from prompts.errors import UserError
-from prompts.lock import Lock
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """The rows of one split, in the order of their source.
 
-    `template` is the default template's ref, `max_tokens` the default response limit. `lock` is set
-    for a parquet that carries one: which prompts it was rendered to, for which model.
+    `template` is the default template's ref, `max_tokens` the default response limit.
     """
 
     name: str
@@ -27,7 +25,8 @@ class Task:
     rows: tuple[Row, ...]
     template: str
     max_tokens: int
-    lock: Lock | None = None
+    named: bool = True
+    """False for a file of the user's, which belongs to no known task."""
 
 
 def load_rows(

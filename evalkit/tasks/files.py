@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,19 @@ def load(path: Path, split: str | None, question_field: str | None, answer_field
         name=(lock and lock.data.get("task")) or path.stem,
         split=own_split,
         rows=make_rows(items),
-        template=lock.template if lock else TEMPLATE,
+        template=lock.template if lock else _template_for(items),
         max_tokens=(lock and lock.budget.get("max_tokens")) or MAX_TOKENS,
-        lock=lock,
+        named=bool(lock and lock.data.get("task")),
     )
+
+
+def _template_for(items: Sequence[Item]) -> str:
+    """The template whose rule reads what the file's own messages ask for, by the marker in them."""
+    if not items or not items[0].messages:
+        return TEMPLATE
+    text = "\n".join(message["content"] for message in items[0].messages)
+    marked = {"\\boxed": "gsm8k-boxed@1", "####": "gsm8k-hash@1"}
+    return next((ref for marker, ref in marked.items() if marker in text), "gsm8k-question@1")
 
 
 def read_dicts(path: Path) -> list[dict[str, Any]]:

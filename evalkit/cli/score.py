@@ -1,0 +1,125 @@
+"""`evalkit score`: a model on a task under one prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from evalkit.cli.app import app
+
+
+@app.command("score")
+def score_command(
+    model: Annotated[
+        str,
+        typer.Option(help="Folder, Hugging Face id[@revision], global_step_N, run:step_50 or smollm2-135m."),
+    ],
+    task: Annotated[
+        str, typer.Option(help="gsm8k, sums, rg:NAME, math-500, aime, or a jsonl/json/csv/parquet file.")
+    ],
+    split: Annotated[str | None, typer.Option(help="Split of the task; the test split unless said.")] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="Prompt template; unless said the one of the model's lock, else the task's."),
+    ] = None,
+    prompts: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder with templates of your own; may be given more than once."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that holds gsm8k/test.jsonl and the like.")
+    ] = None,
+    question_field: Annotated[
+        str | None, typer.Option(help="Field of a file that holds the question.")
+    ] = None,
+    answer_field: Annotated[str | None, typer.Option(help="Field of a file that holds the gold.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first rows.")] = None,
+    ids: Annotated[
+        str | None, typer.Option(help="Only the rows with these ids, separated by commas.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Completions a question.")] = 1,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Share of probability that is sampled from.")] = 1.0,
+    max_tokens: Annotated[int | None, typer.Option(help="Response limit; unless said the task's.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of sampled completions.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help="Result folder; unless said one in the results folder.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="vllm, or hf: plain transformers.")] = "vllm",
+    gpu_memory: Annotated[float, typer.Option(help="Share of each GPU's memory that vLLM may take.")] = 0.9,
+    tp: Annotated[int, typer.Option(help="GPUs that the model is split over.")] = 1,
+    max_model_len: Annotated[
+        int | None, typer.Option(help="Positions for prompt and completion together.")
+    ] = None,
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float16", "float32"], typer.Option(help="Number format of the weights.")
+    ] = "auto",
+    batch_invariant: Annotated[
+        bool,
+        typer.Option(
+            "--batch-invariant", help="Completions that do not depend on their batch (GPU, slower)."
+        ),
+    ] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let the model folder's own code run.")
+    ] = False,
+    allow_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-mismatch", help="Score under another prompt than the model's lock says; marked."
+        ),
+    ] = False,
+    allow_overlap: Annotated[
+        bool, typer.Option("--allow-overlap", help="Score questions that the model was trained on; marked.")
+    ] = False,
+    format: Annotated[
+        Literal["table", "json", "csv", "markdown"], typer.Option(help="How to print it.")
+    ] = "table",
+) -> None:
+    """Score a model on a task. The same command goes on with a run that was stopped."""
+    from evalkit.engines.vllm import preload_openmp
+
+    preload_openmp()
+    from evalkit.cli.prompts import template_folders
+    from evalkit.config import settings
+    from evalkit.engines import EngineOptions
+    from evalkit.models import resolve_model
+    from evalkit.plan import make_plan, select
+    from evalkit.provenance import command_line
+    from evalkit.records import Sampling
+    from evalkit.run import score_model
+    from evalkit.run_table import render_result
+    from evalkit.tasks import load_rows
+
+    rows = load_rows(
+        task, split, data=data or settings().data, question_field=question_field, answer_field=answer_field
+    )
+    rows = select(rows, limit, ids.split(",") if ids else [])
+    plan = make_plan(
+        resolve_model(model, trust_remote_code=trust_remote_code),
+        rows,
+        prompt=prompt,
+        folders=template_folders(prompts),
+        sampling=Sampling(
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=rows.max_tokens if max_tokens is None else max_tokens,
+            samples=samples,
+            seed=seed,
+        ),
+        engine=engine,
+        options=EngineOptions(
+            gpu_memory=gpu_memory,
+            tp=tp,
+            max_model_len=max_model_len,
+            dtype=dtype,
+            batch_invariant=batch_invariant,
+            trust_remote_code=trust_remote_code,
+        ),
+        allow_mismatch=allow_mismatch,
+        allow_overlap=allow_overlap,
+    )
+    run = score_model(plan, command=command_line(), results=settings().results, output=output)
+    print(render_result(run, format))

