@@ -1,12 +1,13 @@
-"""May two runs be compared? Names each key in which they differ although it must be equal."""
+"""May runs be compared? Names each key in which they differ although it must be equal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from evalkit.pairing import Aligned
 from evalkit.results import Run
-from prompts.errors import UserError
+from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, Difference, compare, read_lock
 
 MANIFEST_KEYS = ("task", "split", "sampling")
@@ -14,9 +15,55 @@ ROW_KEYS = ("rows missing", "rows added")
 SHOWN = 60
 
 
-def differences(base: Run, new: Run) -> list[Difference]:
+def check_comparable(
+    runs: Sequence[Run], aligned: Aligned, *, common: bool, allow_mismatch: bool
+) -> list[list[Difference]]:
+    """For each run the keys in which it differs from the first; empty unless `allow_mismatch` is given.
+
+    Raises UserError where no question is left to compare, Mismatch where keys or rows differ and
+    that was not asked for: every key with both values, and the option that goes on.
     """
-    Every key of lock, task and sampling that differs between two runs, rows of one side left aside.
+    if aligned.n == 0:
+        reason = "could be scored in all of them" if aligned.unscored else "is in all of them"
+        names = ", ".join(run.name for run in runs)
+        raise UserError(f"no question {reason}: {names}; compare runs of the same task and split")
+    found = [differences(runs[0], run) for run in runs]
+    rows = any(aligned.left_out) and not (common or allow_mismatch)
+    unlike = [(run, keys) for run, keys in zip(runs, found, strict=True) if keys and not allow_mismatch]
+    if unlike or rows:
+        raise Mismatch(_message(runs, unlike, rows), _detail(runs, aligned, unlike, rows))
+    return found
+
+
+def _message(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]], rows: bool) -> str:
+    if not unlike:
+        return "the runs hold different questions; compare them on those they share: --common"
+    names = " and ".join(run.name for run, _ in unlike)
+    count = sum(len(keys) for _, keys in unlike)
+    return (
+        f"{names} cannot be compared with {runs[0].name}: {count} {'key' if count == 1 else 'keys'} "
+        f"{'differ' if count > 1 else 'differs'}{' and the questions too' if rows else ''}; "
+        "--allow-mismatch compares all the same and marks every line"
+    )
+
+
+def _detail(
+    runs: Sequence[Run], aligned: Aligned, unlike: Sequence[tuple[Run, list[Difference]]], rows: bool
+) -> str:
+    """One line a key with both values, and how many questions each run holds where that differs."""
+    lines = []
+    for run, keys in unlike:
+        lines.append(f"{runs[0].name} | {run.name}")
+        lines.append(describe(keys))
+    if rows:
+        shared = aligned.n + aligned.unscored
+        lines.append(f"questions in all of them: {shared:,}")
+        lines += [f"  {run.name}: {shared + out:,}" for run, out in zip(runs, aligned.left_out, strict=True)]
+    return "\n".join(lines)
+
+
+def differences(base: Run, new: Run) -> list[Difference]:
+    """Every key of lock, task and sampling that differs between two runs, rows of one side left aside.
 
     Not counted: the seed (another draw from the same distribution is comparable).
 

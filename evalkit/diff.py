@@ -1,5 +1,4 @@
-"""
-Two runs compared question by question: `diff_runs(base, new)`.
+"""Two runs compared question by question: `diff_runs(base, new)`.
 
 What each number means and where its formula comes from: docs/diff.md.
 """
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalkit.comparable import describe, differences
+from evalkit.comparable import check_comparable
 from evalkit.find import checkpoint_of
 from evalkit.metrics import Metric, accuracy, metrics_of
 from evalkit.outcomes import NO_ANSWER, load_outcomes
@@ -18,7 +17,6 @@ from evalkit.pairing import Aligned, Questions, align
 from evalkit.results import Run
 from evalkit.sampling_stats import mean_se, paired_bootstrap
 from evalkit.stats import Z_POWER, Interval, Z, smallest_difference
-from prompts.errors import Mismatch, UserError
 from prompts.lock import Difference
 
 FEW_DISCORDANT = 8
@@ -91,9 +89,20 @@ def plain(value: Any) -> Any:
     return value
 
 
-def diff_runs(base: Run, new: Run, *, common: bool = False, allow_mismatch: bool = False) -> Diff:
+@dataclass(frozen=True)
+class LinedUp:
+    """Runs that may be compared, over the same questions.
+
+    `differences` holds, for each run, the keys in which it was allowed to differ from the first.
     """
-    Compare two complete runs question by question.
+
+    runs: tuple[Run, ...]
+    aligned: Aligned
+    differences: tuple[list[Difference], ...]
+
+
+def diff_runs(base: Run, new: Run, *, common: bool = False, allow_mismatch: bool = False) -> Diff:
+    """Compare two complete runs question by question.
 
     `common` compares runs of different rows on those they share; `allow_mismatch` compares runs
     that were read or drawn differently as well, and marks the result.
@@ -101,47 +110,26 @@ def diff_runs(base: Run, new: Run, *, common: bool = False, allow_mismatch: bool
     Raises UserError where a run cannot be read or they share no question, Mismatch where they
     differ in what must be equal.
     """
-    aligned = align([load_outcomes(base), load_outcomes(new)])
-    check_rows([base, new], aligned, common=common or allow_mismatch)
-    found = check_keys(base, new, allow_mismatch=allow_mismatch)
-    return compare((base, new), aligned, (0, 1), found)
+    return compare(line_up([base, new], common=common, allow_mismatch=allow_mismatch), 0, 1)
 
 
-def check_rows(runs: Sequence[Run], aligned: Aligned, *, common: bool) -> None:
-    """UserError where no question is left to compare, Mismatch where rows differ and `common` is not asked for."""
-    names = ", ".join(run.name for run in runs)
-    if aligned.n == 0:
-        reason = "could be scored in all of them" if aligned.unscored else "is in all of them"
-        raise UserError(f"no question {reason}: {names}; compare runs of the same task and split")
-    if any(aligned.left_out) and not common:
-        total = aligned.n + aligned.unscored
-        raise Mismatch(
-            f"the runs hold different questions, {total:,} are in all of them; compare on those with --common",
-            "\n".join(
-                f"  {run.name}: {total + out:,}" for run, out in zip(runs, aligned.left_out, strict=True)
-            ),
-        )
+def line_up(runs: Sequence[Run], *, common: bool = False, allow_mismatch: bool = False) -> LinedUp:
+    """Read runs, check that they may be compared, and take the questions that all hold.
+
+    Raises as `diff_runs` does.
+    """
+    aligned = align([load_outcomes(run) for run in runs])
+    found = check_comparable(runs, aligned, common=common, allow_mismatch=allow_mismatch)
+    return LinedUp(tuple(runs), aligned, tuple(found))
 
 
-def check_keys(base: Run, new: Run, *, allow_mismatch: bool) -> list[Difference]:
-    """The keys in which two runs differ; Mismatch where there are some and that is not allowed."""
-    found = differences(base, new)
-    if found and not allow_mismatch:
-        raise Mismatch(
-            f"{base.name} and {new.name} cannot be compared, {len(found)} keys differ (left | right); "
-            "--allow-mismatch compares all the same and marks every line",
-            describe(found),
-        )
-    return found
-
-
-def compare(
-    runs: Sequence[Run], aligned: Aligned, pair: tuple[int, int], found: Sequence[Difference]
-) -> Diff:
-    """Compare two of the runs that were lined up; `pair` holds their places, base first."""
+def compare(lined_up: LinedUp, base_at: int, new_at: int) -> Diff:
+    """Compare two of the runs that were lined up, by their places."""
+    aligned, pair = lined_up.aligned, (base_at, new_at)
+    found = [d for i in pair for d in lined_up.differences[i]]
     base, new = (aligned.runs[i] for i in pair)
     metrics = metrics_of(base, new)
-    sides = [side_of(runs[i], aligned.runs[i], aligned.left_out[i]) for i in pair]
+    sides = [side_of(lined_up.runs[i], aligned.runs[i], aligned.left_out[i]) for i in pair]
     strict = (base.correct / base.samples, new.correct / new.samples)
     lenient = new.lenient / new.samples - base.lenient / base.samples
     form = strict[1] - strict[0] - lenient
@@ -170,7 +158,7 @@ def compare(
         metrics=metrics,
         method="exact McNemar, Tango" if single else "clustered by question",
         unscored=aligned.unscored,
-        noise=_noise([runs[i] for i in pair]),
+        noise=_noise([lined_up.runs[i] for i in pair]),
         marks=tuple(sorted(marks)),
         differences=tuple(found),
     )

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import orjson
 
 from evalkit.diff import Diff
+from evalkit.diff_rows import Listing, render_rows
 from evalkit.grid import Format, latex, render_grid
 from evalkit.verdict import names, p_text, points, sentence, span, verdict
 
 HEADER = ("measure", "base", "new", "difference", "95 % CI", "p")
 
 
-def render_diff(diff: Diff, format: Format | Literal["json"]) -> str:
-    """The whole comparison; csv is one line of figures with a header."""
+def render_diff(diff: Diff, format: Format | Literal["json"], listing: Listing | None = None) -> str:
+    """The whole comparison, and questions that were asked for.
+
+    csv holds one table: the questions where they were asked for, else one line of figures.
+    """
     if format == "json":
-        return orjson.dumps(as_json(diff), option=orjson.OPT_INDENT_2).decode()
+        rows = {"rows": [row.as_dict() for row in listing.rows]} if listing else {}
+        return orjson.dumps({**as_json(diff), **rows}, option=orjson.OPT_INDENT_2).decode()
+    shown = render_rows(listing, names(diff), format) if listing else ""
     if format == "csv":
         flat = flatten(diff)
-        return render_grid(list(flat), [list(flat.values())], format)
+        return shown or render_grid(list(flat), [list(flat.values())], format)
     grid = render_grid(*marked(HEADER, rows_of(diff), diff.marks), format)
-    around = [f"{sentence(diff)}.", grid, *notes(diff)]
+    text = assemble(f"{sentence(diff)}.", grid, notes(diff), format)
+    return f"{text}\n\n{shown}" if shown else text
+
+
+def assemble(headline: str, grid: str, lines: Sequence[str], format: Format) -> str:
+    """A sentence, a grid and notes below it, as one text of the format."""
     if format == "latex":
-        return "\n\n".join([f"% {around[0]}", grid, *(latex(note) for note in around[2:])])
-    return "\n\n".join(
-        [
-            "\n".join(around[:1]),
-            grid,
-            "  \n".join(around[2:]) if format == "markdown" else "\n".join(around[2:]),
-        ]
-    )
+        return "\n".join([f"% {headline}", grid, *(f"\\par {latex(line)}" for line in lines)])
+    return "\n\n".join([headline, grid, ("  \n" if format == "markdown" else "\n").join(lines)])
 
 
-def as_json(diff: Diff) -> dict[str, object]:
+def as_json(diff: Diff) -> dict[str, Any]:
     """`Diff.as_dict` with the verdict and its sentence; documented in docs/diff.md."""
     return {"verdict": verdict(diff), "sentence": sentence(diff), **diff.as_dict()}
 
@@ -67,7 +73,7 @@ def rows_of(diff: Diff) -> list[tuple[str, ...]]:
 
 
 def notes(diff: Diff) -> list[str]:
-    """What else must be known, a line each."""
+    """What else must be known of one comparison, a line each."""
     lines = [
         f"{diff.n:,} questions: {diff.fixed:,} fixed, {diff.broken:,} broken, "
         f"{diff.both_right:,} both right, {diff.both_wrong:,} both wrong",
@@ -76,6 +82,12 @@ def notes(diff: Diff) -> list[str]:
     ]
     if diff.few_discordant:
         lines.append(f"few discordant pairs ({diff.fixed + diff.broken}): the interval is rough")
+    return [*lines, *caveats(diff)]
+
+
+def caveats(diff: Diff) -> list[str]:
+    """What puts a comparison in doubt: engine noise, questions left out, keys that differ."""
+    lines = []
     if diff.noise:
         flips, n = diff.noise["flips"], diff.noise["n"]
         lines.append(

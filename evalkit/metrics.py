@@ -1,4 +1,4 @@
-"""What is compared between two runs: accuracy, strict and lenient; with several samples pass@k and maj@k too."""
+"""What is compared between two runs: accuracy, strict and lenient; of several samples pass@k and maj@k."""
 
 from __future__ import annotations
 

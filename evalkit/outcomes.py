@@ -1,5 +1,4 @@
-"""
-What a comparison needs of a run's records, as columns: fast for a million rows, and small.
+"""What a comparison needs of a run's records, as columns: fast for a million rows, and small.
 
 Texts stay on disk; `read_texts` fetches those of a few records by their place in the file.
 """
@@ -15,6 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from evalkit.extract.numbers import canonical
 from evalkit.records import OUTCOMES, Outcome
 from evalkit.results import Run, open_records
 from prompts.errors import UserError
@@ -41,12 +41,11 @@ class _Line(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Outcomes:
-    """
-    The records of one run as columns of equal length, sorted by id and sample.
+    """The records of one run as columns of equal length, sorted by id and sample.
 
     `outcome` and `lenient` hold positions in `evalkit.records.OUTCOMES`; `tokens` counts completion
-    tokens; `answer` numbers the distinct extracted answers of the run (-1 where none was found);
-    `offset` is where each line starts in the (uncompressed) file.
+    tokens; `answer` numbers the distinct extracted answers of the run (-1 where none was found, equal
+    for two ways to write a number); `offset` is where each line starts in the (uncompressed) file.
     """
 
     ids: NDArray[np.bytes_]
@@ -67,15 +66,15 @@ class Outcomes:
 
 
 def load_outcomes(run: Run) -> Outcomes:
-    """
-    Read a complete run.
+    """Read a complete run.
 
     Raises UserError where the run is not complete, holds no record, a line cannot be read (its
     number is named), a completion stands there twice, or lines are missing.
     """
     if not run.complete:
         raise UserError(
-            f"{run.name} is not complete ({run.manifest['status']}); finish it first: {run.manifest['command']}"
+            f"{run.name} is not complete ({run.manifest['status']}); "
+            f"finish it first: {run.manifest['command']}"
         )
     blocks = list(_read_blocks(run))
     if not blocks:
@@ -105,14 +104,14 @@ _BLOCK = 1 << 16
 def _read_blocks(run: Run) -> Iterator[tuple[NDArray[Any], ...]]:
     """The columns of `Outcomes` in file order, some ten thousand records at a time."""
     decode = msgspec.json.Decoder(_Line).decode
-    answers: dict[str | None, int] = {None: -1}
+    answer_class = _AnswerClasses()
     rows: list[tuple[Any, ...]] = []
     number = offset = 0
     try:
         with open_records(run.folder) as file:
-            for number, line in enumerate(file, 1):
+            for line in file:
+                number += 1
                 record = decode(line)
-                answer = answers.setdefault(record.extraction.answer, len(answers))
                 rows.append(
                     (
                         record.id.encode(),
@@ -121,7 +120,7 @@ def _read_blocks(run: Run) -> Iterator[tuple[NDArray[Any], ...]]:
                         CODE[record.lenient_outcome],
                         record.completion_tokens,
                         record.truncated,
-                        answer,
+                        answer_class[record.extraction.answer],
                         offset,
                     )
                 )
@@ -136,6 +135,19 @@ def _read_blocks(run: Run) -> Iterator[tuple[NDArray[Any], ...]]:
         ) from None
     if rows:
         yield _as_columns(rows)
+
+
+class _AnswerClasses(dict[str | None, int]):
+    """Numbers for answers, equal for those that mean the same number or differ in case only; None is -1."""
+
+    def __init__(self) -> None:
+        super().__init__({None: -1})
+        self._classes: dict[str, int] = {}
+
+    def __missing__(self, answer: str) -> int:
+        same = canonical(answer) or answer.strip().casefold()
+        self[answer] = self._classes.setdefault(same, len(self._classes))
+        return self[answer]
 
 
 def _as_columns(rows: list[tuple[Any, ...]]) -> tuple[NDArray[Any], ...]:

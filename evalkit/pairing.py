@@ -15,8 +15,7 @@ from evalkit.outcomes import CORRECT, UNSCORED, Outcomes
 
 @dataclass(frozen=True)
 class Questions:
-    """
-    The scored completions of one run over some questions.
+    """The scored completions of one run over some questions.
 
     `question` gives each completion the number of its question; `ids` and all counts have one
     entry a question.
@@ -49,8 +48,7 @@ class Questions:
 
 @dataclass(frozen=True)
 class Aligned:
-    """
-    Runs over the same questions. `left_out` counts, for each, its questions that another run lacks;
+    """Runs over the same questions. `left_out` counts, for each, its questions that another run lacks;
     `unscored` the common ones that were left out because a run could not score them.
     """
 

@@ -1,5 +1,4 @@
-"""
-Several samples a question: mean@n with clustered errors, pass@k, maj@k; and the paired bootstrap.
+"""Several samples a question: mean@n with clustered errors, pass@k, maj@k; and the paired bootstrap.
 
 A "question" array holds, for each completion, the number of its question: 0, 1, 2, ... ascending.
 """
@@ -19,8 +18,7 @@ BOOTSTRAP_SEED = 20_240
 
 
 def clustered_se(values: NDArray[np.float64], question: NDArray[np.integer[Any]]) -> float:
-    """
-    Standard error of the mean, completions of one question being dependent (Miller 2024,
+    """Standard error of the mean, completions of one question being dependent (Miller 2024,
     arXiv 2411.00640, eq. 4), with the usual factor G / (G - 1) for G questions, as in statsmodels.
 
     0.0 where there are fewer than two questions.
@@ -43,8 +41,7 @@ def around(value: float, se: float, low: float, high: float) -> Interval:
 
 
 def pass_at_k(n: NDArray[np.integer[Any]], c: NDArray[np.integer[Any]], k: int) -> NDArray[np.float64]:
-    """
-    Chance that one of k samples is right, unbiased, for each question with c of n right.
+    """Chance that one of k samples is right, unbiased, for each question with c of n right.
 
     1 - C(n-c, k) / C(n, k) as a product (Chen et al. 2021, arXiv 2107.03374, eq. 1). Needs k <= n.
     """
@@ -61,8 +58,7 @@ def majority(
     correct: NDArray[np.bool_],
     questions: int,
 ) -> NDArray[np.float64]:
-    """
-    Whether the most frequent answer of each question is right (self-consistency, Wang et al. 2022,
+    """Whether the most frequent answer of each question is right (self-consistency, Wang et al. 2022,
     arXiv 2203.11171, sect. 2).
 
     Completions without an answer (-1) have no vote; all right ones vote as one, however written.
@@ -84,8 +80,7 @@ def majority(
 
 
 def paired_bootstrap(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[Interval, Interval]:
-    """
-    Percentile intervals of the means of two values that each question has (Efron 1979, Ann. Statist. 7:1).
+    """Percentile intervals of the means of two values that each question has (Efron 1979, Ann. Statist. 7:1).
 
     Questions with the same pair of values are interchangeable, so a draw of n questions is one
     multinomial draw of how often each distinct pair comes up: exact, and fast for any n. The seed is

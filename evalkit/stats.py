@@ -1,5 +1,4 @@
-"""
-Proportions and pairs of them: Wilson, McNemar, Tango, Connor, Holm.
+"""Proportions and pairs of them: Wilson, McNemar, Tango, Connor, Holm.
 
 Small closed forms in plain Python, so that a comparison of two runs starts at once; the tests hold
 each against scipy, statsmodels or published tables. All shares are between 0 and 1.
@@ -45,8 +44,7 @@ def wilson(k: int, n: int, z: float = Z) -> Interval:
 
 
 def mcnemar_exact(fixed: int, broken: int) -> float:
-    """
-    Two-sided exact p of `fixed` against `broken` discordant pairs (McNemar 1947, Psychometrika 12:153).
+    """Two-sided exact p of `fixed` against `broken` discordant pairs (McNemar 1947, Psychometrika 12:153).
 
     Under no difference each discordant pair falls either way with probability one half, so p is
     twice the smaller tail of a binomial, at most 1. 1.0 where no pair is discordant.
@@ -67,8 +65,7 @@ def normal_p(z: float) -> float:
 
 
 def tango(fixed: int, broken: int, n: int, z: float = Z) -> Interval:
-    """
-    Score interval of the paired difference (fixed - broken) / n (Tango 1998, Stat. Med. 17:891, eq. 8).
+    """Score interval of the paired difference (fixed - broken) / n (Tango 1998, Stat. Med. 17:891, eq. 8).
 
     The limits are the differences d at which the score statistic, with the probability of a broken
     pair re-estimated under d, equals z and -z. The statistic falls in d, so bisection finds both.
@@ -106,8 +103,7 @@ def _score_above(fixed: int, broken: int, n: int, d: float, z: float) -> bool:
 
 
 def smallest_difference(discordant: int, n: int) -> float:
-    """
-    The smallest difference that n pairs show with 80 % power at 5 % (Connor 1987, Biometrics 43:207).
+    """The smallest difference that n pairs show with 80 % power at 5 % (Connor 1987, Biometrics 43:207).
 
     Connor's n = (z_a sqrt(psi) + z_b sqrt(psi - d^2))^2 / d^2, solved for d, where psi is the
     observed share of discordant pairs. Its solution is d = s sqrt(psi), with an s that n alone

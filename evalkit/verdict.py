@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from evalkit.diff import Diff
@@ -11,30 +12,42 @@ from prompts.errors import Failed
 ALPHA = 0.05
 Verdict = Literal["better", "worse", "no difference", "undecided"]
 
-_SHARES = ((0.05, "none"), (0.29, "a quarter"), (0.415, "a third"), (0.585, "half"), (0.71, "two thirds"))
-_SHARES += ((0.87, "three quarters"), (0.95, "nearly all"), (float("inf"), "all"))
+_SHARES = (
+    (0.05, "none"),
+    (0.29, "a quarter"),
+    (0.415, "a third"),
+    (0.585, "half"),
+    (0.71, "two thirds"),
+    (0.87, "three quarters"),
+    (0.95, "nearly all"),
+    (math.inf, "all"),
+)
 
 
-def verdict(diff: Diff) -> Verdict:
-    """Better or worse only where interval and test agree; "undecided" where just one of them says so."""
+def verdict(diff: Diff, p_value: float | None = None) -> Verdict:
+    """Better or worse only where interval and test agree; "undecided" where just one of them says so.
+
+    `p_value` replaces the comparison's own, where it was adjusted for being one of several.
+    """
+    p_value = diff.p_value if p_value is None else p_value
     outside = diff.ci.low > 0 or diff.ci.high < 0
-    if outside and diff.p_value < ALPHA:
+    if outside and p_value < ALPHA:
         return "better" if diff.delta > 0 else "worse"
-    return "undecided" if outside or diff.p_value < ALPHA else "no difference"
+    return "undecided" if outside or p_value < ALPHA else "no difference"
 
 
-def sentence(diff: Diff) -> str:
-    """The verdict with its figures, without a full stop: "step_100 is better than step_50: +6.1 points, …"."""
+def sentence(diff: Diff, p_value: float | None = None) -> str:
+    """The verdict with its figures, without a full stop, as in "step_100 is better than step_50: +6.1 …"."""
     base, new = names(diff)
-    figures = f"{points(diff.delta, sign=True)} points, 95 % CI {span(diff.ci)}, p {p_text(diff.p_value)}"
-    match verdict(diff):
+    p_value = diff.p_value if p_value is None else p_value
+    figures = f"{points(diff.delta, sign=True)} points, 95 % CI {span(diff.ci)}, p {p_text(p_value)}"
+    match verdict(diff, p_value):
         case "no difference":
-            text = f"no difference between {base} and {new} that {diff.n:,} questions can show: {figures}"
+            return f"no difference between {base} and {new} that {diff.n:,} questions can show: {figures}"
         case "undecided":
-            text = f"{new} against {base} is at the edge, interval and test disagree, no verdict: {figures}"
+            return f"{new} against {base} is at the edge, interval and test disagree, no verdict: {figures}"
         case word:
-            text = f"{new} is {word} than {base}: {figures}{_format_part(diff)}"
-    return text
+            return f"{new} is {word} than {base}: {figures}{_format_part(diff)}"
 
 
 def names(diff: Diff) -> tuple[str, str]:
@@ -55,20 +68,21 @@ def _format_part(diff: Diff) -> str:
     return f"; {next(word for limit, word in _SHARES if share < limit)} of it is format"
 
 
-def check_gates(diff: Diff, *, fail_if_worse: float | None, require_better: bool) -> None:
-    """
-    Gates for scripts; both ask for interval and p. `fail_if_worse` is a margin in points.
+def check_gates(
+    diff: Diff, *, fail_if_worse: float | None, require_better: bool, p_value: float | None = None
+) -> None:
+    """Gates for scripts; each asks for interval and p. `fail_if_worse` is a margin in points.
 
     Raises Failed where a gate is not met.
     """
     base, new = names(diff)
-    if fail_if_worse is not None and diff.ci.high < -fail_if_worse / 100 and diff.p_value < ALPHA:
-        raise Failed(
-            f"{new} is worse than {base} by more than {fail_if_worse:g} points: {points(diff.delta, sign=True)}, "
-            f"95 % CI {span(diff.ci)}, p {p_text(diff.p_value)}"
-        )
-    if require_better and verdict(diff) != "better":
-        raise Failed(f"{new} is not shown to be better than {base}: {sentence(diff)}")
+    p_value = diff.p_value if p_value is None else p_value
+    if fail_if_worse is not None and diff.ci.high < -fail_if_worse / 100 and p_value < ALPHA:
+        margin = f" by more than {fail_if_worse:g} points" if fail_if_worse else ""
+        figures = f"{points(diff.delta, sign=True)}, 95 % CI {span(diff.ci)}, p {p_text(p_value)}"
+        raise Failed(f"gate: {new} is worse than {base}{margin}: {figures}")
+    if require_better and verdict(diff, p_value) != "better":
+        raise Failed(f"gate: not shown to be better: {sentence(diff, p_value)}")
 
 
 def points(value: float, *, sign: bool = False) -> str:

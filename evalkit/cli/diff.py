@@ -1,22 +1,51 @@
-"""`evalkit diff` and `evalkit noise`."""
+"""`evalkit diff`: compare runs question by question."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from evalkit.cli.app import app
+from prompts.errors import UserError
+
+WORSE = "--fail-if-worse"
 
 
-@app.command("diff")
+class OptionalMargin(TyperCommand):
+    """Lets `--fail-if-worse` stand without a number, which typer's options cannot: it means 0."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the 0 where the word after the option is no number."""
+        filled: list[str] = []
+        for word, following in zip(args, [*args[1:], ""], strict=True):
+            filled += [word, "0"] if word == WORSE and not _is_number(following) else [word]
+        return super().parse_args(ctx, filled)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+@app.command("diff", cls=OptionalMargin)
 def diff_command(
     runs: Annotated[
         list[str],
         typer.Argument(help="Two or more runs, the base first: folder, name, start of a name, step_50."),
     ],
+    rows: Annotated[
+        Literal["fixed", "broken", "both-wrong"] | None,
+        typer.Option(help="Show such questions too, with both completions side by side."),
+    ] = None,
+    number: Annotated[int, typer.Option("-n", "--number", help="How many of --rows.")] = 10,
     common: Annotated[
-        bool, typer.Option("--common", help="Runs of different rows: compare those they share.")
+        bool, typer.Option("--common", help="Runs of different rows: compare those that all hold.")
     ] = False,
     allow_mismatch: Annotated[
         bool,
@@ -24,21 +53,57 @@ def diff_command(
             "--allow-mismatch", help="Compare runs that were read differently, and mark every line."
         ),
     ] = False,
+    fail_if_worse: Annotated[
+        float | None,
+        typer.Option(
+            WORSE,
+            metavar="[POINTS]",
+            help="Exit 1 where the last run is worse than the first: the interval lies below -POINTS (0).",
+        ),
+    ] = None,
+    require_better: Annotated[
+        bool, typer.Option("--require-better", help="Exit 1 unless the last run is better than the first.")
+    ] = False,
     format: Annotated[
         Literal["table", "json", "csv", "markdown", "latex"], typer.Option(help="How to print it.")
     ] = "table",
 ) -> None:
-    """Compare runs question by question: what was fixed, what was broken, and is it more than chance."""
-    from evalkit.config import settings
-    from evalkit.diff import diff_runs
-    from evalkit.diff_table import render_diff
-    from evalkit.find import find_run
-    from prompts.errors import UserError
+    """Compare runs question by question: what was fixed, what was broken, is it more than chance.
 
-    if len(runs) < 2:
-        raise UserError("diff takes two runs or more; `evalkit runs` lists them")
-    found = [find_run(name, settings().results) for name in runs]
+    With three runs or more it prints a learning curve: each run against the first and the one before.
+    """
+    _check(runs, rows, number, fail_if_worse)
+    from evalkit.config import settings
+    from evalkit.curve import curve_of
+    from evalkit.curve_table import render_curve
+    from evalkit.diff import compare, line_up
+    from evalkit.diff_rows import list_rows
+    from evalkit.diff_table import render_diff
+    from evalkit.find import find_runs
+    from evalkit.verdict import check_gates
+
+    found = find_runs(runs, settings().results)
     if len({run.folder.resolve() for run in found}) < len(found):
         raise UserError(f"the same run was given twice: {', '.join(run.name for run in found)}")
-    diff = diff_runs(found[0], found[1], common=common, allow_mismatch=allow_mismatch)
-    print(render_diff(diff, format))
+    lined_up = line_up(found, common=common, allow_mismatch=allow_mismatch)
+    if len(found) > 2:
+        curve = curve_of(lined_up)
+        print(render_curve(curve, format))
+        diff, p_value = curve.against_first[-1].diff, curve.against_first[-1].p_value
+    else:
+        diff = compare(lined_up, 0, 1)
+        p_value = diff.p_value
+        listing = list_rows(lined_up, rows, number) if rows else None
+        print(render_diff(diff, format, listing))
+    check_gates(diff, fail_if_worse=fail_if_worse, require_better=require_better, p_value=p_value)
+
+
+def _check(runs: list[str], rows: str | None, number: int, fail_if_worse: float | None) -> None:
+    if len(runs) < 2:
+        raise UserError("diff takes two runs or more; `evalkit runs` lists them")
+    if rows and len(runs) > 2:
+        raise UserError(f"--rows shows two runs side by side, {len(runs)} were given")
+    if number < 1:
+        raise UserError(f"-n {number} shows nothing; give 1 or more")
+    if fail_if_worse is not None and not (math.isfinite(fail_if_worse) and 0 <= fail_if_worse <= 100):
+        raise UserError(f"{WORSE} takes percentage points from 0 to 100, got {fail_if_worse:g}")

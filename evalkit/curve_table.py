@@ -1,0 +1,86 @@
+"""A learning curve as text: a line a run, and a drawing for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import orjson
+
+from evalkit.curve import BIASED, Curve, Step, label
+from evalkit.diff import Diff, Side
+from evalkit.diff_table import assemble, caveats, flatten, marked
+from evalkit.grid import Format, render_grid
+from evalkit.verdict import p_text, points, span, verdict
+
+HEADER = ("run", "accuracy", "lenient", "no answer", "against first", "p", "against previous", "p", "verdict")
+WIDTH = 60
+
+
+def render_curve(curve: Curve, format: Format | Literal["json"]) -> str:
+    """The whole curve; csv has a line for each comparison."""
+    if format == "json":
+        return orjson.dumps(curve.as_dict(), option=orjson.OPT_INDENT_2).decode()
+    steps = (*curve.against_first, *curve.against_previous)
+    if format == "csv":
+        lines = [
+            {**flatten(s.diff), "verdict": verdict(s.diff, s.p_value), "p_holm": f"{s.p_value:.6g}"}
+            for s in steps
+        ]
+        return render_grid(list(lines[0]), [list(line.values()) for line in lines], format)
+    marks = tuple(sorted({mark for step in steps for mark in step.diff.marks}))
+    grid = render_grid(*marked(HEADER, _lines(curve), marks), format)
+    around = [f"p adjusted for {curve.tests} tests (Holm 1979); intervals are not", f"* {BIASED}"]
+    around += _common_notes([step.diff for step in steps])
+    if format == "table":
+        around += ["", draw(curve.sides)]
+    return assemble(f"{curve.sentence()}.", grid, around, format)
+
+
+def _lines(curve: Curve) -> list[tuple[str, ...]]:
+    lines: list[tuple[str, ...]] = []
+    for i, side in enumerate(curve.sides):
+        first = _cells(curve.against_first[i - 1]) if i else ("", "", "")
+        previous = _cells(curve.against_previous[i - 2]) if i > 1 else ("", "", "")
+        name = label(side, curve.sides) + (" *" if i == curve.best else "")
+        accuracy = (f"{points(side.accuracy)} ({span(side.ci)})", points(side.lenient_accuracy))
+        lines.append((name, *accuracy, points(side.no_answer), *first[:2], *previous[:2], first[2]))
+    return lines
+
+
+def _cells(step: Step) -> tuple[str, str, str]:
+    diff = step.diff
+    change = f"{points(diff.delta, sign=True)} ({span(diff.ci)})"
+    return change, p_text(step.p_value), verdict(diff, step.p_value)
+
+
+def _common_notes(diffs: Sequence[Diff]) -> list[str]:
+    """What is worth knowing of any of the comparisons, once."""
+    few = sum(diff.few_discordant for diff in diffs)
+    rough = (
+        [f"few discordant pairs in {few} of {len(diffs)} comparisons: those intervals are rough"]
+        if few
+        else []
+    )
+    return [
+        f"{diffs[0].n:,} questions",
+        *rough,
+        *dict.fromkeys(note for diff in diffs for note in caveats(diff)),
+    ]
+
+
+def draw(sides: Sequence[Side]) -> str:
+    """Accuracy with its interval, a line a run, on one scale."""
+    low, high = min(side.ci.low for side in sides), max(side.ci.high for side in sides)
+    width = max(len(label(side, sides)) for side in sides)
+
+    def column(value: float) -> int:
+        return round((value - low) / ((high - low) or 1.0) * (WIDTH - 1))
+
+    lines = []
+    for side in sides:
+        start, middle, end = column(side.ci.low), column(side.accuracy), column(side.ci.high)
+        bar = " " * start + "─" * (middle - start) + "●" + "─" * (end - middle)
+        lines.append(f"{label(side, sides).ljust(width)}  {bar.ljust(WIDTH)}  {points(side.accuracy)}")
+    scale = f"{points(low)}{points(high).rjust(WIDTH - len(points(low)))}"
+    return "\n".join([*lines, f"{' ' * width}  {scale}"])
