@@ -16,7 +16,7 @@ from trainkit.config import PRESETS, resolve
 def plan_command(
     preset: str | None, config: Path | None, on: str | None, format: str, algorithm: str | None, **given: Any
 ) -> None:
-    """Say in words what a run will do, what memory it needs by part, whether it fits and how long it takes."""
+    """Say in words what a run will do, what memory it needs, whether it fits and how long it takes."""
     from evalkit.environment import find_gpus
     from trainkit.plan import check_fits, make_plan
     from trainkit.plan_request import make_request, parse_gpu

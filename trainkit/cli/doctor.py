@@ -1,0 +1,38 @@
+"""`trainkit doctor`: why a training run does not do what was hoped, most likely cause first."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from trainkit.cli.app import app
+
+
+@app.command("doctor")
+def doctor_command(
+    run: Annotated[str, typer.Argument(help="Folder of the training run, its name, or the start of it.")],
+    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+) -> None:
+    """Read logs and rollouts; say what went wrong, with the evidence and the option to turn."""
+    from trainkit.doctor import diagnose
+    from trainkit.training_run import TrainingRun
+    from trainkit.watch import find_training_run
+
+    findings = diagnose(TrainingRun(find_training_run(run)))
+    if format == "json":
+        import json
+
+        print(json.dumps([finding.as_dict() for finding in findings], indent=2))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    if not findings:
+        console.print("Nothing is wrong as far as the run's files show.")
+    for number, finding in enumerate(findings, 1):
+        style = "bold" if number == 1 else ""
+        console.print(Text.assemble((f"{number}. {finding.sentence}", style)))
+        console.print(Text(f"   {finding.evidence}", style="dim"))
+        console.print(Text(f"   {finding.option}"))

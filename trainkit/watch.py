@@ -1,0 +1,96 @@
+"""`trainkit watch`: the console of a run that another process trains, or that is long over.
+
+With `--score` every checkpoint that has become whole is scored by `evalkit score`, in a process of
+its own, which leaves a run in the results folder as if it had been typed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from evalkit.checkpoint import last_complete_step, list_steps
+from evalkit.config import settings
+from evalkit.find import checkpoint_of
+from evalkit.results import list_runs
+from prompts.errors import Failed, UserError
+from trainkit.doctor import diagnose
+from trainkit.monitor import Monitor, complete, picture
+from trainkit.training_run import TrainingRun
+
+POLL_SECONDS = 1.0
+QUIET_SECONDS = 600.0
+"""A run whose files have not grown for so long is not being trained any more."""
+
+
+def find_training_run(name: str) -> Path:
+    """The folder of a training run: a path, its name in runs/, or the start of one name alone.
+
+    Raises UserError with the names that there are.
+    """
+    if (Path(name) / "train.json").exists():
+        return Path(name)
+    root = settings().runs
+    names = sorted(path.parent.name for path in root.glob("*/train.json"))
+    found = [name] if name in names else [known for known in names if known.startswith(name)]
+    if len(found) == 1:
+        return root / found[0]
+    if found:
+        raise UserError(f"{name!r} may be {', '.join(found)}; give more of the name")
+    listed = f"there are {', '.join(names)}" if names else f"{root}/ holds none; `trainkit grpo` makes one"
+    raise UserError(f"{name!r} is no training run; {listed}")
+
+
+def watch(folder: Path, *, score: bool, console: Console) -> None:
+    """Show a run until its last step is done, or once where nobody trains it any more."""
+    if finished(TrainingRun(folder)):
+        console.print(picture(TrainingRun(folder)))
+    else:
+        with Monitor(folder, console) as monitor:
+            while not finished(monitor.run):
+                monitor.refresh()
+                if score and (step := next_unscored(folder)):
+                    score_step(folder, step, console)
+                time.sleep(POLL_SECONDS)
+    while score and (step := next_unscored(folder)):
+        score_step(folder, step, console)
+    run = TrainingRun(folder)
+    for finding in diagnose(run)[:1]:
+        console.print(f"{finding.sentence} `trainkit doctor {folder.name}` says more.", markup=False)
+
+
+def finished(run: TrainingRun) -> bool:
+    """Whether the last step is done, or the files have been quiet for long."""
+    return complete(run) or time.time() - last_written(run.folder) > QUIET_SECONDS
+
+
+def last_written(folder: Path) -> float:
+    """When a file of the run was last written (seconds since 1970)."""
+    names = ("verl.log", "rollouts.jsonl", "metrics.jsonl", "train.json")
+    return max(((folder / name).stat().st_mtime for name in names if (folder / name).exists()), default=0.0)
+
+
+def next_unscored(folder: Path) -> int | None:
+    """The oldest whole checkpoint of which the results folder holds no run."""
+    newest = last_complete_step(folder)
+    if newest is None:
+        return None
+    scored = {checkpoint_of(run) for run in list_runs(settings().results)}
+    steps = [step for step in list_steps(folder) if step <= newest]
+    return next((step for step in steps if (folder.name, step) not in scored), None)
+
+
+def score_step(folder: Path, step: int, console: Console) -> None:
+    """Score one checkpoint on the test split of the run's task; Failed where `evalkit score` fails."""
+    options = TrainingRun(folder).options
+    arguments = ["score", "--model", f"{folder}/global_step_{step}", "--task", str(options["task"])]
+    if options.get("data"):
+        arguments += ["--data", str(options["data"])]
+    console.print(f"evalkit {' '.join(arguments)}", markup=False, soft_wrap=True)
+    done = subprocess.run([sys.executable, "-m", "evalkit", *arguments])
+    if done.returncode:
+        raise Failed(f"`evalkit score` of step {step} ended with exit code {done.returncode}, see above")
