@@ -14,6 +14,8 @@ from prompts.errors import UserError
 
 SEEDS = {"test": 1, "train": 2}
 ROWS = {"test": 512, "train": 4096}
+TEMPLATE = "gsm8k-boxed@1"
+MAX_TOKENS = 512
 
 NAMES = (
     "aiw",
@@ -59,9 +61,8 @@ def load(task: str, split: str) -> Task:
         held_out = {item.question for item in items}
         items = [item for item in _generate(name, "train") if item.question not in held_out]
     unique = {item.question: item for item in items}  # small tasks repeat themselves
-    return Task(
-        name=task, split=split, rows=make_rows(unique.values()), template="gsm8k-boxed@1", max_tokens=512
-    )
+    rows = make_rows(unique.values())
+    return Task(name=task, split=split, rows=rows, template=TEMPLATE, max_tokens=MAX_TOKENS)
 
 
 def _generate(name: str, split: str) -> list[Item]:

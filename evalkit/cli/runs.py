@@ -1,0 +1,83 @@
+"""`evalkit runs | show | rescore`: results that are there already; no model is needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from evalkit.cli.app import app
+
+Format = Annotated[Literal["table", "json", "csv", "markdown"], typer.Option(help="How to print it.")]
+RunName = Annotated[str, typer.Argument(help="Folder, name, start of a name, or step_50.")]
+
+
+@app.command("runs")
+def runs_command(
+    model: Annotated[str | None, typer.Option(help="Only models whose name holds this.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    format: Format = "table",
+) -> None:
+    """List the runs in the results folder, newest first."""
+    import sys
+
+    from evalkit.config import settings
+    from evalkit.results import list_runs
+    from evalkit.run_table import render_runs
+
+    found = [
+        run
+        for run in list_runs(settings().results)
+        if (model or "") in run.manifest["model"]["name"] and task in (None, run.manifest["task"])
+    ]
+    if not found:
+        print(f"no such run in {settings().results}; make one: evalkit score", file=sys.stderr)
+    print(render_runs(found, format))
+
+
+@app.command("show")
+def show_command(
+    run: RunName,
+    outcome: Annotated[str | None, typer.Option(help="correct, wrong, no_answer or unscored.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Text that the reason holds.")] = None,
+    id: Annotated[str | None, typer.Option(help="Row id, or its start.")] = None,
+    n: Annotated[int, typer.Option("-n", help="How many rows.")] = 5,
+    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+) -> None:
+    """Show rows of a run: question, completion with the span that was read, gold, verdict."""
+    from rich.console import Console
+
+    from evalkit.config import settings
+    from evalkit.find import find_run
+    from evalkit.show import choose, print_records
+
+    found = find_run(run, settings().results, complete=False)
+    records = choose(found, outcome=outcome, reason=reason, row_id=id, n=n)
+    if format == "json":
+        print(json.dumps(records, indent=2, ensure_ascii=False))
+    else:
+        print_records(records, Console())
+
+
+@app.command("rescore")
+def rescore_command(
+    run: RunName,
+    rule: Annotated[
+        str | None, typer.Option(help="Extraction rule; unless said the run's own, newest version.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the new run; unless said beside the old one.")
+    ] = None,
+    format: Format = "table",
+) -> None:
+    """Read a run's stored completions again and write a new run that points to its source."""
+    from evalkit.config import settings
+    from evalkit.find import find_run
+    from evalkit.provenance import command_line
+    from evalkit.rescore import rescore
+    from evalkit.run_table import render_result
+
+    found = find_run(run, settings().results)
+    print(render_result(rescore(found, rule=rule, command=command_line(), output=output), format))

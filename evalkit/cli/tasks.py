@@ -1,0 +1,69 @@
+"""`evalkit tasks list | show | check`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from evalkit.cli.app import app
+
+tasks_app = typer.Typer(help="Tasks: what there is, what their rows look like.", no_args_is_help=True)
+app.add_typer(tasks_app, name="tasks")
+
+TaskName = Annotated[str, typer.Argument(help="gsm8k, sums, rg:NAME, math-500, aime, or a file.")]
+Split = Annotated[str | None, typer.Option(help="Split of the task; the test split unless said.")]
+Data = Annotated[Path | None, typer.Option(help="Folder that holds gsm8k/test.jsonl and the like.")]
+QuestionField = Annotated[str | None, typer.Option(help="Field of a file that holds the question.")]
+AnswerField = Annotated[str | None, typer.Option(help="Field of a file that holds the gold.")]
+
+
+@tasks_app.command("list")
+def list_command(
+    format: Annotated[
+        Literal["table", "json", "csv", "markdown"], typer.Option(help="How to print it.")
+    ] = "table",
+) -> None:
+    """List the tasks that have a name."""
+    from evalkit.grid import render_grid
+    from evalkit.tasks.listing import KEYS, listing
+
+    rows = listing()
+    if format == "json":
+        print(json.dumps(rows, indent=2))
+    else:
+        print(render_grid(KEYS, [[str(row[key]) for key in KEYS] for row in rows], format))
+
+
+@tasks_app.command("show")
+def show_command(
+    task: TaskName,
+    split: Split = None,
+    data: Data = None,
+    question_field: QuestionField = None,
+    answer_field: AnswerField = None,
+    n: Annotated[int, typer.Option("-n", help="How many rows.")] = 5,
+    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+) -> None:
+    """Show the first rows of a task, and how many cannot be scored and why."""
+    from collections import Counter
+
+    from evalkit.config import settings
+    from evalkit.show import printable
+    from evalkit.tasks import load_rows
+
+    loaded = load_rows(
+        task, split, data=data or settings().data, question_field=question_field, answer_field=answer_field
+    )
+    if format == "json":
+        shown = [{"id": row.id, "question": row.question, "gold": row.gold} for row in loaded.rows[:n]]
+        print(json.dumps(shown, indent=2, ensure_ascii=False))
+        return
+    print(f"{loaded.name}, split {loaded.split}: {len(loaded.rows):,} rows, prompt {loaded.template}")
+    problems = Counter((row.problem or "").split(" of ")[0] for row in loaded.rows if row.problem)
+    for problem, count in problems.most_common():
+        print(f"{count:,} rows will be unscored: {problem}")
+    for row in loaded.rows[:n]:
+        print(f"\n{row.id}  gold {printable(str(row.gold))}\n{printable(row.question)}")

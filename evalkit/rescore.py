@@ -1,0 +1,68 @@
+"""Read stored completions again, under another rule or a newer version, without a model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evalkit.extract import SCORER_VERSION, resolve_rule
+from evalkit.judge import judge
+from evalkit.records import Extraction, Record
+from evalkit.results import Run, RunWriter, read_run
+from evalkit.summary import count, summarize
+from prompts.errors import UserError
+from prompts.lock import Lock
+
+SKIPPED = ("none", "error")
+"""Finish reasons of rows that no engine answered: there is nothing to read again."""
+
+
+def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = None) -> Run:
+    """Write a new run with the same completions, read by `rule` (unless said: the newest version of the
+    run's own). It points to its source.
+
+    Raises UserError for an unknown rule, an unfinished run, or a folder that exists.
+    """
+    if not run.complete:
+        raise UserError(f"{run.name} is not complete; finish it first: {run.manifest['command']}")
+    old = Lock.from_dict(run.lock, f"{run.name}/prompt.lock.json")
+    name, _ = resolve_rule(rule or old.rule.partition("@")[0])
+    folder = output or run.folder.with_name(f"{run.name}-{name}")
+    if folder.exists():
+        raise UserError(f"{folder} exists; remove it or give another --output")
+    reading = {**old.reading, "scorer": {"rule": name, "version": SCORER_VERSION}}
+    lock = Lock(reading=reading, data=old.data, budget=old.budget)
+    manifest = {
+        **run.manifest,
+        "status": "running",
+        "command": command,
+        "fingerprint": lock.fingerprint,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "source": run.name,
+    }
+    writer = RunWriter(folder, manifest, lock.as_dict())
+    start = time.monotonic()
+    for record in run.records:
+        writer.append(_read_again(record, name))
+    manifest["times"] = {**run.manifest["times"], "score": time.monotonic() - start}
+    records = read_run(folder).records
+    writer.finish({**manifest, **count(records)}, summarize(records, run.summary["tokens_per_second"]))
+    return read_run(folder)
+
+
+def _read_again(record: dict[str, Any], rule: str) -> Record:
+    values = {field.name: record[field.name] for field in fields(Record)}
+    if record["finish_reason"] in SKIPPED:
+        return Record(**{**values, "extraction": Extraction(None, rule), "lenient": Extraction(None, rule)})
+    verdict = judge(record["text"], record["gold"], rule)
+    values |= {
+        "extraction": verdict.extraction,
+        "outcome": verdict.score.outcome,
+        "reason": verdict.score.reason,
+        "lenient": verdict.lenient,
+        "lenient_outcome": verdict.lenient_outcome,
+    }
+    return Record(**values)
