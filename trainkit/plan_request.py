@@ -9,12 +9,12 @@ from statistics import fmean
 from evalkit.config import settings
 from evalkit.environment import Gpu, find_gpus
 from evalkit.models import resolve_model
-from evalkit.tasks import load_rows
 from prompts.errors import UserError
 from prompts.registry import get_template
 from prompts.render import render
 from prompts.tokens import encode, load_tokenizer
 from trainkit.config import Options
+from trainkit.dataset import VALIDATION_ROWS, VALIDATION_SHARE, load_training_rows
 from trainkit.model_shape import read_shape
 from trainkit.plan import Request
 
@@ -37,11 +37,13 @@ def make_request(options: Options, on: Gpu | None) -> Request:
         raise UserError("no GPU was found; plan for another machine with --on H200:140, or with --device cpu")
     model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
     data = Path(options.data).expanduser() if options.data else settings().data
-    task = load_rows(options.task, "train", data=data)
+    task = load_training_rows(options.task, data)
     folders = (*settings().prompts, *(Path(folder).expanduser() for folder in options.prompts))
     template = get_template(options.prompt or task.template, extra=folders)
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
-    rows = task.rows[: options.limit][:: max(1, len(task.rows) // SAMPLED_ROWS)]
+    rows = task.rows[:: max(1, len(task.rows) // SAMPLED_ROWS)]
+    used = min(options.limit or len(task.rows), len(task.rows))
+    trained = used - min(VALIDATION_ROWS, round(used * VALIDATION_SHARE))
     limit = options.prompt_length
     lengths = [len(encode(tokenizer, render(template, row), template.chat_template_kwargs)) for row in rows]
     lengths = [length for length in lengths if limit is None or length <= limit] or [limit or 1]
@@ -51,7 +53,7 @@ def make_request(options: Options, on: Gpu | None) -> Request:
         prompt_length=max(lengths),
         response_length=options.response_length or task.max_tokens,
         mean_prompt=fmean(lengths),
-        steps=options.steps or max(1, options.epochs * len(task.rows[: options.limit]) // options.batch),
+        steps=options.steps or max(1, options.epochs * (trained // options.batch)),
         gpu=on or min(here, key=lambda gpu: gpu.free_mib, default=None),
         gpus=(options.gpus or max(1, len(here))) * options.nodes,
         flash_attention=on is not None or importlib.util.find_spec("flash_attn") is not None,
