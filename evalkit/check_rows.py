@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.lock_diff import differences, mismatch, text_diff
+from evalkit.tasks.rows import content_id
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock, read_lock
 from prompts.registry import Template
@@ -74,6 +75,7 @@ def check_parquet(
     )
     if found := differences(locked, now):
         raise mismatch(locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer)
+    _check_ids(path, template, rows)
     _check_messages(path, template, rows)
     if found := differences(locked, now, sections=("data",)):
         raise mismatch(locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer)
@@ -112,6 +114,19 @@ def _check_messages(path: Path, template: Template, rows: Sequence[ParquetRow]) 
         f"trainkit data --model MODEL --task TASK --prompt {template.ref}",
         text_diff(flat(prompt_messages(template, str(first.question))), flat(first.messages)),
     )
+
+
+def _check_ids(path: Path, template: Template, rows: Sequence[ParquetRow]) -> None:
+    """Compare each id with question and gold: it is their hash, so an edited gold shows here."""
+    for row in rows:
+        expected = content_id(str(row.question), row.gold)
+        if str(row.id).partition("-")[0] != expected:
+            raise Mismatch(
+                f"{path} row {row.number}: its id {row.id} is not that of its question and gold ({expected}), so "
+                f"one of the three was edited; render the data again: "
+                f"trainkit data --model MODEL --task TASK --prompt {template.ref}",
+                f"  question: {row.question}\n  gold: {row.gold}",
+            )
 
 
 def flat(messages: Sequence[Message]) -> str:
