@@ -315,3 +315,22 @@ def test_the_command_prints_findings(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found[0]["cause"] == "no-marker"
     assert set(found[0]) == {"cause", "sentence", "evidence", "option", "weight"}
+
+
+def test_turn_marks_of_another_family(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    tokens = [{"content": "<|im_start|>"}, {"content": "<|im_end|>"}]
+    (model / "tokenizer.json").write_text(json.dumps({"added_tokens": tokens}))
+    for prompt, expected in (("<|im_start|>user", False), ("<|start_header_id|>user", True)):
+        run = make_run(tmp_path / "run", prompt=prompt, rollouts=[[RIGHT, WRONG]], steps=HEALTHY[:1])
+        job = json.loads((run.folder / "train.json").read_text())
+        (run.folder / "train.json").write_text(json.dumps({**job, "model_folder": str(model)}))
+        assert ("chat-template" in causes(TrainingRun(run.folder))) == expected
+
+
+def test_many_cut_off_although_some_are_right(tmp_path: Path) -> None:
+    row = [RIGHT, ("First we", "4", True), ("First we", "4", True), ("So it", "4", True)]
+    finding = diagnose(make_run(tmp_path, steps=HEALTHY, rollouts=[row] * 4, response_length=100))[0]
+    assert finding.cause == "truncated"
+    assert "--response-length 200" in finding.option

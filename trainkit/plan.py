@@ -79,6 +79,15 @@ class Plan:
         return max(self.phases, key=lambda phase: phase.size)
 
     @property
+    def trainer_peak(self) -> float:
+        """Bytes that verl reports as max_memory_allocated_gb: the trainer's process, without its context."""
+        beside = {"CUDA contexts, graphs", "vLLM", "Ray and verl"}
+        sizes = [
+            sum(part.size for part in phase.parts if part.name not in beside) for phase in self.phases[1:]
+        ]
+        return max(sizes)
+
+    @property
     def step_seconds(self) -> float:
         return sum(self.seconds.values())
 

@@ -30,6 +30,10 @@ def sentences(plan: Plan) -> list[str]:
         f"Memory at most about {peak.size / GIB:.1f} GiB, in {peak.name}; "
         f"there are {plan.capacity / GIB:.1f}{' a GPU' if request.gpu else ''}: {verdict}."
     )
+    if request.gpu:
+        lines.append(
+            f"The trainer's own part is {plan.trainer_peak / GIB:.1f} GiB, verl's max_memory_allocated_gb."
+        )
     lines.append(
         f"vLLM's KV cache holds {plan.cache_tokens:,} tokens, {whole_answers(plan):,} whole answers."
     )

@@ -144,6 +144,20 @@ def no_advantage(run: TrainingRun) -> Finding | None:
     )
 
 
+def often_cut(run: TrainingRun) -> Finding | None:
+    """Most completions end at the length limit, in runs where some answers are right all the same."""
+    shares, reward = [value for _, value in run.series("trainkit/truncated")], rewards(run)
+    if not shares or fmean(shares) < 0.4 or not reward[0]:
+        return None  # zero rewards are explained in zero_reward.py
+    return Finding(
+        cause="truncated",
+        sentence=f"Many completions are cut off at {run.job['response_length']} tokens.",
+        evidence=f"{percent(fmean(shares))} are truncated, mean reward {fmean(reward):.2f}",
+        option=f"Give them more room: --response-length {2 * int(run.job['response_length'])}.",
+        weight=0.25 + 0.4 * fmean(shares),
+    )
+
+
 def clipping(run: TrainingRun) -> Finding | None:
     shares = [value for _, value in run.series("actor/pg_clipfrac")]
     if not shares or fmean(shares) < 0.2:
@@ -157,4 +171,4 @@ def clipping(run: TrainingRun) -> Finding | None:
     )
 
 
-CAUSES = (one_sample, rate_zero, rate_too_high, rate_too_low, no_advantage, clipping)
+CAUSES = (one_sample, rate_zero, rate_too_high, rate_too_low, no_advantage, often_cut, clipping)

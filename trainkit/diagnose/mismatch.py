@@ -1,9 +1,10 @@
-"""Whether the prompts of a run are still those that its lock names."""
+"""Whether the prompts of a run are those that its lock names, and its model's tokenizer knows."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from evalkit.checkpoint import list_steps
@@ -11,6 +12,8 @@ from trainkit.diagnose.finding import Finding
 from trainkit.training_run import TrainingRun, existing, open_bytes
 
 LOCK = "prompt.lock.json"
+TURN_MARKS = re.compile(r"<\|[^|<>\s]+\|>|<(?:start|end)_of_turn>")
+"""Marks that chat templates write around a turn; each is one token where it belongs to the model."""
 
 
 def fingerprint(folder: Path) -> str | None:
@@ -70,4 +73,23 @@ def chat_template_edited(run: TrainingRun) -> Finding | None:
     )
 
 
-CAUSES = (checkpoint_lock_differs, chat_template_edited)
+def foreign_turn_marks(run: TrainingRun) -> Finding | None:
+    """The chat template writes marks that are no tokens of the model: another family's template."""
+    path = Path(run.job.get("model_folder", "")) / "tokenizer.json"
+    if not path.exists():
+        return None
+    known = {token["content"] for token in json.loads(path.read_bytes()).get("added_tokens", [])}
+    foreign = sorted(set(TURN_MARKS.findall(run.prompt)) - known)
+    if not foreign:
+        return None
+    own = sorted(mark for mark in known if TURN_MARKS.fullmatch(mark))
+    return Finding(
+        cause="chat-template",
+        sentence="The chat template is another model's: its marks are no tokens of this one.",
+        evidence=f"it writes {', '.join(foreign[:3])}; the model knows {', '.join(own[:3]) or 'none'}",
+        option=f"Restore the model's own chat template in {path.parent.name}.",
+        weight=0.99,
+    )
+
+
+CAUSES = (checkpoint_lock_differs, chat_template_edited, foreign_turn_marks)
