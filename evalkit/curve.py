@@ -58,7 +58,7 @@ class Curve:
         last = self.against_first[-1]
         best = self.sides[self.best]
         return (
-            f"{sentence(last.diff, last.p_value)} (Holm, {self.tests} tests). "
+            f"{sentence(last.diff, last.p_value, self.tests)}. "
             f"Best of {len(self.sides)}: {label(best, self.sides)} with {points(best.accuracy)}"
         )
 

@@ -13,7 +13,7 @@ from evalkit.diff_table import assemble, caveats, flatten, marked
 from evalkit.grid import Format, render_grid
 from evalkit.verdict import p_text, points, span, verdict
 
-HEADER = ("run", "accuracy", "lenient", "no answer", "against first", "p", "against previous", "p", "verdict")
+HEADER = ("run", "accuracy", "lenient", "against first", "p", "", "against previous", "p", "")
 WIDTH = 60
 
 
@@ -30,8 +30,9 @@ def render_curve(curve: Curve, format: Format | Literal["json"]) -> str:
         return render_grid(list(lines[0]), [list(line.values()) for line in lines], format)
     marks = tuple(sorted({mark for step in steps for mark in step.diff.marks}))
     grid = render_grid(*marked(HEADER, _lines(curve), marks), format)
-    around = [f"p adjusted for {curve.tests} tests (Holm 1979); intervals are not", f"* {BIASED}"]
-    around += _common_notes([step.diff for step in steps])
+    around = [f"* {BIASED}", f"p adjusted for {curve.tests} tests (Holm 1979); intervals are not"]
+    around.append(f"{curve.n:,} questions of {curve.sides[0].task}; prompt {_prompts(curve.sides)}")
+    around += _caveats([step.diff for step in steps])
     if format == "table":
         around += ["", draw(curve.sides)]
     return assemble(f"{curve.sentence()}.", grid, around, format)
@@ -43,8 +44,8 @@ def _lines(curve: Curve) -> list[tuple[str, ...]]:
         first = _cells(curve.against_first[i - 1]) if i else ("", "", "")
         previous = _cells(curve.against_previous[i - 2]) if i > 1 else ("", "", "")
         name = label(side, curve.sides) + (" *" if i == curve.best else "")
-        accuracy = (f"{points(side.accuracy)} ({span(side.ci)})", points(side.lenient_accuracy))
-        lines.append((name, *accuracy, points(side.no_answer), *first[:2], *previous[:2], first[2]))
+        accuracy = f"{points(side.accuracy)} ({span(side.ci)})"
+        lines.append((name, accuracy, points(side.lenient_accuracy), *first, *previous))
     return lines
 
 
@@ -54,19 +55,19 @@ def _cells(step: Step) -> tuple[str, str, str]:
     return change, p_text(step.p_value), verdict(diff, step.p_value)
 
 
-def _common_notes(diffs: Sequence[Diff]) -> list[str]:
-    """What is worth knowing of any of the comparisons, once."""
+def _prompts(sides: Sequence[Side]) -> str:
+    return ", ".join(dict.fromkeys(f"{side.template} {side.fingerprint}" for side in sides))
+
+
+def _caveats(diffs: Sequence[Diff]) -> list[str]:
+    """What puts any of the comparisons in doubt, once."""
     few = sum(diff.few_discordant for diff in diffs)
     rough = (
         [f"few discordant pairs in {few} of {len(diffs)} comparisons: those intervals are rough"]
         if few
         else []
     )
-    return [
-        f"{diffs[0].n:,} questions",
-        *rough,
-        *dict.fromkeys(note for diff in diffs for note in caveats(diff)),
-    ]
+    return [*rough, *dict.fromkeys(note for diff in diffs for note in caveats(diff))]
 
 
 def draw(sides: Sequence[Side]) -> str:

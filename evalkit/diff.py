@@ -39,6 +39,8 @@ class Side:
     truncated: float
     mean_completion_tokens: float
     tokens_per_second: float | None
+    task: str
+    template: str
     fingerprint: str
     left_out: int
     marks: tuple[str, ...]
@@ -156,7 +158,9 @@ def compare(lined_up: LinedUp, base_at: int, new_at: int) -> Diff:
         skill_gain=float(lenient.mean()),
         skill_ci=skill_ci,
         metrics=metrics,
-        method="exact McNemar, Tango" if single else "clustered by question",
+        method="exact McNemar, Tango"
+        if single
+        else "clustered by question; a question is fixed or broken where its mean rises or falls",
         unscored=aligned.unscored,
         noise=_noise([lined_up.runs[i] for i in pair]),
         marks=tuple(sorted(marks)),
@@ -182,6 +186,8 @@ def side_of(run: Run, questions: Questions, left_out: int) -> Side:
         truncated=float(completions.truncated.mean()),
         mean_completion_tokens=float(completions.tokens.mean()),
         tokens_per_second=run.summary.get("tokens_per_second"),
+        task=f"{run.manifest['task']} {run.manifest['split']}",
+        template=run.manifest["template"],
         fingerprint=run.manifest["fingerprint"],
         left_out=left_out,
         marks=tuple(run.manifest.get("marks") or ()),

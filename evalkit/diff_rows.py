@@ -121,12 +121,12 @@ def render_rows(listing: Listing, names: tuple[str, str], format: Format) -> str
         table = Table(title=Text(visible(f"{row.question}\ngold: {row.gold}   id: {row.id}")), expand=True)
         table.title_justify = "left"
         for name, side in zip(names, (row.base, row.new), strict=True):
-            cut = ", cut off" if side.truncated else ""
-            answer = f"answer {side.answer!r}" if side.answer is not None else "no answer"
-            table.add_column(Text(f"{name}: {side.outcome} ({answer}{cut}; {side.reason})"), ratio=1)
+            read = [repr(side.answer)] if side.answer is not None else []
+            facts = ", ".join([*read, side.reason, *(["cut off"] if side.truncated else [])])
+            table.add_column(Text(visible(f"{name}: {side.outcome} ({facts})")), ratio=1)
         table.add_row(*(Text(visible(side.text)) for side in (row.base, row.new)))
         console.print(table)
-    return buffer.getvalue().rstrip("\n")
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 
 def _cells(row: RowPair) -> Sequence[str]:

@@ -12,6 +12,12 @@ from evalkit.diff_rows import Listing, render_rows
 from evalkit.grid import Format, latex, render_grid
 from evalkit.verdict import names, p_text, points, sentence, span, verdict
 
+MARKS = {
+    "mismatch": "compared or scored under prompts that differ",
+    "other task": "scored on another task than the checkpoint was trained on",
+    "overlap": "trained on some of the scored questions",
+    "validate on test": "the step was chosen on the questions that are scored",
+}
 HEADER = ("measure", "base", "new", "difference", "95 % CI", "p")
 
 
@@ -50,13 +56,14 @@ def marked(
     """With a last column that marks every line, where there is anything to mark."""
     if not marks:
         return header, rows
-    return (*header, "marks"), [(*row, f"≠ {', '.join(marks)}") for row in rows]
+    return (*header, "marks"), [(*row, ", ".join(marks)) for row in rows]
 
 
 def rows_of(diff: Diff) -> list[tuple[str, ...]]:
     """One line a measure: both runs, the paired difference, its interval, p; in percent and points."""
     base, new = names(diff)
-    rows: list[tuple[str, ...]] = [("run", base, new, "", "", "")]
+    prompts = (f"{side.template} {side.fingerprint}" for side in (diff.base, diff.new))
+    rows: list[tuple[str, ...]] = [("run", base, new, "", "", ""), ("prompt", *prompts, "", "", "")]
     for m in diff.metrics:
         sides = [f"{points(side.value)} ({span(side.ci)})" for side in (m.base, m.new)]
         rows.append((m.name, *sides, points(m.delta, sign=True), span(m.ci), p_text(m.p_value)))
@@ -75,7 +82,7 @@ def rows_of(diff: Diff) -> list[tuple[str, ...]]:
 def notes(diff: Diff) -> list[str]:
     """What else must be known of one comparison, a line each."""
     lines = [
-        f"{diff.n:,} questions: {diff.fixed:,} fixed, {diff.broken:,} broken, "
+        f"{diff.n:,} questions of {diff.new.task}: {diff.fixed:,} fixed, {diff.broken:,} broken, "
         f"{diff.both_right:,} both right, {diff.both_wrong:,} both wrong",
         f"smallest difference that they could show (80 % power): {points(diff.mde)} points",
         f"intervals and p: {diff.method}",
@@ -100,9 +107,10 @@ def caveats(diff: Diff) -> list[str]:
         )
     if diff.unscored:
         lines.append(f"left out, unscored in one of the runs: {diff.unscored:,}")
+    lines += [f"{mark}: {MARKS[mark]}" for mark in diff.marks if mark in MARKS]
     if diff.differences:
         keys = ", ".join(f"{d.section}.{d.key}" for d in diff.differences)
-        lines.append(f"≠ compared although they differ: {keys}")
+        lines.append(f"compared although they differ: {keys}")
     return lines
 
 

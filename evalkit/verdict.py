@@ -36,11 +36,16 @@ def verdict(diff: Diff, p_value: float | None = None) -> Verdict:
     return "undecided" if outside or p_value < ALPHA else "no difference"
 
 
-def sentence(diff: Diff, p_value: float | None = None) -> str:
-    """The verdict with its figures, without a full stop, as in "step_100 is better than step_50: +6.1 …"."""
+def sentence(diff: Diff, p_value: float | None = None, tests: int = 1) -> str:
+    """The verdict with its figures, without a full stop, as in "step_100 is better than step_50: +6.1 …".
+
+    `p_value` is as in `verdict`, adjusted for so many `tests`.
+    """
     base, new = names(diff)
     p_value = diff.p_value if p_value is None else p_value
     figures = f"{points(diff.delta, sign=True)} points, 95 % CI {span(diff.ci)}, p {p_text(p_value)}"
+    if tests > 1:
+        figures += f" (adjusted for {tests} tests)"
     match verdict(diff, p_value):
         case "no difference":
             return f"no difference between {base} and {new} that {diff.n:,} questions can show: {figures}"
@@ -87,7 +92,7 @@ def check_gates(
 
 def points(value: float, *, sign: bool = False) -> str:
     """A share in percentage points with one decimal."""
-    return f"{100 * value + 0.0:{'+' if sign else ''}.1f}"
+    return f"{round(100 * value, 1) + 0.0:{'+' if sign else ''}.1f}"
 
 
 def span(ci: Interval) -> str:
