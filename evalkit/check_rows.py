@@ -122,8 +122,8 @@ def _check_ids(path: Path, template: Template, rows: Sequence[ParquetRow]) -> No
         expected = content_id(str(row.question), row.gold)
         if str(row.id).partition("-")[0] != expected:
             raise Mismatch(
-                f"{path} row {row.number}: its id {row.id} is not that of its question and gold ({expected}), so "
-                f"one of the three was edited; render the data again: "
+                f"{path} row {row.number}: id {row.id} is not that of its question and gold ({expected}), "
+                "so one of the three was edited; render the data again: "
                 f"trainkit data --model MODEL --task TASK --prompt {template.ref}",
                 f"  question: {row.question}\n  gold: {row.gold}",
             )

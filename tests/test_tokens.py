@@ -135,7 +135,7 @@ def test_a_tokenizer_left_padding_and_truncating_gives_the_same_ids(own: Any) ->
 
 def test_a_chat_prompt_without_chat_template_names_the_raw_one(own: Any) -> None:
     own.chat_template = None
-    with pytest.raises(UserError, match="no chat template.*--prompt gsm8k-raw"):
+    with pytest.raises(UserError, match=r"no chat template.*--prompt gsm8k-raw"):
         encode(own, CHAT)  # type: ignore[arg-type]
     raw = render_question(get_template("gsm8k-raw"), "What is 1 + 1?")
     assert decode(own, encode(own, raw)) == raw
@@ -179,7 +179,7 @@ SYSTEM_TURN = "{% if messages[0]['role'] != 'system' %}system: Be good.\n{% endi
         ("Cutoff 2023.\n" + TURNS, None),
         (
             "Cutoff 2023. {% if messages[0]['role'] == 'system' %}{{ messages[0]['content'] }}{% endif %}\n"
-            "{% for m in messages %}{% if m['role'] != 'system' %}{{ m['role'] }}: {{ m['content'] }}\n{% endif %}{% endfor %}",
+            + TURNS.replace("in messages", "in messages if m['role'] != 'system'"),
             "Cutoff 2023.",
         ),
     ],
@@ -251,9 +251,12 @@ def test_encoding_needs_no_torch(smollm2: Path) -> None:
         "from prompts.registry import get_template\n"
         "from prompts.render import render_question\n"
         "from prompts.tokens import encode, load_tokenizer\n"
-        f"print(len(encode(load_tokenizer({str(smollm2)!r}), render_question(get_template('sums'), '1 + 1'))))\n"
+        "tokenizer = load_tokenizer(sys.argv[1])\n"
+        "print(len(encode(tokenizer, render_question(get_template('sums'), '1 + 1'))))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(smollm2)], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
 
