@@ -10,8 +10,9 @@ import re
 
 from evalkit.extract.content import read_content
 from evalkit.extract.found import Found
+from evalkit.extract.markers import occurrences
 
-_NUMBER = re.compile(r"\s*(-?[0-9][0-9,.]*)")
+_NUMBER = re.compile(r"-?[0-9][0-9,.]*")
 _BRACE = re.compile(r"[{}]|\\[{}\\]")
 # A box that stays open for longer than this is not closed (characters).
 _LONGEST = 20_000
@@ -20,28 +21,29 @@ _PLACEHOLDER = re.compile(r"[\s.…?_]*|(?:your |the )?(?:final )?(?:answer|numb
 
 def read_boxed(text: str, lo: int, hi: int) -> Found | None:
     """The last box in text[lo:hi]; a Found without answer where that box is not closed."""
-    while True:
-        at = max(text.rfind("boxed", lo, hi), text.rfind("\\fbox", lo, hi))
-        if at < 0:
-            return None
-        found = _read_box(text, at + 5, hi)
-        if found is not None:
-            return found
-        hi = at
+    best = None
+    # "\b" is a backspace where the text was decoded as JSON once too often
+    for stem, starts in (("oxed", ("\\b", "\b", "b")), ("box", ("\\f", "\f"))):
+        for at in occurrences(text, stem, lo, hi):
+            if text.endswith(starts, max(lo, at - 2), at):
+                found = _read_box(text, at + len(stem), hi, text.startswith("\\", max(lo, at - 2)))
+                if found is not None:
+                    best = found if best is None or found.start > best.start else best
+                    break
+    return best
 
 
-def _read_box(text: str, at: int, hi: int) -> Found | None:
+def _read_box(text: str, at: int, hi: int, command: bool) -> Found | None:
+    """What a box holds whose name ends at `at`; a number without braces only after a real command."""
     while at < hi and text[at] in " \t":
         at += 1
     if at < hi and text[at] == "{":
         end = closing_brace(text, at, hi)
         if end < 0:
             return Found(None, at, at)
-        if _PLACEHOLDER.fullmatch(text, at + 1, end):
-            return None
-        return read_content(text, at + 1, end)
-    number = _NUMBER.match(text, at, hi)
-    return read_content(text, number.start(1), number.end(1)) if number else None
+        return None if _PLACEHOLDER.fullmatch(text, at + 1, end) else read_content(text, at + 1, end)
+    number = _NUMBER.match(text, at, hi) if command else None
+    return read_content(text, *number.span()) if number else None
 
 
 def closing_brace(text: str, at: int, hi: int) -> int:

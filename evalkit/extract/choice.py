@@ -6,29 +6,39 @@ import re
 
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.found import Found
+from evalkit.extract.markers import occurrences
 
-_DECLARED = re.compile(
-    r"(?:\b(?:answer|choice|option)\b(?: is| would be|:|：|=)?|答案(?:是|为|：|:)?|选(?:择|项)?|【答案】|####)"
-    r"[\s:：*_(（\[\"'$\\{]*(?:option |choice )?(?P<letter>[A-E])(?![A-Za-z0-9])"
+_STEMS = ("nswer", "NSWER", "hoice", "ption", "答案", "选", "####")
+_LETTER = re.compile(
+    r"(?: is| would be| should be|是|为|择|项)?[\s:：*_(（\[\]】\"'$\\{=]{0,12}(?:option |choice |text\{)?[(（*]{0,2}"
+    r"(?P<letter>[A-E])(?![A-Za-z0-9'’])"
 )
-_ALONE = re.compile(r"(?:^|\n)\s*[*_(（\[]*(?P<letter>[A-E])[*_)）\].,。]*\s*(?=$|\n)")
-_BOXED = re.compile(r"[\s(\\text{]*(?P<letter>[A-E])(?![A-Za-z0-9])")
+_ALONE = re.compile(r"\n[ \t*_(（\[]{0,8}(?P<letter>[A-E])[*_)）\].,。 \t]{0,8}(?=\n)")
+_BOXED = re.compile(r"[\s({$\\]*(?:text\w*\{)?[\s(]*(?P<letter>[A-E])(?![A-Za-z0-9])")
+# Where a line may stand that is only a letter (characters from the end).
+_TAIL = 2000
 
 
 def read_choice(text: str, lo: int, hi: int) -> Found | None:
-    """The boxed letter, else the last declared one, else a line that is only a letter."""
+    """The boxed letter, else the last declared one, else the last line that is only a letter."""
     box = read_boxed(text, lo, hi)
     if box is not None:
         letter = _BOXED.match(text, box.start, hi) if box.answer else None
-        return _found(letter) if letter else Found(None, box.start, box.end)
-    for pattern in (_DECLARED, _ALONE):
-        last = None
-        for last in pattern.finditer(text, lo, hi):
-            pass
-        if last:
-            return _found(last)
-    return None
+        return _found(letter, 0) if letter else Found(None, box.start, box.end)
+    best = None
+    for stem in _STEMS:
+        for at in occurrences(text, stem, lo, hi):
+            letter = _LETTER.match(text, at + len(stem), hi)
+            if letter:
+                best = letter if best is None or letter.start() > best.start() else best
+                break
+    if best is not None:
+        return _found(best, 0)
+    lo = max(lo, hi - _TAIL)
+    for best in _ALONE.finditer("\n" + text[lo:hi] + "\n"):
+        pass
+    return _found(best, lo - 1) if best is not None else None
 
 
-def _found(match: re.Match[str]) -> Found:
-    return Found(match["letter"], match.start("letter"), match.end("letter"))
+def _found(match: re.Match[str], shift: int) -> Found:
+    return Found(match["letter"], match.start("letter") + shift, match.end("letter") + shift)

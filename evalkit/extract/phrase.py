@@ -12,12 +12,14 @@ from evalkit.extract.numbers import NUMBER, canonical
 
 # The end of the word for "answer" (its first letter may be a capital), and whether the language
 # writes a comma for the decimal point.
-_STEMS = {
-    "nswer": False, "NSWER": False, "Ans": False, "\nA": False,
+_ASCII_STEMS = {
+    "nswer": False, "NSWER": False, "Ans": False, "\nA": False, "ibu": False,
+    "espuesta": True, "ntwort": True, "isposta": True, "esposta": True, "ntwoord": True, "Svar": True,
+}  # fmt: skip
+_STEMS = _ASCII_STEMS | {
     "答案": False, "答え": False, "答": False, "정답": False, "답": False, "คำตอบ": False, "উত্তর": False,
-    "సమాధానం": False, "ibu": False, "الإجابة": False, "الجواب": False,
-    "espuesta": True, "éponse": True, "ntwort": True, "твет": True, "isposta": True, "esposta": True,
-    "ntwoord": True, "dpowied": True, "Svar": True, "áp án": True, "áp số": True,
+    "సమాధానం": False, "الإجابة": False, "الجواب": False,
+    "éponse": True, "твет": True, "dpowied": True, "áp án": True, "áp số": True,
 }  # fmt: skip
 _LONGEST_TAIL = 300
 
@@ -43,7 +45,8 @@ _CJK = ("答", "정답", "답", "答案", "答え")
 
 def read_phrase(text: str, lo: int, hi: int) -> Found | None:
     """The last readable answer phrase in text[lo:hi]."""
-    last = {stem: at for stem in _STEMS if (at := text.rfind(stem, lo, hi)) >= 0}
+    stems = _ASCII_STEMS if text.isascii() else _STEMS
+    last = {stem: at for stem in stems if (at := text.rfind(stem, lo, hi)) >= 0}
     if text.startswith(("A:", "A："), lo):
         last.setdefault("\nA", lo - 1)
     for _ in range(MOST_TRIED):
