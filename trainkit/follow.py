@@ -77,11 +77,11 @@ class Follower:
                 for line in lines:
                     file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         except OSError as error:
-            raise Failed(f"{self.path} cannot be written: {error.strerror}; free some space, then go on") from None
+            raise Failed(f"{self.path} cannot be written: {error.strerror}; free some space") from None
 
 
 def validation_accuracy(line: Line) -> float | None:
-    """verl's validation accuracy in a line of metrics, None where the step was not validated."""
+    """The validation accuracy in a line of metrics, None where the step was not validated."""
     for name, value in line.items():
         if name.startswith("val-core/") and "/acc/mean@" in name:
             return float(value)

@@ -6,23 +6,31 @@ why are shown. Ctrl-C ends the run; the same command goes on from the last compl
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from prompts.errors import Failed
+from prompts.errors import Failed, UserError
 
 DEVICE_VARIABLE = "TRAINKIT_DEVICE"
 """Tells the plug-in modules that trainkit started the process, and for which device."""
 GRACE_SECONDS = 20.0
 """How long verl may take to end after an interrupt, before it is killed."""
 POLL_SECONDS = 0.2
-PLUGINS = {"vllm.general_plugins": {"trainkit_cpu": "trainkit.cpu_vllm:plugin", "trainkit_tokens": "trainkit.token_capture:plugin"}}
+VLLM_PLUGINS = {
+    "trainkit_cpu": "trainkit.cpu_vllm:plugin",
+    "trainkit_tokens": "trainkit.token_capture:plugin",
+}
+DIE_WITH_PARENT = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
 
 
 def verl_command(arguments: list[str]) -> list[str]:
@@ -67,6 +75,7 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
     else:
         # verl switches this cache off; it saves a minute of every start after the first.
         added["VLLM_DISABLE_COMPILE_CACHE"] = "0"
+        # Its kernels would be compiled at every start on a new machine.
         added["VLLM_USE_FLASHINFER_SAMPLER"] = "0"
     inherited = {k: v for k, v in os.environ.items() if device != "cpu" or k != "CUDA_VISIBLE_DEVICES"}
     return {**inherited, **added}
@@ -78,25 +87,56 @@ def announce_plugins(run: Path) -> Path:
     info = folder / "trainkit_plugins-0.dist-info"
     info.mkdir(parents=True, exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: trainkit-plugins\nVersion: 0\n")
-    lines = []
-    for group, points in PLUGINS.items():
-        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in points.items())]
+    lines = ["[vllm.general_plugins]", *(f"{name} = {target}" for name, target in VLLM_PLUGINS.items())]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     return folder
 
 
-def run_verl(command: list[str], run: Path, env: dict[str, str], follow: Callable[[], None]) -> None:
-    """Run verl to its end, calling `follow` several times a second.
+@contextlib.contextmanager
+def hold(run: Path) -> Iterator[int]:
+    """Keep every other trainkit out of a run's folder; yields the descriptor that holds the lock.
+
+    verl inherits it, so the folder stays taken while a verl lives whose trainkit was killed. The lock
+    lies beside the folder, which need not exist yet. Raises UserError where another process has it.
+    """
+    try:
+        run.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(run.with_name(f".{run.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(f"{run.parent} cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise UserError(f"{run} is being trained by another process; wait for it, or stop it first") from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def run_verl(
+    command: list[str], run: Path, env: dict[str, str], lock: int, follow: Callable[[], None]
+) -> None:
+    """Run verl to its end, calling `follow` several times a second; `lock` is what `hold` gave.
 
     Raises Failed with the reason where verl fails; whatever `follow` raises ends verl first, and so
-    does KeyboardInterrupt.
+    do Ctrl-C and SIGTERM (KeyboardInterrupt).
     """
     with (run / "verl.log").open("ab") as log:
         start = log.tell()
         process = subprocess.Popen(
-            command, cwd=run, env=env, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            command,
+            cwd=run,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=(lock,),
             start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
+        before = signal.signal(signal.SIGTERM, _interrupt)
         try:
             while process.poll() is None:
                 follow()
@@ -104,22 +144,28 @@ def run_verl(command: list[str], run: Path, env: dict[str, str], follow: Callabl
             follow()
         finally:
             end(process)
+            signal.signal(signal.SIGTERM, before)
     if process.returncode:
         raise Failed(f"verl ended with exit code {process.returncode}: {failure(run / 'verl.log', start)}")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _die_with_parent() -> None:
+    """A trainkit that is killed takes verl along; Ray's processes follow their driver by themselves."""
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """Interrupt verl, wait for its workers to go, and kill what is left of its process group."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainkit.algorithms import ALGORITHMS, NEEDS_CRITIC
+from trainkit.algorithms import ALGORITHMS, LOSS, NEEDS_CRITIC
 from trainkit.config import Options
 from trainkit.passthrough import ACTOR, MODEL, ROLLOUT, parse_set
 
 REF = "actor_rollout_ref.ref"
 POLL_SECONDS = 0.05
 """How often the trainer looks for finished rollouts; verl's own pause is 2 s."""
+GIVE_UP_AFTER = 20
+"""Batches of groups without advantage that dapo throws away in one step before the run stops."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,9 @@ def _actor(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         f"{ACTOR}.fsdp_config.reshard_after_forward": facts.gpus > 1,
         f"{ACTOR}.data_loader_seed": options.seed,
     }
+    if ALGORITHMS[options.algorithm][LOSS] == "seq-mean-token-sum-norm":
+        # Left alone, verl divides by the longest response of a micro-batch, which is no constant.
+        settings[f"{ACTOR}.loss_scale_factor"] = facts.response_length
     if not dynamic:
         settings[f"{ACTOR}.ppo_micro_batch_size_per_gpu"] = micro
     if cpu:
@@ -128,6 +133,9 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         f"{ROLLOUT}.max_num_batched_tokens": max(2048 if cpu else 16384, room),
         f"{ROLLOUT}.gpu_memory_utilization": options.gpu_memory,
         f"{ROLLOUT}.agent.default_agent_loop": "trainkit",
+        # Fewer processes start sooner: each of them imports verl and vLLM.
+        f"{ROLLOUT}.agent.num_workers": 1 if cpu else 4,
+        "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1 if cpu else 2,
         f"{ROLLOUT}.agent.agent_loop_config_path": str(facts.run / "agent_loop.yaml"),
         # Log-probs from vLLM cost more than generation itself; on a CPU computing them again costs more.
         f"{ROLLOUT}.calculate_log_probs": cpu,
@@ -145,12 +153,10 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
             # vLLM cannot sleep on a CPU.
             f"{ROLLOUT}.free_cache_engine": False,
             f"+{ROLLOUT}.enable_sleep_mode": False,
-            f"{ROLLOUT}.agent.num_workers": 1,
             # The whole model must fit into one bucket where its head is tied to its embeddings.
             f"{ROLLOUT}.checkpoint_engine.update_weights_bucket_megabytes": max(
                 1024, facts.model_bytes // 2**20 + 64
             ),
-            "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1,
         }
     return settings
 
@@ -215,7 +221,7 @@ def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         "+trainer.v1.sampler.sampler_kwargs.batch": options.batch,
         "+trainer.v1.sampler.sampler_kwargs.samples": options.samples,
         "+trainer.v1.sampler.sampler_kwargs.filter_groups": options.algorithm == "dapo",
-        "+trainer.v1.sampler.sampler_kwargs.give_up_after": 20 * options.batch,
+        "+trainer.v1.sampler.sampler_kwargs.give_up_after": GIVE_UP_AFTER * options.batch,
         "+trainer.v1.sampler.sampler_kwargs.poll_seconds": POLL_SECONDS,
         # The reward is computed in the agent loop: verl's reward processes stay idle.
         "reward.num_workers": 1,

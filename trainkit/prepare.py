@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,12 +21,11 @@ from evalkit.config import settings
 from evalkit.environment import find_gpus
 from evalkit.models import Model, resolve_model
 from evalkit.records import Sampling
-from evalkit.tasks import load_rows
 from prompts.errors import Mismatch, UserError
 from prompts.lock import SECTIONS, compare, read_lock
 from prompts.registry import Template, get_template
 from trainkit.config import MAY_CHANGE, Options, to_toml
-from trainkit.dataset import DataOptions, Dataset, write_dataset
+from trainkit.dataset import DataOptions, Dataset, load_training_rows, write_dataset
 from trainkit.follow import cut_back
 from trainkit.job import FILE_NAME, Job, read_job, write_job
 from trainkit.launch import verl_command
@@ -50,17 +50,18 @@ class Prepared:
 def prepare(options: Options, *, dry: bool = False) -> Prepared:
     """Find and check everything, and write the run's folder (not the weights: those stay where they are).
 
-    `dry` leaves nothing behind. Raises UserError for bad input, Mismatch where data or prompts are not what they should be.
+    `dry` leaves nothing behind. Raises UserError for bad input, Mismatch where data or prompts are not
+    what they should be.
     """
     folder = run_folder(options)
     before = _read_existing(folder, options)
     model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
     shape = read_shape(model.folder)
-    train = load_rows(options.task, "train", data=_data_folder(options))
+    train = load_training_rows(options.task, _data_folder(options))
     template = get_template(options.prompt or train.template, extra=_template_folders(options))
     response_length = options.response_length or train.max_tokens
-    building = folder.with_name(f".{folder.name}.{os.getpid()}")
-    building.mkdir(parents=True)
+    building = Path(tempfile.mkdtemp()) if dry else folder.with_name(f".{folder.name}.{os.getpid()}")
+    building.mkdir(parents=True, exist_ok=True)
     try:
         dataset = write_dataset(_data_options(options, model, template, response_length), building)
         job, plan = _describe(options, model, template, shape, dataset, folder, response_length)
@@ -77,7 +78,7 @@ def write_data(options: Options, folder: Path) -> Dataset:
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; name a new folder")
     model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
-    train = load_rows(options.task, "train", data=_data_folder(options))
+    train = load_training_rows(options.task, _data_folder(options))
     template = get_template(options.prompt or train.template, extra=_template_folders(options))
     length = options.response_length or train.max_tokens
     return write_dataset(_data_options(options, model, template, length), folder)
@@ -122,7 +123,10 @@ def _template_folders(options: Options) -> tuple[Path, ...]:
 
 def _data_options(options: Options, model: Model, template: Template, response_length: int) -> DataOptions:
     sampling = Sampling(
-        temperature=options.temperature, max_tokens=response_length, samples=options.samples, seed=options.seed
+        temperature=options.temperature,
+        max_tokens=response_length,
+        samples=options.samples,
+        seed=options.seed,
     )
     return DataOptions(
         model=model.folder,
@@ -153,7 +157,9 @@ def _describe(
     """The job, with the very command that verl gets, and what it will need."""
     rows, longest = dataset.counts["train"], dataset.counts["longest_prompt"]
     if rows < options.batch:
-        raise UserError(f"--batch {options.batch}: there are only {rows} training rows; --batch {rows} at most")
+        raise UserError(
+            f"--batch {options.batch}: there are only {rows} rows to train on; --batch {rows} at most"
+        )
     if model.max_length is not None and longest + response_length > model.max_length:
         raise UserError(
             f"prompts of {longest} and responses of {response_length} tokens exceed the {model.max_length} "
@@ -218,7 +224,7 @@ def _gpus(options: Options) -> int:
         return 1
     found = len(find_gpus())
     if not found:
-        raise UserError("--device cuda: no GPU was found (`nvidia-smi` names them); --device cpu works everywhere")
+        raise UserError("--device cuda: no GPU was found (`nvidia-smi` lists them); try --device cpu")
     if options.gpus and options.gpus > found and options.nodes == 1:
         raise UserError(f"--gpus {options.gpus}: this machine has {found}")
     return options.gpus or found

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import transfer_queue as tq
+import transfer_queue as tq  # type: ignore[import-untyped]
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 
-class Sampler(ReplayBuffer):
+class Sampler(ReplayBuffer):  # type: ignore[misc]
     """verl's replay buffer; `sampler_kwargs` holds what trainkit adds (see trainkit/overrides.py)."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -62,7 +62,7 @@ class Sampler(ReplayBuffer):
         self.evicted = 0
         expected = len(uids) * self.samples[partition_id]
         if len(batch.keys) != expected:
-            raise RuntimeError(f"trainkit: {len(batch.keys)} trajectories came back, {expected} were asked for")
+            raise RuntimeError(f"trainkit: {len(batch.keys)} trajectories came back of {expected}")
         if partition_id in self.to_note:
             self.to_note.remove(partition_id)
             self._note_prompts(partition_id, batch.keys)

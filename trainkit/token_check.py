@@ -68,8 +68,8 @@ def check_tokens(run: Path, job: Job) -> TokenCheck:
 def _rows(path: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet
 
-    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path, columns=["prompt", "extra_info"]).to_pylist()
-    return rows
+    table = pyarrow.parquet.read_table(path, columns=["prompt", "extra_info"])
+    return list(table.to_pylist())
 
 
 def _rendered(row: dict[str, Any], job: Job) -> Rendered:

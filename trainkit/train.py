@@ -11,9 +11,13 @@ from typing import Any
 from evalkit.checkpoint import last_complete_step, list_steps
 from prompts.errors import Failed
 from trainkit.config import Options
-from trainkit.follow import Follower, describe, validation_accuracy
-from trainkit.launch import environment, run_verl
-from trainkit.prepare import Prepared, prepare
+from trainkit.doctor import first_step_verdict
+from trainkit.follow import Follower, validation_accuracy
+from trainkit.job import Job
+from trainkit.launch import environment, hold, run_verl
+from trainkit.monitor import Monitor
+from trainkit.overrides import GIVE_UP_AFTER
+from trainkit.prepare import Prepared, prepare, run_folder
 from trainkit.token_check import check_tokens
 
 
@@ -23,23 +27,26 @@ def train(options: Options) -> Path:
     Raises UserError and Mismatch before anything heavy starts, Failed where training fails.
     KeyboardInterrupt leaves a run that goes on with the same command.
     """
-    prepared = prepare(options)
-    folder, job = prepared.folder, prepared.job
-    say(summary(prepared))
-    if prepared.resume_step >= job.total_steps:
-        say(f"{folder.name} is complete: {job.total_steps} steps; give more --steps to go on")
+    with hold(run_folder(options)) as lock:
+        prepared = prepare(options)
+        folder, job = prepared.folder, prepared.job
+        say(summary(prepared))
+        if prepared.resume_step >= job.total_steps:
+            say(f"{folder.name} is complete: {job.total_steps} steps; give more --steps to go on")
+            return folder
+        env = environment(folder, str(options.device), 0 if prepared.resume_step else to_capture(job))
+        try:
+            with Monitor(folder) as monitor:
+                watch = Watch(prepared, options, monitor)
+                run_verl(job.command, folder, env, lock, watch.poll)
+        except KeyboardInterrupt:
+            step = last_complete_step(folder)
+            say(
+                f"stopped; the same command goes on {f'after global_step_{step}' if step else 'from the start'}"
+            )
+            raise
+        watch.finish()
         return folder
-    watch = Watch(prepared, options)
-    captured = 0 if prepared.resume_step else job.rows["validation"] + options.batch * options.samples
-    try:
-        run_verl(job.command, folder, environment(folder, str(options.device), captured), watch.poll)
-    except KeyboardInterrupt:
-        step = last_complete_step(folder)
-        where = f"from global_step_{step}" if step else "from the start, since nothing was saved yet"
-        say(f"stopped; the same command goes on {where}")
-        raise
-    watch.finish()
-    return folder
 
 
 def summary(prepared: Prepared) -> str:
@@ -57,45 +64,54 @@ def summary(prepared: Prepared) -> str:
     )
 
 
+def to_capture(job: Job) -> int:
+    """Requests of the first validation and the first step; dapo asks again where it drops groups."""
+    step = job.options["batch"] * job.options["samples"]
+    return int(
+        job.rows["validation"] + step * (1 + (GIVE_UP_AFTER if job.options["algorithm"] == "dapo" else 0))
+    )
+
+
 @dataclass
 class Watch:
-    """What is done with each new line of metrics: print, check, stop, keep the best checkpoints."""
+    """What is done with each new line of metrics: show, check, stop, keep the best checkpoints."""
 
     prepared: Prepared
     options: Options
+    monitor: Monitor
     accuracies: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.follower = Follower(self.prepared.folder)
 
     def poll(self) -> None:
-        for line in self.follower.poll():
+        lines = self.follower.poll()
+        if lines:
+            self.monitor.refresh()
+        for line in lines:
             self.take(line)
 
     def take(self, line: dict[str, Any]) -> None:
-        say(describe(line, self.prepared.job.total_steps))
         if line["step"] == 1 and "timing_s/step" in line:
-            self.after_first_step(line)
+            self.after_first_step()
         accuracy = validation_accuracy(line)
         if accuracy is not None:
             self.accuracies[line["step"]] = accuracy
             if self.options.keep:
                 keep_best(self.prepared.folder, self.accuracies, self.options.keep)
 
-    def after_first_step(self, line: dict[str, Any]) -> None:
+    def after_first_step(self) -> None:
         """The proof about tokens, and the question whether there is anything to learn from."""
         say(check_tokens(self.prepared.folder, self.prepared.job).sentence())
-        if line["trainkit/acc"] == 0 and not self.options.go_on:
-            raise Failed(
-                "every reward of the first step is zero, so there is nothing to learn from; "
-                f"`trainkit doctor {self.prepared.folder.name}` says why, --go-on trains all the same"
-            )
+        verdict = first_step_verdict(self.prepared.folder)
+        if verdict and not self.options.go_on:
+            raise Failed(f"{verdict.sentence} (--go-on trains all the same)")
 
     def finish(self) -> None:
-        folder = self.prepared.folder
+        folder, total = self.prepared.folder, self.prepared.job.total_steps
         done = last_complete_step(folder)
-        if done != self.prepared.job.total_steps:
-            raise Failed(f"verl ended after step {done} of {self.prepared.job.total_steps}; see {folder}/verl.log")
+        if done != total:
+            raise Failed(f"verl ended after step {done} of {total}; see {folder}/verl.log")
         if self.accuracies:
             best = max(self.accuracies, key=lambda step: (self.accuracies[step], -step))
             say(f"best validation accuracy {self.accuracies[best]:.3f} at step {best}")

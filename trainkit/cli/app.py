@@ -19,4 +19,3 @@ def main() -> None:
     import trainkit.cli  # noqa: F401  (registers the commands)
 
     run_app(app)
-

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -53,24 +53,19 @@ def data_command(output: Path, **given: Any) -> None:
     say(f"{output}: {counts} [{dataset.lock.fingerprint}]")
 
 
-def _parameter(item: Field[Any], hint: Any) -> tuple[inspect.Parameter, Any]:
-    """One command-line option from one field: no default of its own, so that presets and TOML show through."""
+def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
+    """One command-line option from one field, without a default: presets and TOML must show through."""
     default = item.default_factory() if item.default_factory is not MISSING else item.default
     shown = "" if default in (None, []) or isinstance(default, bool) else f" ({default})"
     flag = f"--{item.name.replace('_', '-')}"
     kind = hint if default == [] else (hint | None)
     info = typer.Option(flag, help=item.metadata["help"] + shown, show_default=False)
-    empty: Any = [] if default == [] else None
-    parameter = inspect.Parameter(
-        item.name, inspect.Parameter.KEYWORD_ONLY, default=empty, annotation=_annotated(kind, info)
+    return inspect.Parameter(
+        item.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=[] if default == [] else None,
+        annotation=Annotated[kind, info],
     )
-    return parameter, parameter.annotation
-
-
-def _annotated(kind: Any, info: Any) -> Any:
-    from typing import Annotated
-
-    return Annotated[kind, info]
 
 
 def _with_options(function: Callable[..., None], names: tuple[str, ...], extra: dict[str, Any]) -> Any:
@@ -78,11 +73,11 @@ def _with_options(function: Callable[..., None], names: tuple[str, ...], extra: 
     hints = get_type_hints(Options)
     parameters = []
     for name, (annotation, default) in extra.items():
-        kind = inspect.Parameter.KEYWORD_ONLY if default is not inspect.Parameter.empty else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        kind = inspect.Parameter.KEYWORD_ONLY
         parameters.append(inspect.Parameter(name, kind, default=default, annotation=annotation))
     for item in fields(Options):
         if item.name in names:
-            parameters.append(_parameter(item, hints[item.name])[0])
+            parameters.append(_parameter(item, hints[item.name]))
 
     def command(**values: Any) -> None:
         function(**values)
@@ -93,23 +88,20 @@ def _with_options(function: Callable[..., None], names: tuple[str, ...], extra: 
     return command
 
 
+EMPTY = inspect.Parameter.empty
+PRESET = Annotated[str | None, typer.Option("--preset", help=f"Start from: {', '.join(PRESETS)}.")]
+CONFIG = Annotated[Path | None, typer.Option("--config", help="TOML file of options.")]
+DRY_RUN = Annotated[bool, typer.Option("--dry-run", help="Print the plan and verl's command; start nothing.")]
+OUTPUT = Annotated[Path, typer.Argument(help="Folder to write to.")]
+
 TRAIN_EXTRA: dict[str, Any] = {
-    "context": (typer.Context, inspect.Parameter.empty),
-    "preset": (_annotated(str | None, typer.Option("--preset", help=f"Start from: {', '.join(PRESETS)}.")), None),
-    "config": (_annotated(Path | None, typer.Option("--config", help="TOML file of options.")), None),
-    "dry_run": (
-        _annotated(bool, typer.Option("--dry-run", help="Print the plan and verl's command line; start nothing.")),
-        False,
-    ),
+    "context": (typer.Context, EMPTY),
+    "preset": (PRESET, None),
+    "config": (CONFIG, None),
+    "dry_run": (DRY_RUN, False),
 }
 ALL = tuple(item.name for item in fields(Options) if item.name != "algorithm")
 
 for _word in ALGORITHMS:
     app.command(_word)(_with_options(train_command, ALL, TRAIN_EXTRA))
-app.command("data")(
-    _with_options(
-        data_command,
-        DATA_OPTIONS,
-        {"output": (_annotated(Path, typer.Argument(help="Folder to write to.")), inspect.Parameter.empty)},
-    )
-)
+app.command("data")(_with_options(data_command, DATA_OPTIONS, {"output": (OUTPUT, EMPTY)}))
