@@ -14,9 +14,9 @@ from prompts.registry import get_template
 from prompts.render import render
 from prompts.tokens import encode, load_tokenizer
 from trainkit.config import Options
-from trainkit.dataset import VALIDATION_ROWS, VALIDATION_SHARE, load_training_rows
 from trainkit.model_shape import read_shape
 from trainkit.plan import Request
+from trainkit.rows import VALIDATION_ROWS, VALIDATION_SHARE, load_training_rows
 
 SAMPLED_ROWS = 500
 """Prompt lengths are measured on so many rows, evenly spread over the task."""
