@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit import smollm2
+from evalkit.checkpoint import is_checkpoint, list_steps, prepare_checkpoint
 from evalkit.config import settings
 from prompts.errors import UserError
 from prompts.lock import Lock, read_lock
@@ -43,7 +44,7 @@ def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:
     Raises UserError where it does not exist, misses files, or wants to run code of its own and
     `trust_remote_code` is off.
     """
-    folder, revision = model_folder(name)
+    folder, revision = model_folder(name, trust_remote_code=trust_remote_code)
     config = _read_config(folder)
     if "auto_map" in config and not trust_remote_code:
         raise UserError(
@@ -61,23 +62,16 @@ def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:
     )
 
 
-def model_folder(name: str) -> tuple[Path, str | None]:
+def model_folder(name: str, *, trust_remote_code: bool = False) -> tuple[Path, str | None]:
     """The Hugging Face folder of a model and, for one from the hub, its commit.
 
     Enough for commands that need the tokenizer only; nothing is checked or hashed yet.
     """
-    path = Path(name).expanduser()
-    if step := _STEP.fullmatch(name):
-        path = _training_run(step["run"]) / f"global_step_{step['step']}"
-        if not path.is_dir():
-            steps = ", ".join(sorted((p.name for p in path.parent.glob("global_step_*")), key=_step_number))
-            raise UserError(f"no checkpoint {name}: {path.parent} holds {steps or 'none yet'}")
+    path = checkpoint_path(name) or Path(name).expanduser()
     if path.is_dir():
-        if path.name.startswith("global_step_") and not (path / "config.json").exists():
-            from evalkit.checkpoint import prepare_checkpoint
-
-            return prepare_checkpoint(path), None
-        return path, None
+        if (path / "config.json").exists() or not is_checkpoint(path):
+            return path, None
+        return prepare_checkpoint(path, trust_remote_code=trust_remote_code), None
     if name == smollm2.NAME:
         return smollm2.smollm2_folder(), None
     if _HUB_ID.fullmatch(name) and not name.startswith((".", "/", "~")):
@@ -88,8 +82,17 @@ def model_folder(name: str) -> tuple[Path, str | None]:
     )
 
 
-def _step_number(folder: str) -> int:
-    return int(folder.rpartition("_")[2]) if folder.rpartition("_")[2].isdigit() else -1
+def checkpoint_path(name: str) -> Path | None:
+    """The folder that `run:step_50` names, None for other names; UserError where there is none."""
+    step = _STEP.fullmatch(name)
+    if step is None:
+        return None
+    run = _training_run(step["run"])
+    path = run / f"global_step_{int(step['step'])}"
+    if not path.is_dir():
+        steps = ", ".join(f"step_{number}" for number in list_steps(run))
+        raise UserError(f"no checkpoint {name}: {run} holds {steps or 'none yet'}")
+    return path
 
 
 def _training_run(name: str) -> Path:

@@ -1,6 +1,6 @@
 """Make checkpoints with verl's own FSDPCheckpointManager, and what they must merge to, by other tools.
 
-    torchrun --nproc_per_node 2 tests/fsdp_checkpoints.py OUTPUT TOKENIZER_FOLDER
+    torchrun --standalone --nproc_per_node 2 tests/fsdp_checkpoints.py OUTPUT TOKENIZER_FOLDER
 
 A random two-layer Llama is trained two steps on two gloo ranks under FSDP2: sharded over both (`full`,
 tied head), one replica each (`hybrid`, head of its own), with an adapter (`lora`), and once more on

@@ -1,54 +1,43 @@
 """Training data: parquet rendered from the prompt registry into the training run's folder.
 
 `write_dataset` loads the task's rows, keeps a seeded slice out for validation, renders and encodes
-every prompt once, and writes two files in verl's columns with the prompt lock in their schema
-metadata. All that can be wrong with data is found here, before Ray starts.
+every prompt, and writes two files in verl's columns with the prompt lock in their schema metadata.
+All that can be wrong with data is found here, before Ray starts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING
 
-from prompts.lock import Lock
+from evalkit.check import scorer_entry
+from evalkit.check_rows import check_parquet
+from evalkit.records import Row
+from evalkit.tasks import Task
+from prompts.errors import UserError
+from prompts.lock import Lock, make_lock, write_lock
+from prompts.registry import Template, get_template
+from prompts.render import render
+from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
+from trainkit.parquet import Prompt, write_parquet
+from trainkit.rows import (
+    DataOptions,
+    check_golds,
+    chosen_rows,
+    guard,
+    is_repeated,
+    load_training_rows,
+    split_rows,
+)
 
-VALIDATION_ROWS = 512
-"""Rows of the train split kept out for validation."""
-VALIDATION_SHARE = 0.1
-"""Of a task with fewer than ten times that many rows, this share is kept out instead."""
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["DataOptions", "Dataset", "load_training_rows", "write_dataset"]
+
 TRAIN_FILE, VALIDATION_FILE = "train.parquet", "validation.parquet"
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """What decides the data of a training run."""
-
-    model: Path
-    """Model folder: its tokenizer, chat template and end tokens are used."""
-    task: str
-    template: str | None = None
-    """Ref or name of the prompt template; None takes the task's default."""
-    max_prompt_tokens: int
-    """Longer prompts are counted, reported and left out."""
-    sampling: Mapping[str, Any]
-    """Sampling of the rollouts (fields of evalkit.records.Sampling), for the lock's budget."""
-    seed: int = 0
-    """Decides which rows are kept out."""
-    limit: int | None = None
-    """Use the first so many rows of the train split only."""
-    validate: Literal["train", "test"] = "train"
-    """Where validation rows come from: kept out of `train`, or all of `test` (marked)."""
-    parquet: Path | None = None
-    """Training data rendered elsewhere: re-rendered, compared row by row, and then used."""
-    allow_overlap: bool = False
-    """Train although the test split shares questions with the training rows (marked)."""
-    data: Path | None = None
-    """Folder of local data sets, as in `evalkit score --data`."""
-    templates: tuple[Path, ...] = ()
-    """Folders of the user's own templates."""
-    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +48,8 @@ class Dataset:
     validation: Path
     lock: Lock
     counts: dict[str, int] = field(default_factory=dict)
-    """rows (of the split), train, validation, too_long_train, too_long_validation, longest_prompt."""
+    """rows (of the split or parquet), repeated (left out), train, validation, too_long_train and
+    too_long_validation (left out), longest_prompt and mean_prompt (tokens)."""
     marks: tuple[str, ...] = ()
     """"overlap" and "validate on test", for the manifest and every number that follows."""
 
@@ -67,7 +57,91 @@ class Dataset:
 def write_dataset(options: DataOptions, folder: Path) -> Dataset:
     """Write train.parquet, validation.parquet and prompt.lock.json into `folder` (made if missing).
 
-    Raises UserError for bad input (too few rows, golds that cannot be scored, nothing left after the
-    length limit), Mismatch for overlap of train and test, or a parquet that is not what the registry renders.
+    Raises UserError for bad input (too few rows, golds that cannot be scored, nothing left under the
+    length limit), Mismatch where train and test share questions, or a parquet that was handed in is
+    not what the registry renders.
     """
-    raise NotImplementedError
+    source = load_training_rows(options.task, options.data)
+    template = get_template(options.template or source.template, options.templates)
+    maker = Maker(options, source, template, load_tokenizer(options.model, options.trust_remote_code))
+    rows = chosen_rows(options, source, template, maker.tokenizer)
+    unique = [row for row in rows if not is_repeated(row)]
+    split = split_rows(options, source, unique)
+    check_golds(source, template, (*split.train, *split.validation))
+    marks = guard(options, source, split)
+    train, too_long_train = maker.encode(split.train)
+    validation, too_long_validation = maker.encode(split.validation)
+    if not train or not validation:
+        raise UserError(
+            f"no {'validation' if train else 'training'} row of {source.name} is left: "
+            f"{too_long_train + too_long_validation} prompts are longer than {options.max_prompt_tokens} "
+            "tokens; raise --prompt-length"
+        )
+    counts = {
+        "rows": len(rows),
+        "repeated": len(rows) - len(unique),
+        "train": len(train),
+        "validation": len(validation),
+        "too_long_train": too_long_train,
+        "too_long_validation": too_long_validation,
+        "longest_prompt": max(len(prompt.ids) for prompt in (*train, *validation)),
+        "mean_prompt": round(sum(len(prompt.ids) for prompt in train) / len(train)),
+    }
+    lock = maker.lock(train, source.split)
+    dataset = Dataset(
+        train=folder / TRAIN_FILE, validation=folder / VALIDATION_FILE, lock=lock, counts=counts, marks=marks
+    )
+    maker.write(dataset, train, validation, maker.lock(validation, split.validation_split))
+    return dataset
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Rows to prompts, locks and files, all under one template and tokenizer."""
+
+    options: DataOptions
+    source: Task
+    template: Template
+    tokenizer: PreTrainedTokenizerFast
+
+    def encode(self, rows: Sequence[Row]) -> tuple[list[Prompt], int]:
+        """The prompts that fit, and how many did not."""
+        kwargs = self.template.chat_template_kwargs
+        prompts = []
+        for row in rows:
+            ids = encode(self.tokenizer, render(self.template, row), kwargs)
+            prompts.append(Prompt(row, tuple(ids)))
+        fitting = [prompt for prompt in prompts if len(prompt.ids) <= self.options.max_prompt_tokens]
+        return fitting, len(prompts) - len(fitting)
+
+    def lock(self, prompts: Sequence[Prompt], split: str) -> Lock:
+        return make_lock(
+            template=self.template,
+            tokenizer=self.tokenizer,
+            stop_ids=resolve_stop_ids(self.tokenizer, self.options.model),
+            task=self.source.name,
+            split=split,
+            prompts=[(prompt.row.id, prompt.ids) for prompt in prompts],
+            sampling=self.options.sampling,
+            scorer=scorer_entry(self.template.rule),
+        )
+
+    def write(
+        self, dataset: Dataset, train: Sequence[Prompt], validation: Sequence[Prompt], validation_lock: Lock
+    ) -> None:
+        """Write both files and the lock, or nothing; then hold the files against the registry once more."""
+        try:
+            dataset.train.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{dataset.train.parent} cannot be made: {error.strerror}") from None
+        files, model = (dataset.train, dataset.validation), self.options.model
+        try:
+            write_parquet(dataset.train, train, self.template, dataset.lock, "train")
+            write_parquet(dataset.validation, validation, self.template, validation_lock, "validation")
+            for path in files:
+                check_parquet(path, template=self.template, tokenizer=self.tokenizer, folder=model)
+            write_lock(dataset.lock, dataset.train.parent)
+        except BaseException:
+            for path in files:
+                path.unlink(missing_ok=True)
+            raise

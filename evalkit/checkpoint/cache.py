@@ -107,7 +107,8 @@ def content_key(checkpoint: Checkpoint, memo: Path) -> str:
     known.update({str(path.resolve()): entry for path, entry in zip(files, entries, strict=True)})
     write_json(memo, {path: entry for path, entry in known.items() if Path(path).exists()})
     lock = checkpoint.lock.as_dict()["sha256"] if checkpoint.lock else None
-    parts = [[str(path.relative_to(checkpoint.actor)), entry[1]] for path, entry in zip(files, entries, strict=True)]
+    names = [str(path.relative_to(checkpoint.actor)) for path in files]
+    parts = [[name, entry[1]] for name, entry in zip(names, entries, strict=True)]
     return hashlib.sha256(orjson.dumps([FORMAT, lock, parts])).hexdigest()
 
 

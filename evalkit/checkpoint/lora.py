@@ -53,13 +53,15 @@ def fold(
         if name.endswith((_A, _B)):
             module = name.removesuffix(_A).removesuffix(_B)
             if not {f"{module}{_A}", f"{module}{_B}", f"{module}.base_layer.weight"} <= set(names):
-                raise UserError(f"{name} is there without its other half or its base weight; save the whole model")
+                raise UserError(f"{name} lacks its other half or its base weight; save the whole model")
         elif ".lora_" in name or "modules_to_save" in name or not name.startswith(_PREFIX):
             raise UserError(f"{name} belongs to a kind of adapter that cannot be folded in; plain LoRA can")
         else:
             module = name.removesuffix(f"{_BASE}weight")
             weight = tensor(name)
-            yield plain_name(name), _add(module, weight, tensor, rank, scaling) if module in adapted else weight
+            if module in adapted:
+                weight = _add(module, weight, tensor, rank, scaling)
+            yield plain_name(name), weight
 
 
 def _add(

@@ -29,6 +29,7 @@ from prompts.errors import Failed, Mismatch, UserError
 from prompts.lock import write_lock
 
 OUTPUT_DTYPE = torch.bfloat16
+COPIED = {".json", ".jinja", ".txt", ".model", ".py"}
 
 
 def merge(checkpoint: Checkpoint, target: Path, *, trust_remote_code: bool = False) -> dict[str, Any]:
@@ -93,7 +94,9 @@ def _empty_model(config: PretrainedConfig, trust_remote_code: bool) -> PreTraine
     if not architecture.endswith("ForCausalLM"):
         raise UserError(f"the checkpoint is a {architecture}; only causal language models are merged")
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=OUTPUT_DTYPE, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=OUTPUT_DTYPE, trust_remote_code=trust_remote_code
+        )
     return model
 
 
@@ -108,13 +111,16 @@ def _assign(model: PreTrainedModel, state: dict[str, torch.Tensor], checkpoint: 
             raise UserError(f"{checkpoint.folder} holds {name}, which its config.json does not know")
         if tensor.shape != expected[name]:
             raise UserError(
-                f"{checkpoint.folder}: {name} has shape {tuple(tensor.shape)}, by config.json {tuple(expected[name])}"
+                f"{checkpoint.folder}: {name} has shape {tuple(tensor.shape)}, "
+                f"by config.json {tuple(expected[name])}"
             )
     for tied in _tied_names(model):
         present = [name for name in tied if name in state]
         for other in present[1:]:
             if not torch.equal(state[other], state[present[0]]):
-                raise UserError(f"{checkpoint.folder}: {other} differs from {present[0]}, to which config.json ties it")
+                raise UserError(
+                    f"{checkpoint.folder}: {other} differs from {present[0]}, to which config.json ties it"
+                )
         state.update(dict.fromkeys(tied, state[present[0]]) if present else {})
     if absent := sorted(set(expected) - set(state)):
         raise UserError(f"{checkpoint.folder} misses {len(absent)} tensors, the first is {absent[0]}")
@@ -134,7 +140,10 @@ def _check_space(state: dict[str, torch.Tensor], target: Path) -> None:
     need = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     free = shutil.disk_usage(target).free
     if free < need:
-        raise UserError(f"the merged model needs {need / 1e9:.1f} GB in {target.parent}, {free / 1e9:.1f} GB are free")
+        raise UserError(
+            f"the merged model needs {need / 1e9:.1f} GB in {target.parent}, {free / 1e9:.1f} GB are free; "
+            "remove what is not needed there (merged models can be made again)"
+        )
 
 
 def _copy_rest(huggingface: Path, target: Path) -> None:
@@ -142,9 +151,8 @@ def _copy_rest(huggingface: Path, target: Path) -> None:
     # save_pretrained makes one up where there is none, and its end tokens would be new stop ids.
     (target / "generation_config.json").unlink(missing_ok=True)
     for path in sorted(huggingface.iterdir()):
-        if path.is_file() and path.name != "config.json" and path.suffix in {".json", ".jinja", ".txt", ".model", ".py"}:
-            if ".index." not in path.name:
-                shutil.copyfile(path, target / path.name)
+        if path.suffix in COPIED and path.name != "config.json" and ".index." not in path.name:
+            shutil.copyfile(path, target / path.name)
 
 
 def main() -> None:
@@ -153,8 +161,8 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("--trust-remote-code", action="store_true")
     arguments = parser.parse_args()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         with torch.inference_mode():
             result = merge(
@@ -166,7 +174,8 @@ def main() -> None:
         detail = error.detail if isinstance(error, Mismatch) else ""
         result = {"error": str(error), "code": error.exit_code, "detail": detail}
     except OSError as error:
-        result = {"error": f"{arguments.target} cannot be written: {error.strerror or error}", "code": 2, "detail": ""}
+        reason = error.strerror or str(error).splitlines()[0]
+        result = {"error": f"{arguments.checkpoint} cannot be merged: {reason}", "code": 2, "detail": ""}
     sys.stdout.write("\n" + orjson.dumps(result).decode() + "\n")
 
 

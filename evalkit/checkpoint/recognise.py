@@ -17,6 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from evalkit.results import read_json
 from prompts.errors import UserError
 from prompts.lock import Lock, read_lock
@@ -58,9 +60,8 @@ class Checkpoint:
 
     def model_shards(self) -> list[Path]:
         """The files of the model's weights, by rank."""
-        return [
-            self.actor / f"model_world_size_{self.world_size}_rank_{rank}.pt" for rank in range(self.world_size)
-        ]
+        size = self.world_size
+        return [self.actor / f"model_world_size_{size}_rank_{rank}.pt" for rank in range(size)]
 
     @cached_property
     def manifest(self) -> dict[str, Any] | None:
@@ -94,10 +95,11 @@ def open_checkpoint(path: Path) -> Checkpoint:
     """
     folder = _step_folder(path)
     if not is_checkpoint(folder):
-        raise UserError(f"{path} is no verl checkpoint; name a global_step_N folder, or a run as in demo:step_50")
+        raise UserError(f"{path} is no verl checkpoint; name a global_step_N folder, or one as demo:step_50")
     if missing := why_incomplete(folder):
-        others = [step for step in list_steps(folder.parent) if not why_incomplete(folder.parent / f"global_step_{step}")]
-        complete = f"; complete there: {', '.join(f'step_{step}' for step in others)}" if others else ""
+        run = folder.parent
+        others = [f"step_{n}" for n in list_steps(run) if not why_incomplete(run / f"global_step_{n}")]
+        complete = f"; complete there: {', '.join(others)}" if others else ""
         raise UserError(f"{folder} is an interrupted save and is never scored: {missing}{complete}")
     return Checkpoint(folder)
 
@@ -111,9 +113,15 @@ def why_incomplete(folder: Path) -> str | None:
         world_size = int(read_json(actor / "fsdp_config.json")["world_size"])
     except (UserError, KeyError, TypeError, ValueError):
         return "actor/fsdp_config.json cannot be read"
-    for name in ("config.json", "tokenizer_config.json"):
-        if not (actor / "huggingface" / name).exists():
-            return f"actor/huggingface/{name} is missing"
+    huggingface = actor / "huggingface"
+    required = [huggingface / "config.json", huggingface / "tokenizer_config.json"]
+    for path in (*required, *sorted(huggingface.glob("*.json"))):
+        if not path.exists():
+            return f"actor/huggingface/{path.name} is missing"
+        try:
+            orjson.loads(path.read_bytes())
+        except orjson.JSONDecodeError:
+            return f"actor/huggingface/{path.name} is torn"
     for part in (actor, folder / "critic"):
         if (part.is_dir() or part is actor) and (problem := _torn(part, world_size)):
             return problem

@@ -10,6 +10,7 @@ import logging
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed.tensor  # registers DTensor's parts with the reader
@@ -31,7 +32,7 @@ def load_shards(paths: Sequence[Path]) -> list[State]:
     for path, state in zip(paths, states, strict=True):
         if set(state) != set(states[0]):
             name = sorted(set(state) ^ set(states[0]))[0]
-            raise UserError(f"{path} and {paths[0].name} hold different tensors, {name} is in one of them only")
+            raise UserError(f"{path} and {paths[0].name} hold different tensors; {name} is in one only")
     return states
 
 
@@ -82,7 +83,7 @@ def join(name: str, parts: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def _join_dimension(
-    name: str, mesh: torch.Tensor, parts: Sequence[torch.Tensor], placements: list[object]
+    name: str, mesh: torch.Tensor, parts: Sequence[torch.Tensor], placements: list[Any]
 ) -> torch.Tensor:
     """Join along the first mesh dimension what the others give."""
     if mesh.dim() == 0:
@@ -99,5 +100,7 @@ def _join_dimension(
 def _same(name: str, copies: Sequence[torch.Tensor]) -> torch.Tensor:
     for rank, copy in enumerate(copies[1:], 1):
         if not torch.equal(copies[0], copy):
-            raise UserError(f"{name} should be the same on every rank, copy {rank} differs: the checkpoint is damaged")
+            raise UserError(
+                f"{name} should be the same on every rank, but copy {rank} differs: the checkpoint is damaged"
+            )
     return copies[0]

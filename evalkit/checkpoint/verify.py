@@ -13,6 +13,9 @@ from transformers import AutoModelForCausalLM
 from evalkit.checkpoint.recognise import Checkpoint
 from prompts.errors import Failed
 
+_WIDER = {"F64", "F32", "F16"}
+"""What safetensors calls floats that are not bfloat16; loading would cast them without a word."""
+
 
 class Moves:
     """Counts the tensors that training moved away from the base, in the shards' own precision.
@@ -71,11 +74,20 @@ def verify_folder(
     Raises Failed where a tensor is missing, of another shape or dtype, or of other values.
     """
     model, info = AutoModelForCausalLM.from_pretrained(
-        folder, dtype="auto", output_loading_info=True, trust_remote_code=trust_remote_code, local_files_only=True
+        folder,
+        dtype="auto",
+        output_loading_info=True,
+        trust_remote_code=trust_remote_code,
+        local_files_only=True,
     )
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if names := sorted(map(str, info[problem])):
             raise Failed(f"{folder} was written wrongly: {problem.replace('_', ' ')}: {names[0]}")
+    for path in sorted(folder.glob("*.safetensors")):
+        with _open(path) as file:
+            for name in file.keys():  # noqa: SIM118  (no mapping)
+                if (dtype := file.get_slice(name).get_dtype()) in _WIDER:
+                    raise Failed(f"{name} was written as {dtype}, not as {model.dtype}")
     found = model.state_dict()
     seen = set()
     for name, tensor in expected:

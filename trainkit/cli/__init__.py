@@ -1,6 +1,7 @@
 """One module a group of commands; importing this package registers them all."""
 
 import trainkit.cli.doctor
+import trainkit.cli.merge  # noqa: F401
 import trainkit.cli.plan
 import trainkit.cli.train
 import trainkit.cli.watch  # noqa: F401
