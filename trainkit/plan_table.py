@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainkit import reference
-from trainkit.batch import in_words
+from trainkit.batch import count, in_words
 from trainkit.memory import GIB
 from trainkit.plan import Plan
 
@@ -40,8 +40,8 @@ def sentences(plan: Plan) -> list[str]:
     start = reference.START_SECONDS["cuda" if request.gpu else "cpu"]
     total = start + request.steps * plan.step_seconds
     lines.append(
-        f"About {plan.step_seconds:.0f} s a step, {clock(total)} for {request.steps} steps with the start "
-        "(to a factor of two; validation and saving come on top)."
+        f"About {plan.step_seconds:.0f} s a step, {clock(total)} for {count(request.steps, 'step')} "
+        "with the start (to a factor of two; validation and saving come on top)."
     )
     return lines
 
