@@ -10,6 +10,7 @@ from typing import Any
 
 from evalkit.checkpoint import last_complete_step, list_steps
 from prompts.errors import Failed
+from trainkit.compare import compare_ends
 from trainkit.config import Options
 from trainkit.doctor import first_step_verdict
 from trainkit.follow import Follower, validation_accuracy
@@ -17,6 +18,7 @@ from trainkit.job import Job
 from trainkit.launch import environment, hold, run_verl
 from trainkit.monitor import Monitor
 from trainkit.overrides import GIVE_UP_AFTER
+from trainkit.plan_table import sentences
 from trainkit.prepare import Prepared, prepare, run_folder
 from trainkit.token_check import check_tokens
 
@@ -41,16 +43,15 @@ def train(options: Options) -> Path:
                 run_verl(job.command, folder, env, lock, watch.poll)
         except KeyboardInterrupt:
             step = last_complete_step(folder)
-            say(
-                f"stopped; the same command goes on {f'after global_step_{step}' if step else 'from the start'}"
-            )
+            where = f"after global_step_{step}" if step else "from the start"
+            say(f"stopped; the same command goes on {where}")
             raise
         watch.finish()
         return folder
 
 
 def summary(prepared: Prepared) -> str:
-    """What is about to happen, in two lines."""
+    """What is about to happen: rows, folder, and the plan in words."""
     job, options = prepared.job, prepared.job.options
     rows = job.rows
     left_out = f", {rows['too_long_train']} too long and left out" if rows.get("too_long_train") else ""
@@ -58,8 +59,8 @@ def summary(prepared: Prepared) -> str:
     return (
         f"{options['algorithm']} {begin}: {options['model']} on {options['task']} under {job.template} "
         f"[{job.fingerprint}]; {rows['train']} training rows{left_out}, {rows['validation']} for validation\n"
-        f"{options['batch']} prompts x {options['samples']} samples a step, {job.total_steps} steps, "
-        f"{job.prompt_length} + {job.response_length} tokens; {prepared.folder}"
+        f"{prepared.folder}\n"
+        + "\n".join(sentences(prepared.plan))
         + "".join(f"\nmarked: {mark}" for mark in job.marks)
     )
 
@@ -105,7 +106,7 @@ class Watch:
         say(check_tokens(self.prepared.folder, self.prepared.job).sentence())
         verdict = first_step_verdict(self.prepared.folder)
         if verdict and not self.options.go_on:
-            raise Failed(f"{verdict.sentence} (--go-on trains all the same)")
+            raise Failed(f"every reward of the first step is zero. {verdict} (--go-on trains all the same)")
 
     def finish(self) -> None:
         folder, total = self.prepared.folder, self.prepared.job.total_steps
@@ -115,6 +116,7 @@ class Watch:
         if self.accuracies:
             best = max(self.accuracies, key=lambda step: (self.accuracies[step], -step))
             say(f"best validation accuracy {self.accuracies[best]:.3f} at step {best}")
+        say(compare_ends(folder))
         say(f"done: evalkit score --model {folder.name}:step_{done} --task {self.options.task}")
 
 
