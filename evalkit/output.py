@@ -12,12 +12,18 @@ from prompts.errors import UserError
 
 def refuse_existing(output: Path) -> None:
     """UserError where the path is taken or its folder is missing; call it before any work is done."""
-    if output.exists() or output.is_symlink():
+    try:
+        taken = output.exists() or output.is_symlink()
+    except OSError as error:  # a name that is too long
+        raise UserError(f"{output} cannot be written: {error.strerror}") from None
+    if taken:
         raise UserError(f"{output} exists; remove it or give another path with --output")
     if not output.parent.is_dir():
         raise UserError(f"{output.parent} is no folder; make it first: mkdir -p {output.parent}")
     if not os.access(output.parent, os.W_OK):
-        raise UserError(f"{output} cannot be written: no permission in {output.parent}; give another --output")
+        raise UserError(
+            f"{output} cannot be written: no permission in {output.parent}; give another --output"
+        )
 
 
 def write_file(output: Path, content: bytes) -> None:

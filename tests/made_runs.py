@@ -1,9 +1,11 @@
-"""Result folders for tests: GSM8K questions, completions made from their gold solutions, really read and scored."""
+"""Result folders for tests: GSM8K questions, completions made from gold solutions, really read and scored."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,10 @@ from typing import Any
 import pytest
 
 from evalkit.extract import extract
-from evalkit.records import OUTCOMES, Record, Row
+from evalkit.judge import judge
+from evalkit.records import Record, Row
 from evalkit.results import Run, RunWriter, read_run
-from evalkit.score import score
-from evalkit.stats import wilson
+from evalkit.summary import count, summarize
 from evalkit.tasks import load_rows
 from prompts.lock import Lock
 from prompts.registry import get_template
@@ -63,8 +65,7 @@ def records_of(rows: Iterable[Row], complete: Complete, samples: int = 1) -> Ite
     for row in rows:
         for sample in range(samples):
             text, cut = complete(row, sample)
-            strict, lenient = extract(text, RULE), extract(text, "lenient", strict=RULE)
-            verdict = score(strict, row.gold)
+            verdict = judge(text, row.gold, RULE)
             yield Record(
                 id=row.id,
                 sample=sample,
@@ -75,11 +76,11 @@ def records_of(rows: Iterable[Row], complete: Complete, samples: int = 1) -> Ite
                 text=text,
                 finish_reason="length" if cut else "stop",
                 truncated=cut,
-                extraction=strict,
-                outcome=verdict.outcome,
-                reason=verdict.reason,
-                lenient=lenient,
-                lenient_outcome=score(lenient, row.gold).outcome,
+                extraction=verdict.extraction,
+                outcome=verdict.score.outcome,
+                reason=verdict.score.reason,
+                lenient=verdict.lenient,
+                lenient_outcome=verdict.lenient_outcome,
                 seed=sample,
             )
 
@@ -89,7 +90,7 @@ def lock_of(rows: Iterable[Row], samples: int = 1, **reading: Any) -> Lock:
     return Lock(
         reading={
             "template": {"ref": TEMPLATE.ref, "sha256": TEMPLATE.text_sha256},
-            "scorer": {"rule": f"{RULE}"},
+            "scorer": {"rule": extract("", RULE).rule},
             **reading,
         },
         data={"task": "gsm8k", "split": "test", "rows": len(prompts), "prompts": prompts},
@@ -109,10 +110,7 @@ def make_run(
     """A complete result folder. `manifest` overrides keys of its manifest."""
     lock = lock or lock_of(rows, samples)
     records = list(records_of(rows, complete, samples))
-    counts = {outcome: sum(record.outcome == outcome for record in records) for outcome in OUTCOMES}
-    scored = len(records) - counts["unscored"]
-    lenient = sum(record.lenient_outcome == "correct" for record in records)
-    cut = sum(record.truncated for record in records)
+    dicts = [record.as_dict() for record in records]
     values: dict[str, Any] = {
         "schema": 1,
         "status": "running",
@@ -128,8 +126,7 @@ def make_run(
         "git": {"commit": None, "dirty": None},
         "gpu": None,
         "rows": len(rows),
-        "counts": counts,
-        "truncated": cut,
+        **count(dicts),
         "times": {"load": 20.0, "generate": 30.0, "score": 0.5},
         "date": "2026-11-20T10:00:00+00:00",
         "marks": [],
@@ -140,26 +137,41 @@ def make_run(
     writer = RunWriter(folder, values, lock.as_dict())
     for record in records:
         writer.append(record)
-    summary = {
-        "n": len(rows),
-        "accuracy": counts["correct"] / scored if scored else 0.0,
-        "ci": wilson(counts["correct"], scored).as_list(),
-        "lenient_accuracy": lenient / scored if scored else 0.0,
-        "lenient_ci": wilson(lenient, scored).as_list(),
-        "no_answer": counts["no_answer"] / max(1, len(records)),
-        "truncated": cut / max(1, len(records)),
-        "unscored": counts["unscored"] / max(1, len(records)),
-        "mean_completion_tokens": sum(r.completion_tokens for r in records) / max(1, len(records)),
-        "tokens_per_second": 9000.0,
-    }
-    writer.finish(values, summary)
+    writer.finish(values, summarize(dicts, 9000.0))
     return read_run(folder)
+
+
+def evalkit(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", "from evalkit.cli.app import main; main()", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """One line on stderr that holds these words, the exit code, and no traceback."""
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == code, done.stderr
+    assert lines[0].startswith("error: ") and "Traceback" not in done.stderr
+    assert code == 3 or len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0], (word, lines[0])
 
 
 def four_runs(root: Path, limit: int | None = None) -> list[Run]:
     """Base and three training steps over the GSM8K test questions."""
     rows = gsm8k_rows(limit)
     return [
-        make_run(root / f"step_{step}", rows, lambda row, _, step=step: completion(row, step), date=f"2026-11-20T1{i}:00:00+00:00")
+        make_run(
+            root / f"step_{step}",
+            rows,
+            lambda row, _, step=step: completion(row, step),
+            date=f"2026-11-20T1{i}:00:00+00:00",
+        )
         for i, step in enumerate((0, 50, 100, 150))
     ]

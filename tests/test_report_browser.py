@@ -66,7 +66,9 @@ def press(driver: Any, *keys: str) -> None:
 
 
 def write_report(path: Path, runs: list[Run], solutions: dict[str, str] | None = None) -> Path:
-    path.write_text(render_page(collect(runs, solutions or {}, None if solutions else "none here")), encoding="utf-8")
+    path.write_text(
+        render_page(collect(runs, solutions or {}, None if solutions else "none here")), encoding="utf-8"
+    )
     return path
 
 
@@ -131,10 +133,15 @@ def test_span_and_word_diff(driver: Any, made: tuple[Path, list[Run]]) -> None:
     base, new = next(
         (a, b)
         for a, b in both
-        if a["extraction"]["span"] and b["extraction"]["span"] and a["outcome"] == "wrong" and b["outcome"] == "correct"
+        if a["extraction"]["span"]
+        and b["extraction"]["span"]
+        and a["outcome"] == "wrong"
+        and b["outcome"] == "correct"
     )
     open_page(driver, path, f"#q={base['id']}")
-    marks = driver.execute_script("return [...document.querySelectorAll('.pane')].map(p => p.querySelector('mark')?.textContent)")
+    marks = driver.execute_script(
+        "return [...document.querySelectorAll('.pane')].map(p => p.querySelector('mark')?.textContent)"
+    )
     for mark, record in ((marks[0], base), (marks[3], new)):
         start, end = record["extraction"]["span"]
         assert mark == record["text"][start:end]
@@ -168,7 +175,9 @@ def test_keyboard_alone(driver: Any, made: tuple[Path, list[Run]]) -> None:
     settle(driver)
     assert not driver.execute_script("return document.getElementById('question').open")
     assert shown(driver) == number
-    assert driver.execute_script("return document.activeElement.closest('#rows') !== null"), "focus went back to the row"
+    assert driver.execute_script("return document.activeElement.closest('#rows') !== null"), (
+        "focus went back to the row"
+    )
     seen = set()
     open_page(driver, path)
     for _ in range(60):  # everything that can be clicked can be reached
@@ -232,14 +241,21 @@ def test_prints(driver: Any, made: tuple[Path, list[Run]]) -> None:
 def test_numbers_on_the_page(driver: Any, made: tuple[Path, list[Run]]) -> None:
     path, runs = made
     open_page(driver, path)
-    cells = driver.execute_script("return [...document.querySelectorAll('#runs tbody tr')].map(r => r.innerText)")
+    cells = driver.execute_script(
+        "return [...document.querySelectorAll('#runs tbody tr')].map(r => r.innerText)"
+    )
     for run, line in zip(runs, cells, strict=True):
         assert f"{100 * run.summary['accuracy']:.1f} %" in line
     flow = text_of(driver, "#flow")
     for a, b in ((0, 1), (0, 3), (2, 3)):
         diff = diff_runs(runs[a], runs[b])
-        assert f"{diff.both_right} both right, {diff.fixed} fixed, {diff.broken} broken, {diff.both_wrong} both wrong" in flow
-    steps = driver.execute_script("return [...document.querySelectorAll('#by-steps tbody td')].map(c => c.textContent)")
+        assert (
+            f"{diff.both_right} both right, {diff.fixed} fixed, {diff.broken} broken, {diff.both_wrong} both wrong"
+            in flow
+        )
+    steps = driver.execute_script(
+        "return [...document.querySelectorAll('#by-steps tbody td')].map(c => c.textContent)"
+    )
     assert sum(int(cell.split(" of ")[1].replace(",", "")) for cell in steps) == 4 * 1319
     assert text_of(driver, "#lengths").count("truncated (") == 4
 
@@ -285,7 +301,9 @@ def test_hostile_text_does_nothing(driver: Any, hostile: tuple[Path, list[Run]])
     try:
         open_page(driver, path)
         assert shown(driver) == len(runs[0].records)
-        before = driver.execute_script("return [...document.querySelectorAll('*')].map(e => e.tagName).sort().join()")
+        before = driver.execute_script(
+            "return [...document.querySelectorAll('*')].map(e => e.tagName).sort().join()"
+        )
         driver.execute_script("document.getElementById('compare').checked = true")
         for record in runs[0].records:
             driver.execute_script("location.hash = arguments[0]", f"q={record['id']}")
@@ -293,7 +311,9 @@ def test_hostile_text_does_nothing(driver: Any, hostile: tuple[Path, list[Run]])
             assert driver.execute_script("return document.getElementById('question').open"), record["id"]
             for button in driver.execute_script("return document.querySelectorAll('.gap')"):
                 driver.execute_script("arguments[0].click()", button)
-            drawn = driver.execute_script("return [...document.querySelectorAll('.pane:not(:has(#diff)) .text')].pop().textContent")
+            drawn = driver.execute_script(
+                "return [...document.querySelectorAll('.pane:not(:has(#diff)) .text')].pop().textContent"
+            )
             assert readable(record["text"]) == drawn, record["id"]
         driver.execute_script("document.getElementById('close').click()")
         after = driver.execute_script(
@@ -302,7 +322,12 @@ def test_hostile_text_does_nothing(driver: Any, hostile: tuple[Path, list[Run]])
         )
         assert before == after, "the page has the elements it had"
         assert driver.execute_script("return window.ran") == []
-        assert driver.execute_script("return document.querySelectorAll('script, iframe, img, object, embed, form, base, svg script').length") == 2
+        assert (
+            driver.execute_script(
+                "return document.querySelectorAll('script, iframe, img, object, embed, form, base, svg script').length"
+            )
+            == 2
+        )
         foreign = driver.execute_script(
             "return [...document.querySelectorAll('[href], [src], [action], [style]')]"
             ".filter(e => e.hasAttribute('style') || !(e.getAttribute('href') ?? 'x').startsWith('#')).length"
@@ -328,7 +353,8 @@ def requests(driver: Any) -> set[str]:
     return {
         m["params"]["request"]["url"].split("#")[0]
         for m in messages
-        if m["method"] == "Network.requestWillBeSent" and not m["params"]["request"]["url"].startswith("about:")
+        if m["method"] == "Network.requestWillBeSent"
+        and not m["params"]["request"]["url"].startswith("about:")
     }
 
 
@@ -342,7 +368,9 @@ def test_policy_stops_what_gets_through(driver: Any, hostile: tuple[Path, list[R
         "<a id=bad href=\"javascript:document.title='ran'\">x</a><form id=f action='http://127.0.0.1:9/'></form>"
     )
     broken = tmp_path / "broken.html"
-    broken.write_text(path.read_text(encoding="utf-8").replace("<main>", "<main>" + attack, 1), encoding="utf-8")
+    broken.write_text(
+        path.read_text(encoding="utf-8").replace("<main>", "<main>" + attack, 1), encoding="utf-8"
+    )
     open_page(driver, broken)
     title = driver.title
     driver.execute_script("document.getElementById('bad').click(); document.getElementById('f').submit()")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,9 @@ def report_command(
         list[str],
         typer.Argument(help="Runs, the base first: folder, name, start of a name, step_50."),
     ],
-    output: Annotated[Path, typer.Option(help="The file to write; it must not exist yet.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option(help="The file to write; it must not exist yet.")] = Path(
+        "report.html"
+    ),
     data: Annotated[
         Path | None, typer.Option(help="Folder with the task's data, for the gold solutions.")
     ] = None,
@@ -45,8 +47,8 @@ def report_command(
 def export_command(
     run: Annotated[str, typer.Argument(help="The run: folder, name, start of a name, step_50.")],
     to: Annotated[
-        Literal["lm-eval", "inspect", "parquet", "hf-card"],
-        typer.Option(help="lm-eval and inspect write a folder, parquet and hf-card a file."),
+        str,
+        typer.Option(help="lm-eval or inspect (a folder), parquet or hf-card (a file).", metavar="FORMAT"),
     ],
     output: Annotated[
         Path | None, typer.Option(help="Where to; it must not exist yet. Default: from the run's name.")
@@ -64,7 +66,10 @@ def export_command(
 
 @app.command("import")
 def import_command(
-    logs: Annotated[list[Path], typer.Argument(help="Sample logs of lm-evaluation-harness: samples_TASK_DATE.jsonl.")],
+    logs: Annotated[
+        list[Path],
+        typer.Argument(help="Sample logs of lm-evaluation-harness (samples_TASK_DATE.jsonl), or folders."),
+    ],
     filter: Annotated[
         str | None, typer.Option(help="Which filter's verdicts to take, where the log holds several.")
     ] = None,
@@ -72,8 +77,9 @@ def import_command(
     """Make result folders from lm-evaluation-harness's sample logs, so that `diff` can pair them."""
     from evalkit.config import settings
     from evalkit.exchange.import_lm_eval import read_log, write_run
+    from evalkit.exchange.lm_eval_log import find_logs
 
-    for log in [read_log(path, filter) for path in logs]:
-        for note in log.notes:
-            print(f"{log.path.name}: {note}", file=sys.stderr)
-        print(write_run(log, settings().results))
+    for run in [read_log(path, filter) for given in logs for path in find_logs(given)]:
+        print(write_run(run, settings().results))
+        for note in run.notes:
+            print(f"{run.path.name}: {note}", file=sys.stderr)

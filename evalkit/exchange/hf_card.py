@@ -7,9 +7,12 @@ from huggingface_hub import EvalResult, ModelCardData
 from evalkit.results import Run
 from evalkit.tasks.hub import TASKS
 
+
 def to_hf_card(run: Run) -> bytes:
     """A README.md with the front matter that the hub reads, and the figures as a person reads them."""
-    data = ModelCardData(model_name=run.manifest["model"]["name"].rstrip("/").split("/")[-1], eval_results=_results(run))
+    data = ModelCardData(
+        model_name=run.manifest["model"]["name"].rstrip("/").split("/")[-1], eval_results=_results(run)
+    )
     return f"---\n{data.to_yaml()}\n---\n\n{_table(run)}".encode()
 
 

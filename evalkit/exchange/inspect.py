@@ -21,6 +21,10 @@ from evalkit.results import Run
 from prompts.render import Rendered
 
 VALUES = {"correct": "C", "wrong": "I", "no_answer": "N"}
+READINGS = (
+    ("strict", "outcome", "extraction", "reason"),
+    ("lenient", "lenient_outcome", "lenient", "lenient_outcome"),
+)
 STOP_REASONS = {"stop": "stop", "length": "max_tokens"}
 
 
@@ -57,7 +61,12 @@ def _spec(run: Run, task: str, log_id: str, started: datetime) -> dict[str, Any]
         "created": started.isoformat(),
         "task": task,
         "task_version": 0,
-        "dataset": {"name": f"{task} ({manifest['split']})", "samples": len(ids), "sample_ids": ids, "shuffled": False},
+        "dataset": {
+            "name": f"{task} ({manifest['split']})",
+            "samples": len(ids),
+            "sample_ids": ids,
+            "shuffled": False,
+        },
         "model": f"{manifest['engine']['name']}/{manifest['model']['name']}",
         "model_generate_config": _config(run),
         "config": {"epochs": manifest["sampling"]["samples"], "epochs_reducer": ["mean"]},
@@ -98,7 +107,8 @@ def _stats(run: Run, started: datetime) -> dict[str, Any]:
         "completed_at": (started + timedelta(seconds=seconds)).isoformat(),
         "model_usage": {
             run.manifest["model"]["name"]: {
-                key: sum(one[key] for one in usage) for key in ("input_tokens", "output_tokens", "total_tokens")
+                key: sum(one[key] for one in usage)
+                for key in ("input_tokens", "output_tokens", "total_tokens")
             }
         },
     }
@@ -123,9 +133,9 @@ def _sample(record: dict[str, Any], prompt: Rendered, model: str) -> dict[str, A
         name: {
             "value": VALUES[record[outcome]],
             "answer": record[extraction]["answer"],
-            "explanation": f"{record[extraction]['rule']}: {record['reason'] if name == 'strict' else record[outcome]}",
+            "explanation": f"read by {record[extraction]['rule']}: {record[reason]}",
         }
-        for name, (outcome, extraction) in FILTERS.items()
+        for name, outcome, extraction, reason in READINGS
         if record[outcome] != "unscored"
     }
     return {
@@ -140,6 +150,10 @@ def _sample(record: dict[str, Any], prompt: Rendered, model: str) -> dict[str, A
             "usage": _usage(record),
         },
         "scores": scores,
-        "metadata": {"outcome": record["outcome"], "reason": record["reason"], "truncated": record["truncated"]},
+        "metadata": {
+            "outcome": record["outcome"],
+            "reason": record["reason"],
+            "truncated": record["truncated"],
+        },
         "model_usage": {model: _usage(record)},
     }

@@ -105,7 +105,7 @@ def _results(run: Run, task: str, model: str, samples: Sequence[dict[str, Any]])
                 "task": task,
                 "test_split": manifest["split"],
                 "output_type": "generate_until",
-                "description": f"exported by evalkit; prompt {manifest['template']}, lock {manifest['fingerprint']}",
+                "description": f"exported by evalkit, lock {manifest['fingerprint']}",
                 "metadata": {"version": manifest["template"]},
             }
         },
@@ -115,7 +115,10 @@ def _results(run: Run, task: str, model: str, samples: Sequence[dict[str, Any]])
         "n-samples": {task: {"original": n, "effective": n}},
         "config": {
             "model": manifest["engine"]["name"],
-            "model_args": {"pretrained": manifest["model"]["name"], "revision": manifest["model"].get("revision")},
+            "model_args": {
+                "pretrained": manifest["model"]["name"],
+                "revision": manifest["model"].get("revision"),
+            },
             "gen_kwargs": manifest["sampling"],
         },
         "git_hash": manifest["git"]["commit"],

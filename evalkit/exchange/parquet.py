@@ -12,7 +12,12 @@ from evalkit.results import Run
 from prompts.lock import PARQUET_KEY
 
 _EXTRACTION = pa.struct(
-    [("answer", pa.string()), ("rule", pa.string()), ("span", pa.list_(pa.int64())), ("alternatives", pa.list_(pa.string()))]
+    [
+        ("answer", pa.string()),
+        ("rule", pa.string()),
+        ("span", pa.list_(pa.int64())),
+        ("alternatives", pa.list_(pa.string())),
+    ]
 )
 SCHEMA = pa.schema(
     [

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from evalkit.output import refuse_existing, write_file, write_folder
 from evalkit.results import Run
 from prompts.errors import UserError
 
-Format = Literal["lm-eval", "inspect", "parquet", "hf-card"]
-ENDINGS: dict[Format, str] = {"lm-eval": "-lm-eval", "inspect": "-inspect", "parquet": ".parquet", "hf-card": "-card.md"}
+ENDINGS: dict[str, str] = {
+    "lm-eval": "-lm-eval",
+    "inspect": "-inspect",
+    "parquet": ".parquet",
+    "hf-card": "-card.md",
+}
 
 
-def export_run(run: Run, to: Format, output: Path | None, prompts: Sequence[Path] = ()) -> Path:
+def export_run(run: Run, to: str, output: Path | None, prompts: Sequence[Path] = ()) -> Path:
     """Write a run and return the path; whole or not at all.
 
-    Raises UserError where the run holds no completions, or the path is taken or cannot be written.
+    Raises UserError for an unknown format, a run without completions, and a path that is taken or
+    cannot be written.
     """
+    if to not in ENDINGS:
+        near = difflib.get_close_matches(to, ENDINGS, n=1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        raise UserError(f"no format {to!r}{hint}; --to takes {', '.join(ENDINGS)}")
     output = output or Path(run.name + ENDINGS[to])
     refuse_existing(output)
     if not run.records:

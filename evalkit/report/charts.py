@@ -209,7 +209,9 @@ class Histogram:
     height: int = 90
 
 
-def histogram(*, id: str, title: str, note: str, runs: Sequence[tuple[str, Sequence[tuple[int, bool]]]]) -> Histogram:
+def histogram(
+    *, id: str, title: str, note: str, runs: Sequence[tuple[str, Sequence[tuple[int, bool]]]]
+) -> Histogram:
     """`runs`: for each its name and, for each completion, its tokens and whether it was truncated."""
     longest = max((tokens for _, lengths in runs for tokens, _ in lengths), default=1)
     size = max(1, ceil((longest + 1) / 24))
@@ -240,5 +242,7 @@ def histogram(*, id: str, title: str, note: str, runs: Sequence[tuple[str, Seque
         text = f"mean {mean:.0f} tokens, {share:.1f} % truncated ({sum(cut):,} of {len(lengths):,})"
         panels.append(Panel(name=name, text=text, bars=tuple(bars)))
     every = max(1, count // 6)
-    ticks = tuple(Tick(label=f"{i * size:,}", at=round((i + 0.45) * width, 1)) for i in range(0, count, every))
+    ticks = tuple(
+        Tick(label=f"{i * size:,}", at=round((i + 0.45) * width, 1)) for i in range(0, count, every)
+    )
     return Histogram(id=id, title=title, note=note, panels=tuple(panels), ticks=ticks)

@@ -6,11 +6,12 @@ question length and by steps of the gold solution) are counted here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
+from evalkit.report.breakdown import length_chart, steps_chart
 from evalkit.report.charts import (
     DotChart,
     FlowChart,
@@ -23,7 +24,7 @@ from evalkit.report.charts import (
 )
 from evalkit.report.pairs import compare_runs, flow_chart
 from evalkit.results import Run
-from evalkit.stats import Interval, wilson
+from evalkit.stats import Interval
 from prompts.errors import UserError
 
 COLUMNS = (
@@ -73,9 +74,9 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
     keys = ascii_uppercase[: len(runs)]
     comparison = compare_runs(runs, keys)
     questions = _questions(runs, solutions)
-    charts = [_accuracy_chart(runs, keys), _length_chart(questions, runs, keys)]
+    charts = [_accuracy_chart(runs, keys), length_chart(questions, runs, keys)]
     if solutions:
-        charts.append(_steps_chart(questions, runs, keys))
+        charts.append(steps_chart(questions, runs, keys))
     tasks = sorted({f"{run.manifest['task']} ({run.manifest['split']})" for run in runs})
     return Page(
         title=f"evalkit report: {', '.join(tasks)}",
@@ -203,80 +204,6 @@ def _accuracy_chart(runs: Sequence[Run], keys: str) -> DotChart:
             ),
         ],
     )
-
-
-def _length_chart(questions: Sequence[dict[str, Any]], runs: Sequence[Run], keys: str) -> DotChart:
-    """Accuracy over fifths of the questions by their length."""
-    lengths = sorted(len(question["question"]) for question in questions)
-    edges = sorted({lengths[max(0, len(lengths) * i // 5 - 1)] for i in range(1, 6)})
-    labels = []
-    for i, edge in enumerate(edges):
-        first = lengths[0] if i == 0 else edges[i - 1] + 1
-        labels.append(Label(label=f"{first:,}–{edge:,}" if first < edge else f"{edge:,}", below="characters"))
-    return dot_chart(
-        id="by-length",
-        title="Accuracy by question length",
-        note="Fifths of the questions; bars are 95 % Wilson intervals over questions.",
-        labels=labels,
-        lines=_breakdown(
-            questions, runs, keys, len(edges), lambda q: next(i for i, e in enumerate(edges) if len(q["question"]) <= e)
-        ),
-    )
-
-
-def count_steps(solution: str) -> int:
-    """Reasoning steps of a gold solution: its lines, but for empty ones and the `####` line."""
-    return sum(1 for line in solution.splitlines() if line.strip() and not line.startswith("####"))
-
-
-def _steps_chart(questions: Sequence[dict[str, Any]], runs: Sequence[Run], keys: str) -> DotChart:
-    """Accuracy over the number of steps; the last place takes all that fewer than 20 questions have."""
-    known = [question for question in questions if question["solution"]]
-    steps = [count_steps(question["solution"]) for question in known]
-    low, last = min(steps), max(steps)
-    while last > low and sum(step >= last for step in steps) < 20:
-        last -= 1
-    labels = [
-        Label(label=f"{step}{' or more' if step == last and max(steps) > last else ''}", below="steps")
-        for step in range(low, last + 1)
-    ]
-    return dot_chart(
-        id="by-steps",
-        title="Accuracy by number of steps in the gold solution",
-        note=f"{len(known):,} questions with a known gold solution; bars are 95 % Wilson intervals over questions.",
-        labels=labels,
-        lines=_breakdown(
-            known, runs, keys, len(labels), lambda q: min(last, count_steps(q["solution"])) - low
-        ),
-    )
-
-
-def _breakdown(
-    questions: Sequence[dict[str, Any]],
-    runs: Sequence[Run],
-    keys: str,
-    places: int,
-    place_of: Callable[[dict[str, Any]], int],
-) -> list[Line]:
-    """One line a run: the share of right answers among the questions of each place.
-
-    Several samples of a question count as their mean, so that an interval is never too narrow.
-    """
-    where = [place_of(question) for question in questions]
-    lines = []
-    for i, run in enumerate(runs):
-        right, n = [0.0] * places, [0] * places
-        for place, question in zip(where, questions, strict=True):
-            scored = [s["outcome"] == "correct" for s in question["runs"][i] or () if s["outcome"] != "unscored"]
-            if scored:
-                right[place] += sum(scored) / len(scored)
-                n[place] += 1
-        points = [
-            Point(share=k / total, interval=wilson(k, total), n=total) if total else None
-            for k, total in zip(right, n, strict=True)
-        ]
-        lines.append(Line(name=f"{keys[i]} {run.name}", points=points, colour=i))
-    return lines
 
 
 def _lengths(runs: Sequence[Run], keys: str) -> Histogram:

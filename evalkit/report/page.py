@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from evalkit.report.collect import Page
+
 # Controls, bidi overrides, zero-width and tag characters; templates/report.js has the same set.
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
@@ -51,8 +52,8 @@ def render_page(page: Page) -> str:
     return environment.get_template("report.html.j2").render(
         page=page,
         policy=policy,
-        script=Markup(script),  # noqa: S704  (our own files)
-        style=Markup(style),  # noqa: S704
+        script=Markup(script),
+        style=Markup(style),
         data=_pack(page),
     )
 
@@ -66,4 +67,3 @@ def _pack(page: Page) -> str:
     runs = [{"key": run.key, "name": run.cells[0]} for run in page.runs]
     raw = orjson.dumps({"runs": runs, "questions": page.questions})
     return base64.b64encode(gzip.compress(raw, compresslevel=6, mtime=0)).decode()
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from evalkit.comparable import describe, differences
 from evalkit.diff import Diff, diff_runs
 from evalkit.report.charts import FlowChart, flow_bar
 from evalkit.results import Run
@@ -30,7 +31,9 @@ def compare_runs(runs: Sequence[Run], keys: str) -> Comparison:
         if run.manifest["marks"]
     ]
     found: dict[tuple[int, int], Diff] = {}
-    for base, new in sorted({(0, i) for i in range(1, len(runs))} | {(i - 1, i) for i in range(1, len(runs))}):
+    for base, new in sorted(
+        {(0, i) for i in range(1, len(runs))} | {(i - 1, i) for i in range(1, len(runs))}
+    ):
         result = _compare(runs[base], runs[new])
         if isinstance(result, Diff):
             found[base, new] = result
@@ -49,9 +52,11 @@ def _compare(base: Run, new: Run) -> Diff | str:
         if base.manifest[key] != new.manifest[key]:
             return f"they are of different {key}s, {base.manifest[key]} and {new.manifest[key]}"
     try:
+        if found := differences(base, new):
+            return f"{len(found)} keys differ that must be equal (left | right):\n{describe(found)}"
         return diff_runs(base, new)
     except Mismatch as error:
-        return f"{error} {error.detail}".strip()
+        return f"{error}\n{error.detail}"
     except UserError as error:
         return str(error)
 

@@ -21,7 +21,10 @@ def gold_solutions(runs: Sequence[Run], data: Path | None) -> tuple[dict[str, st
     found: dict[str, str] = {}
     for task, split in sorted({(run.manifest["task"], run.manifest["split"]) for run in runs}):
         if task in TASKS and data is None:
-            return {}, f"gold solutions of {task} are read from its data; name the folder by --data or EVALKIT_DATA"
+            return (
+                {},
+                f"gold solutions of {task} are read from its data; name the folder by --data or EVALKIT_DATA",
+            )
         try:
             rows = load_rows(task, split, data=data).rows
         except UserError as error:
