@@ -19,9 +19,9 @@ from test_doctor import HEALTHY, RIGHT, WRONG, make_run
 
 from prompts.errors import UserError
 from trainkit.follow import Follower
-from trainkit.monitor import Monitor, complete, curve, picture, seconds_left
+from trainkit.monitor import QUIET_SECONDS, Monitor, complete, curve, picture, seconds_left
 from trainkit.training_run import TrainingRun
-from trainkit.watch import QUIET_SECONDS, find_training_run, finished, watch
+from trainkit.watch import find_training_run, finished, watch
 
 ROWS = [[RIGHT, WRONG, WRONG, WRONG], [RIGHT, WRONG, RIGHT, RIGHT]]
 STEPS = [
@@ -108,6 +108,7 @@ def test_watch_shows_an_old_run_once(tmp_path: Path) -> None:
     out = io.StringIO()
     watch(tmp_path, score=False, console=Console(file=out, width=100))
     assert "step 2 of 4" in out.getvalue()
+    assert "not running" in out.getvalue()
 
 
 def test_watch_follows_a_run_that_grows(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ On a terminal one picture is kept up to date; elsewhere (a log, CI) each step is
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -20,9 +21,12 @@ from rich.text import Text
 from trainkit.diagnose.finding import percent
 from trainkit.follow import describe, phase_seconds
 from trainkit.plan_table import clock
-from trainkit.training_run import Line, TrainingRun
+from trainkit.training_run import Line, TrainingRun, existing
 
 BLOCKS = "▁▂▃▄▅▆▇█"
+GROWING = ("verl.log", "rollouts.jsonl", "metrics.jsonl", "train.json")
+QUIET_SECONDS = 600.0
+"""A run whose files have not grown for so long is not being trained any more."""
 CURVE = 40
 """Points of a small curve; longer series are averaged down to it."""
 SHARES = (
@@ -88,11 +92,27 @@ def progress(run: TrainingRun) -> Table:
     """Bar, step, time left."""
     total = run.job["total_steps"]
     done = run.steps[-1]["step"] if run.steps else 0
-    left = seconds_left(run)
-    words = f"{clock(left)} left" if left else "done" if complete(run) else "starting"
     row = Table.grid(padding=(0, 2))
-    row.add_row(ProgressBar(total=total, completed=done, width=40), f"step {done} of {total}", words)
+    row.add_row(ProgressBar(total=total, completed=done, width=40), f"step {done} of {total}", state(run))
     return row
+
+
+def state(run: TrainingRun) -> str:
+    """What the run is doing, from when its files were last written."""
+    now = time.time()
+    left, quiet = seconds_left(run), now - last_written(run.folder)
+    if complete(run):
+        return "done"
+    if quiet > QUIET_SECONDS:
+        return f"not running, nothing was written for {clock(quiet)}"
+    if left is None:
+        return f"starting, {clock(now - last_written(run.folder, ('train.json',)))}"
+    return f"{clock(max(0.0, left - now + last_written(run.folder, ('metrics.jsonl',))))} left"
+
+
+def last_written(folder: Path, names: Sequence[str] = GROWING) -> float:
+    """When one of a run's files was last written (seconds since 1970)."""
+    return max((path.stat().st_mtime for name in names if (path := existing(folder / name))), default=0.0)
 
 
 def figures(run: TrainingRun) -> Table:
@@ -135,7 +155,8 @@ class Monitor:
     def __init__(self, folder: Path, console: Console | None = None) -> None:
         self.run = TrainingRun(folder)
         self.console = console or Console(stderr=True)
-        self._live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
+        live = Live(get_renderable=lambda: picture(self.run), console=self.console, refresh_per_second=1)
+        self._live = live if self.console.is_terminal else None
         self._said = 0
 
     def __enter__(self) -> Monitor:
@@ -160,7 +181,7 @@ class Monitor:
 
     def _show(self) -> None:
         if self._live:
-            self._live.update(picture(self.run), refresh=True)
+            self._live.refresh()
             return
         for line in self.run.metrics[self._said :]:
             self.console.print(

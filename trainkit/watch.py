@@ -19,12 +19,10 @@ from evalkit.find import checkpoint_of
 from evalkit.results import list_runs
 from prompts.errors import Failed, UserError
 from trainkit.doctor import diagnose
-from trainkit.monitor import Monitor, complete, picture
+from trainkit.monitor import QUIET_SECONDS, Monitor, complete, last_written, picture
 from trainkit.training_run import TrainingRun
 
 POLL_SECONDS = 1.0
-QUIET_SECONDS = 600.0
-"""A run whose files have not grown for so long is not being trained any more."""
 
 
 def find_training_run(name: str) -> Path:
@@ -66,12 +64,6 @@ def watch(folder: Path, *, score: bool, console: Console) -> None:
 def finished(run: TrainingRun) -> bool:
     """Whether the last step is done, or the files have been quiet for long."""
     return complete(run) or time.time() - last_written(run.folder) > QUIET_SECONDS
-
-
-def last_written(folder: Path) -> float:
-    """When a file of the run was last written (seconds since 1970)."""
-    names = ("verl.log", "rollouts.jsonl", "metrics.jsonl", "train.json")
-    return max(((folder / name).stat().st_mtime for name in names if (folder / name).exists()), default=0.0)
 
 
 def next_unscored(folder: Path) -> int | None:
