@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evalkit.extract import extract
+from evalkit.judge import judge
 from evalkit.records import Outcome
-from evalkit.score import score
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,8 @@ def compute(text: str, gold: str, rule: str) -> Reward:
     `rule` carries its version, as the prompt lock names it. Raises where the gold cannot be scored:
     such rows are refused before a run starts, so one here is a defect that must stop it.
     """
-    verdict = score(extract(text, rule), gold)
-    if verdict.outcome == "unscored":
-        raise ValueError(f"the gold {gold!r} cannot be scored: {verdict.reason}")
-    lenient = score(extract(text, "lenient", strict=rule), gold)
-    return Reward(float(verdict.outcome == "correct"), verdict.outcome, verdict.reason, lenient.outcome)
+    verdict = judge(text, gold, rule)
+    outcome, reason = verdict.score.outcome, verdict.score.reason
+    if outcome == "unscored":
+        raise ValueError(f"the gold {gold!r} cannot be scored: {reason}")
+    return Reward(float(outcome == "correct"), outcome, reason, verdict.lenient_outcome)

@@ -1,7 +1,8 @@
 """One module a group of commands; importing this package registers them all."""
 
+import trainkit.cli.agree
 import trainkit.cli.doctor
-import trainkit.cli.merge  # noqa: F401
+import trainkit.cli.merge
 import trainkit.cli.plan
 import trainkit.cli.train
 import trainkit.cli.watch  # noqa: F401
