@@ -67,7 +67,9 @@ def same(left: Value, right: Value) -> bool:
 
 def weight(text: str) -> int:
     """How many numbers, symbols and functions a formula is made of."""
-    return sum(match.lastgroup not in ("other", "sign", "command") for match in _TOKEN.finditer(_TEXT.sub("", text)))
+    return sum(
+        match.lastgroup not in ("other", "sign", "command") for match in _TOKEN.finditer(_TEXT.sub("", text))
+    )
 
 
 class _NotRead(Exception):
@@ -119,7 +121,9 @@ def _split(text: str) -> list[str]:
             depth -= 1
         elif depth == 0:
             cut = _OR.match(text, at)
-            if cut and not (text[at] == "," and re.match(r"\d{3}(?!\d)", text[at + 1 :]) and text[at - 1 : at].isdigit()):
+            if cut and not (
+                text[at] == "," and re.match(r"\d{3}(?!\d)", text[at + 1 :]) and text[at - 1 : at].isdigit()
+            ):
                 parts.append(text[start:at])
                 start = at = cut.end()
                 continue
@@ -183,7 +187,16 @@ class _Parser:
             if kind in ("times", "over"):
                 self.at += 1
                 value = (multiply if kind == "times" else divide)(value, self.signed())
-            elif kind in ("frac", "sqrt", "pi", "letter", "function", "number", "command", "infinity") or text in ("(", "{"):
+            elif kind in (
+                "frac",
+                "sqrt",
+                "pi",
+                "letter",
+                "function",
+                "number",
+                "command",
+                "infinity",
+            ) or text in ("(", "{"):
                 value = self.adjacent(value)
             else:
                 return value

@@ -84,7 +84,7 @@ def divide(left: Quotient, right: Quotient) -> Quotient:
 
 
 def power(base: Quotient, exponent: Quotient) -> Quotient:
-    """base ** exponent: by multiplication, by primes for a root, else as an opaque atom."""
+    """Base ** exponent: by multiplication, by primes for a root, else as an opaque atom."""
     number = exponent.number()
     if number is None:
         return atom(f"power({base.key()},{exponent.key()})")

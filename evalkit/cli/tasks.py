@@ -67,3 +67,46 @@ def show_command(
         print(f"{count:,} rows will be unscored: {problem}")
     for row in loaded.rows[:n]:
         print(f"\n{row.id}  gold {printable(str(row.gold))}\n{printable(row.question)}")
+
+
+@tasks_app.command("check")
+def check_command(
+    task: TaskName,
+    split: Split = None,
+    data: Data = None,
+    question_field: QuestionField = None,
+    answer_field: AnswerField = None,
+    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+) -> None:
+    """Write every gold, and its neighbours, as a model would under each template, and score them."""
+    from dataclasses import asdict
+
+    from evalkit.check_golds import check_golds
+    from evalkit.config import settings
+    from evalkit.show import printable
+    from evalkit.tasks import load_rows
+    from prompts.errors import Failed
+    from prompts.registry import get_template, load_templates
+
+    known = load_templates(settings().prompts)
+    loaded = load_rows(
+        task, split, data=data or settings().data, question_field=question_field, answer_field=answer_field
+    )
+    serving = [template for template in known.values() if template.serves(loaded.name)]
+    report = check_golds(loaded.rows, serving or [get_template(loaded.template, settings().prompts)])
+    if format == "json":
+        print(json.dumps(asdict(report), indent=2, ensure_ascii=False))
+    else:
+        print(
+            f"{loaded.name}, split {loaded.split}: {report.rows:,} golds under {', '.join(report.templates)}"
+        )
+        print(f"{report.texts:,} texts scored, {len(report.failures):,} otherwise than they had to be")
+        if report.unscored:
+            print(f"{report.unscored:,} pairs of row and template left out: the rule cannot score the gold")
+        for failure in report.failures[:10]:
+            print(
+                f"{failure.row} {failure.template} {failure.rule}: {printable(failure.text)!r} "
+                f"is {failure.outcome}, not {failure.expected}"
+            )
+    if report.failures:
+        raise Failed(f"{len(report.failures):,} of {report.texts:,} texts are scored wrongly")

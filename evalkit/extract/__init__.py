@@ -47,7 +47,7 @@ RULES: dict[str, dict[int, Reader]] = {
 
 @lru_cache(maxsize=256)
 def resolve_rule(rule: str) -> tuple[str, Reader]:
-    """"boxed" -> ("boxed@1", its reader). Raises UserError for a rule or version that there is not."""
+    """ "boxed" -> ("boxed@1", its reader). Raises UserError for a rule or version that there is not."""
     name, _, version = rule.partition("@")
     versions = RULES.get(name)
     if versions is None:
@@ -76,8 +76,10 @@ def extract(text: str, rule: str, strict: str | None = None) -> Extraction:
         if found.answer is not None:
             return found
     name, reader = resolve_rule(rule)
-    lo, hi = (0, len(text)) if rule.partition("@")[0] in peers.PEER_COMPARISONS else region(text)
-    found_answer = reader(text, lo, hi)
-    if found_answer is None or found_answer.answer is None:
+    lo, hi = (0, len(text)) if name.partition("@")[0] in peers.PEER_COMPARISONS else region(text)
+    read = reader(text, lo, hi)
+    if read is None:
         return Extraction(None, name)
-    return Extraction(found_answer.answer, name, (found_answer.start, found_answer.end))
+    fired = f"{name}/{read.member}" if read.member else name
+    span = (read.start, read.end) if read.answer is not None else None
+    return Extraction(read.answer, fired, span, read.alternatives)

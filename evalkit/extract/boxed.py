@@ -16,7 +16,9 @@ _NUMBER = re.compile(r"-?[0-9][0-9,.]*")
 _BRACE = re.compile(r"[{}]|\\[{}\\]")
 # A box that stays open for longer than this is not closed (characters).
 _LONGEST = 20_000
-_PLACEHOLDER = re.compile(r"[\s.…?_]*|(?:your |the )?(?:final )?(?:answer|number|result)(?: here)?|N|答案", re.I)
+_PLACEHOLDER = re.compile(
+    r"[\s.…?_]*|(?:your |the )?(?:final )?(?:answer|number|result)(?: here)?|N|答案", re.I
+)
 
 
 def read_boxed(text: str, lo: int, hi: int) -> Found | None:

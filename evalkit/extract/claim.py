@@ -22,14 +22,23 @@ class Number(NamedTuple):
     end: int
 
 
-EQUALS = re.compile(r"(?<![<>!:≤≥\\])={1,2}(?![=>])|≈|≒|\\approx(?![a-z])|=>|→|⇒|\\(?:implies|Rightarrow|to)(?![a-z])")
+EQUALS = re.compile(
+    r"(?<![<>!:≤≥\\])={1,2}(?![=>])|≈|≒|\\approx(?![a-z])|=>|→|⇒|\\(?:implies|Rightarrow|to)(?![a-z])"
+)
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|\s?(?:º|ª|°\.)|[)）]\s|\.\s[A-Z]")
-_NAMED = re.compile(r"(?:[#№]|\b(?:step|question|problem|line|option|case|part|no\.|number|day|week|version|figure|table))\s?$", re.I)
+_NAMED = re.compile(
+    r"(?:[#№]|\b(?:step|question|problem|line|option|case|part|no\.|number|day|week|version|figure|table))\s?$",
+    re.I,
+)
 _SUBORDINATE = re.compile(
     r"\s*(?:if|since|when|because|as|after|before|given|while|for|in|on|with|over|by|to|during|at|from"
-    r"|si|wenn|da|als|après|cuando|если|когда)\b[^.]*?,(?!\d)\s*", re.IGNORECASE,
+    r"|si|wenn|da|als|après|cuando|если|когда)\b[^.]*?,(?!\d)\s*",
+    re.IGNORECASE,
 )
-_CONCLUSION = re.compile(r"[,;.:]\s*(?:and\s+)?(?:so|thus|therefore|hence|then|which means|meaning|also|donc|por lo tanto|所以|因此)\b", re.I)
+_CONCLUSION = re.compile(
+    r"[,;.:]\s*(?:and\s+)?(?:so|thus|therefore|hence|then|which means|meaning|also|donc|por lo tanto|所以|因此)\b",
+    re.I,
+)
 _CLAIMED = re.compile(
     r"(?:\b(?:is|are|was|were|be|equals?|equal to|becomes?|total(?:s|ing)?(?: of)?|sum of|comes to|amounts? to|makes it"
     r"|resulting in|to get|to obtain|giving|gives|yields|yielding|leaving|leaves|profit of|cost of|for a total of|altogether"
@@ -51,7 +60,11 @@ def numbers_in(text: str, lo: int, hi: int, decimal_comma: bool = False) -> list
     found = []
     for match in NUMBER.finditer(text, lo, hi):
         value = canonical(match.group(), decimal_comma)
-        if value is None or _ORDINAL.match(text, match.end(), hi) or _NAMED.search(text, max(lo, match.start() - 12), match.start()):
+        if (
+            value is None
+            or _ORDINAL.match(text, match.end(), hi)
+            or _NAMED.search(text, max(lo, match.start() - 12), match.start())
+        ):
             continue
         found.append(Number(value, match.start(), match.end()))
     return found

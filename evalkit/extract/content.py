@@ -74,7 +74,9 @@ def _read_mixed(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -
     equation = _right_side(text, lo, hi, answer, decimal_comma)
     if equation is not None:
         return equation
-    bare = _UNIT.sub(lambda unit: " " * len(unit.group()), answer) if "\\" in answer or "°" in answer else answer
+    bare = (
+        _UNIT.sub(lambda unit: " " * len(unit.group()), answer) if "\\" in answer or "°" in answer else answer
+    )
     if len(numbers) > 1 and _PROSE.match(answer) and not _LATEX_COMMAND.search(answer):
         return _read_sentence(text, lo, hi, answer, decimal_comma)
     if len(numbers) > 1:
@@ -90,7 +92,10 @@ def _read_mixed(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -
 
 def _read_sentence(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found:
     """What the first sentence with a number claims; the text itself where it tells a spread of numbers."""
-    end = next((e.start() for e in _SENTENCE_END.finditer(answer) if re.search(r"\d", answer[: e.start()])), len(answer))
+    end = next(
+        (e.start() for e in _SENTENCE_END.finditer(answer) if re.search(r"\d", answer[: e.start()])),
+        len(answer),
+    )
     if not _SPREAD.search(answer, 0, end) or EQUALS.search(answer, 0, end):
         claim = read_claim(text, lo, lo + end, decimal_comma)
         if claim is not None:
@@ -101,7 +106,10 @@ def _read_sentence(text: str, lo: int, hi: int, answer: str, decimal_comma: bool
 def _right_side(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found | None:
     """What the last equals sign leads to; None without one, or where two unknowns are told."""
     signs = list(EQUALS.finditer(answer))
-    if not signs or (len(signs) > 1 and re.search(r"[A-Za-z]\s*$", answer[max(0, signs[-1].start() - 3) : signs[-1].start()])):
+    if not signs or (
+        len(signs) > 1
+        and re.search(r"[A-Za-z]\s*$", answer[max(0, signs[-1].start() - 3) : signs[-1].start()])
+    ):
         return None
     return read_content(text, lo + signs[-1].end(), hi, decimal_comma)
 

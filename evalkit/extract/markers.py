@@ -43,7 +43,9 @@ def read_heading(text: str, lo: int, hi: int) -> Found | None:
     """Like `hash`, but with three or more hashes, and with a value behind them: no title of a section."""
     for at in occurrences(text, "###", lo, hi):
         found = _after_hashes(text, at + 3, hi)
-        if found is not None and not _HEADING.match(text, found.start if found.answer is None else _line_start(text, at, hi)):
+        if found is not None and not _HEADING.match(
+            text, found.start if found.answer is None else _line_start(text, at, hi)
+        ):
             return found
     return None
 

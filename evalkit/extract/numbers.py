@@ -37,7 +37,9 @@ _GROUPED = re.compile(
     rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:['’٬{_SPACE} ]\d{{3}})+|\d{{1,2}}(?:,\d{{2}})+,\d{{3}})"
     r"(?:[.٫]\d+)?"
 )
-_EUROPEAN = re.compile(rf"\d{{1,3}}(?:(?:\.\d{{3}})+|(?:[{_SPACE} '’]\d{{3}})+),\d+|\d{{1,3}}(?:\.\d{{3}}){{2,}}")
+_EUROPEAN = re.compile(
+    rf"\d{{1,3}}(?:(?:\.\d{{3}})+|(?:[{_SPACE} '’]\d{{3}})+),\d+|\d{{1,3}}(?:\.\d{{3}}){{2,}}"
+)
 _PARTS = re.compile(
     rf"(?P<sign>{_SIGN}?)\s*(?:{_CURRENCY}\s?)?(?P<sign2>{_SIGN}?)\s*"
     rf"(?:(?P<whole>\d+)(?:\s+|\s*-\s*)?)?(?:(?P<latex>{_LATEX})|(?P<vulgar>[{_VULGAR}])"
@@ -48,7 +50,7 @@ _PLAIN = re.compile(
     rf"(?:\s?/\s?(?P<under>{_SIGN}?{_CORE}))?(?P<power>{_POWER})?(?:\s?\\?[%％])?"
 )
 _VALUES = dict(
-    zip(_VULGAR, "1/2 1/3 2/3 1/4 3/4 1/5 2/5 3/5 4/5 1/6 5/6 1/8 3/8 5/8 7/8".split(), strict=True)
+    zip(_VULGAR, ["1/2", "1/3", "2/3", "1/4", "3/4", "1/5", "2/5", "3/5", "4/5", "1/6", "5/6", "1/8", "3/8", "5/8", "7/8"], strict=True)
 )
 _SIMPLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{0,17}[1-9])?")
 
@@ -75,7 +77,7 @@ def canonical(text: str, decimal_comma: bool = False) -> str | None:
 
 
 def plain_decimal(core: str, decimal_comma: bool = False) -> str | None:
-    """"1,234.50" -> "1234.50"; None where the separators make no number ("1,1,1", "1.2.3")."""
+    """ "1,234.50" -> "1234.50"; None where the separators make no number ("1,1,1", "1.2.3")."""
     if core.isascii() and core.isdigit():
         return core
     core = re.sub(r"\{,\}|,?\\[,!;: ],?", ",", core)
@@ -148,7 +150,7 @@ def _decimal(core: str, negative: bool, exponent: int | None) -> str | None:
     if not stripped:
         return "0"
     sign = "-" if negative else ""
-    if 0 <= exponent and len(stripped) + exponent <= _POSITIONAL:
+    if exponent >= 0 and len(stripped) + exponent <= _POSITIONAL:
         return sign + stripped + "0" * exponent
     if exponent < 0 and max(len(stripped), -exponent) <= _POSITIONAL:
         stripped = stripped.rjust(1 - exponent, "0")
@@ -174,7 +176,7 @@ def _scaled(decimal: str, shift: int) -> int:
 
 
 def _fraction(top: int, bottom: int, negative: bool) -> str | None:
-    """top / bottom in lowest terms, as a decimal where it ends."""
+    """Top / bottom in lowest terms, as a decimal where it ends."""
     if bottom == 0:
         return None
     shared = gcd(top, bottom)

@@ -38,7 +38,9 @@ _AFTER_MARK = re.compile(
     r"|que|that|also|indeed|equal to|environ|ungefähr|etwa|aproximadamente|约|大约)\s+)*"
 )
 _BARE_MARK = re.compile(r"[\s】」\]*_]*(?=[-−$\\]?[\d\\$(])")
-_IS_THE_ANSWER = re.compile(r"\s+(?:is|would be|must be)\s+(?:the|our|my|your)\s+(?:final\s+|correct\s+)?[Aa]$")
+_IS_THE_ANSWER = re.compile(
+    r"\s+(?:is|would be|must be)\s+(?:the|our|my|your)\s+(?:final\s+|correct\s+)?[Aa]$"
+)
 _SENTENCE = re.compile(r"[.!?](?=\s|$|\\|<)|[。！？<]")
 _CJK = ("答", "정답", "답", "答案", "答え")
 
@@ -94,7 +96,11 @@ def _tail(text: str, at: int, hi: int, decimal_comma: bool) -> Found | None:
         end = sentence.start() if sentence else end
         found = read_content(text, start, end, decimal_comma)
         if found is not None and found.answer is not None and canonical(found.answer) is None:
-            return Found(found.answer, start, end) if _spread(found.answer) else read_claim(text, start, end, decimal_comma)
+            return (
+                Found(found.answer, start, end)
+                if _spread(found.answer)
+                else read_claim(text, start, end, decimal_comma)
+            )
         return found
     return read_content(text, start, _value_end(text, start, end), decimal_comma)
 
@@ -110,7 +116,7 @@ def _spread(answer: str) -> bool:
 
 
 def _value_before(text: str, lo: int, at: int) -> Found | None:
-    """"Hence 27 is the answer"."""
+    """ "Hence 27 is the answer"."""
     back = max(lo, at - 80)
     verb = _IS_THE_ANSWER.search(text, back, at + 1) if at > lo else None
     if verb is None:

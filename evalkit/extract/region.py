@@ -13,7 +13,10 @@ import re
 from collections.abc import Iterator
 
 _THINKING = (
-    *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "reasoning", "reflection", "THINK")),
+    *(
+        (f"<{name}>", f"</{name}>")
+        for name in ("think", "thinking", "thought", "reasoning", "reflection", "THINK")
+    ),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
@@ -24,7 +27,20 @@ _TURNS = (
     "<|start_header_id|>", "</s>", "<end_of_turn>", "<start_of_turn>", "<eos>", "[INST]",
 )  # fmt: skip
 # One of these stands in any text that has a thinking block or the end of a turn.
-_STEMS = ("hink>", "hinking>", "hought>", "HINK", "hink▷", "easoning>", "eflection>", "|>", "</s>", "_of_turn>", "<eos>", "[INST]")
+_STEMS = (
+    "hink>",
+    "hinking>",
+    "hought>",
+    "HINK",
+    "hink▷",
+    "easoning>",
+    "eflection>",
+    "|>",
+    "</s>",
+    "_of_turn>",
+    "<eos>",
+    "[INST]",
+)
 _QUESTIONS = (
     "Human", "User", "Q", "Question", "Problem", "Exercise", "Task", "Instruction", "Input", "QUESTION", "PROBLEM",
     "Frage", "Aufgabe", "Pregunta", "Domanda", "Pergunta",
@@ -89,7 +105,9 @@ def _own_question(text: str, lo: int, hi: int) -> tuple[int, int]:
     words = [word for word in _QUESTIONS if word in text]
     if not text.isascii():
         words += [word for word in _QUESTIONS_BEYOND_ASCII if word in text]
-    first = min((place for word in words if (place := next(_headings(text, word, lo, hi), None))), default=None)
+    first = min(
+        (place for word in words if (place := next(_headings(text, word, lo, hi), None))), default=None
+    )
     if first is None:
         return lo, hi
     if _WORKED.search(text, lo, first[0]):
@@ -107,7 +125,9 @@ def _headings(text: str, word: str, lo: int, hi: int, backwards: bool = False) -
             return
         after = _AFTER.match(text, at + len(word), hi)
         if after:
-            before = _BEFORE.search(text[max(lo, at - _LONGEST_BEFORE) : at] if at - lo > _LONGEST_BEFORE else "\n" + text[lo:at])
+            before = _BEFORE.search(
+                text[max(lo, at - _LONGEST_BEFORE) : at] if at - lo > _LONGEST_BEFORE else "\n" + text[lo:at]
+            )
             if before:
                 yield at - (before.end() - before.start()) + 1, after.end()
         start, end = at + len(word), at

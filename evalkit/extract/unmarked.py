@@ -17,18 +17,23 @@ _SENTENCES_BACK = 3
 _OUTPUT = re.compile(r"```(?:output|stdout|text)\s*\n")
 _ONLY_MARKUP = re.compile(r"[\s\\\[\](){}$`*_~=|<>/\"'#.-]*|<[/|]?\w{1,20}\|?>|\\end\{\w{1,20}\*?\}")
 _LAST_TAG = re.compile(r"\s*<[/|]?\w{1,18}\|?>\s*$")
-_SENTENCE = re.compile(r"(?<![\d\s][A-Z])(?<!\bvs)(?<!Mr)(?<!Mrs)(?<!Dr)[.!?]+[\"'”)*]*\s+(?=\S)|[。！？]\s*(?=\S)")
+_SENTENCE = re.compile(
+    r"(?<![\d\s][A-Z])(?<!\bvs)(?<!Mr)(?<!Mrs)(?<!Dr)[.!?]+[\"'”)*]*\s+(?=\S)|[。！？]\s*(?=\S)"
+)
 _COMPLETE = re.compile(r"[.!?。！？:)\]}`*\"'”$]\s*$")
 
 
 def read_last_number(text: str, lo: int, hi: int) -> Found | None:
     """The last number of the text, wherever it stands."""
-    last = None
-    for match in NUMBER.finditer(text, max(lo, hi - _TAIL), hi):
-        number = canonical(match.group())
-        if number is not None:
-            last = Found(number, match.start(), match.end())
-    return last
+    lo = max(lo, hi - _TAIL)
+    while lo < hi:
+        start = max(text.rfind("\n", lo, hi - 1) + 1, lo)
+        for match in reversed(list(NUMBER.finditer(text, start, hi))):
+            number = canonical(match.group())
+            if number is not None:
+                return Found(number, match.start(), match.end())
+        hi = start
+    return None
 
 
 def read_unmarked(text: str, lo: int, hi: int) -> Found | None:

@@ -1,0 +1,65 @@
+"""`evalkit extract | compare-rules`: read answers without a model."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+import typer
+
+from evalkit.cli.app import app
+
+
+@app.command("extract")
+def extract_command(
+    input: Annotated[
+        str | None, typer.Argument(help="JSONL with id, text and perhaps gold; - for standard input.")
+    ] = None,
+    rule: Annotated[str, typer.Option(help="Extraction rule, as boxed or boxed@1.")] = "lenient",
+    output: Annotated[str, typer.Option(help="JSONL to write; - for standard output.")] = "-",
+    explain: Annotated[str | None, typer.Option(help="Show how this text is read.", metavar="TEXT")] = None,
+) -> None:
+    """Read the answer of every text of a file, and score it where there is a gold."""
+    from prompts.errors import UserError
+
+    if (input is None) == (explain is None):
+        raise UserError(
+            "give either a file of completions or one text: evalkit extract INPUT | --explain TEXT"
+        )
+    if explain is not None:
+        from rich.console import Console
+
+        from evalkit.explain_view import print_explanation
+
+        print_explanation(explain, rule, Console())
+    elif input is not None:
+        from evalkit.extract_file import extract_file
+
+        extract_file(input, rule, output)
+
+
+@app.command("compare-rules")
+def compare_rules_command(
+    runs: Annotated[list[str], typer.Argument(help="Runs: folder, name, start of a name, or step_50.")],
+    rules: Annotated[
+        str | None, typer.Option(help="Rules to compare, split by commas; all unless said.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="How many rows to show on which rules disagree.")] = 5,
+    format: Annotated[
+        Literal["table", "json", "csv", "markdown"], typer.Option(help="How to print it.")
+    ] = "table",
+) -> None:
+    """Read the same completions under every rule, and show where the rules disagree."""
+    from evalkit.compare_rules import compare_rules
+    from evalkit.compare_rules_table import render_comparison
+    from evalkit.config import settings
+    from evalkit.extract import RULES
+    from evalkit.find import find_run
+
+    names = [name.strip() for name in rules.split(",")] if rules else list(RULES)
+    compared = [compare_rules(find_run(run, settings().results), names) for run in runs]
+    if format == "json":
+        print(json.dumps([one.as_dict() for one in compared], indent=2, ensure_ascii=False))
+        return
+    for one in compared:
+        print(render_comparison(one, format, n))

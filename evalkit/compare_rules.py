@@ -1,0 +1,70 @@
+"""The same completions under every rule: `evalkit compare-rules`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evalkit.extract import RULES, extract, resolve_rule
+from evalkit.records import Outcome
+from evalkit.results import Run
+from evalkit.score import score
+
+Reading = tuple[str | None, Outcome]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Counts of each rule, and the records on whose outcome the rules are not of one mind."""
+
+    run: str
+    rows: int
+    counts: dict[str, Counter[str]]
+    disagreements: tuple[tuple[dict[str, Any], dict[str, Reading]], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, in the order of the rules."""
+        return {
+            "run": self.run,
+            "rows": self.rows,
+            "rules": [
+                {"rule": rule, "accuracy": self.accuracy(rule), **{key: counts[key] for key in _OUTCOMES}}
+                for rule, counts in self.counts.items()
+            ],
+            "disagreements": [
+                {
+                    "id": record["id"],
+                    "sample": record["sample"],
+                    "gold": record["gold"],
+                    "readings": {rule: {"answer": a, "outcome": o} for rule, (a, o) in readings.items()},
+                }
+                for record, readings in self.disagreements
+            ],
+        }
+
+    def accuracy(self, rule: str) -> float | None:
+        """Correct of all rows that could be scored; None where none could."""
+        scored = self.rows - self.counts[rule]["unscored"]
+        return self.counts[rule]["correct"] / scored if scored else None
+
+
+_OUTCOMES = ("correct", "wrong", "no_answer", "unscored")
+
+
+def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> Comparison:
+    """Read every completion of a run under every rule. Raises UserError for an unknown rule."""
+    names = [resolve_rule(rule)[0] for rule in rules]
+    counts: dict[str, Counter[str]] = {name: Counter() for name in names}
+    disagreements = []
+    for record in run.records:
+        readings: dict[str, Reading] = {}
+        for name in names:
+            found = extract(record["text"], name)
+            outcome = score(found, record["gold"]).outcome
+            readings[name] = found.answer, outcome
+            counts[name][outcome] += 1
+        if len({outcome == "correct" for _, outcome in readings.values()}) > 1:
+            disagreements.append((record, readings))
+    return Comparison(run.name, len(run.records), counts, tuple(disagreements))

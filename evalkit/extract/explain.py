@@ -1,0 +1,53 @@
+"""Show a reading at work: what was left out, which answers stood for choice, which one won and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evalkit.extract import extract, resolve_rule
+from evalkit.extract.lenient import candidates
+from evalkit.extract.region import region
+from evalkit.extract.unmarked import read_unmarked
+from evalkit.records import Extraction
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An answer that a reader saw: its kind, text (None for a box that is not closed) and span."""
+
+    kind: str
+    answer: str | None
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`region` is the part that may hold an answer, `why` one sentence on the choice."""
+
+    extraction: Extraction
+    region: tuple[int, int]
+    candidates: tuple[Candidate, ...]
+    why: str
+
+
+def explain(text: str, rule: str = "lenient") -> Explanation:
+    """Explain what `extract(text, rule)` does. Raises UserError for an unknown rule."""
+    extraction = extract(text, rule)
+    lo, hi = region(text)
+    found = candidates(text, lo, hi)
+    unmarked = read_unmarked(text, lo, hi)
+    if unmarked is not None:
+        found.append(unmarked._replace(member="unmarked"))
+    listed = tuple(Candidate(one.member, one.answer, (one.start, one.end)) for one in found)
+    return Explanation(extraction, (lo, hi), listed, _why(extraction, rule, len(listed)))
+
+
+def _why(extraction: Extraction, rule: str, count: int) -> str:
+    name, _ = resolve_rule(rule)
+    if not name.startswith("lenient@"):
+        return f"rule {name} reads only its own marker"
+    if extraction.answer is None:
+        return "no marker holds an answer, and no sentence at the end claims a number"
+    if extraction.rule.endswith("/unmarked"):
+        return "nothing marks an answer, so the last sentence that claims a number counts"
+    return "it is the only marked answer" if count == 1 else "of the marked answers the last one counts"
