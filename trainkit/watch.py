@@ -23,6 +23,8 @@ from trainkit.monitor import QUIET_SECONDS, Monitor, complete, last_written, pic
 from trainkit.training_run import TrainingRun
 
 POLL_SECONDS = 1.0
+WORTH_SAYING = 0.5
+"""Findings below this weight are left to `trainkit doctor`."""
 
 
 def find_training_run(name: str) -> Path:
@@ -57,8 +59,9 @@ def watch(folder: Path, *, score: bool, console: Console) -> None:
     while score and (step := next_unscored(folder)):
         score_step(folder, step, console)
     run = TrainingRun(folder)
-    for finding in diagnose(run)[:1]:
-        console.print(f"{finding.sentence} `trainkit doctor {folder.name}` says more.", markup=False)
+    serious = [finding for finding in diagnose(run) if finding.weight >= WORTH_SAYING]
+    if serious:
+        console.print(f"{serious[0].sentence} `trainkit doctor {folder.name}` says more.", markup=False)
 
 
 def finished(run: TrainingRun) -> bool:

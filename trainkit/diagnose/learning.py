@@ -57,8 +57,8 @@ def rate_zero(run: TrainingRun) -> Finding | None:
     return Finding(
         cause="learning-rate-zero",
         sentence="The learning rate is 0: the weights never move.",
-        evidence=f"it was 0 in all {len(run.steps)} steps",
-        option="Give --learning-rate 1e-6 (5e-6 at most for models over 1B).",
+        evidence=f"it was 0 in all {len(run.steps)} steps" if run.steps else "the option is 0",
+        option="Give --learning-rate 3e-6 (1e-6 to 1e-5 for models over 0.5B, up to 3e-5 for smaller ones).",
         weight=1.0,
     )
 
