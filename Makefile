@@ -10,7 +10,7 @@ ifneq ($(wildcard ../shared/data/gsm8k),)
 export EVALKIT_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup demo demo-train test check bench
+.PHONY: setup demo demo-train test check bench peers
 
 setup: $(SETUP)
 
@@ -33,3 +33,11 @@ check: $(SETUP)
 
 bench: $(SETUP)
 	$(BIN)/python -m pytest -s tests/bench_*.py
+
+# Other harnesses want pins of their own: an environment each, and the tests that need them.
+peers: $(SETUP)
+	for peer in inspect lm_eval; do \
+		"$(PYTHON)" -m venv .cache/peers/$$peer && \
+		.cache/peers/$$peer/bin/pip install -q -r tests/peers/$$peer.txt || exit 1; \
+	done
+	$(BIN)/python -m pytest -m peers
