@@ -85,7 +85,13 @@ def check_model(
         )
     tokenizer = load_tokenizer(folder, trust_remote_code)
     template, broken = _template(prompt or locked.template, extra)
-    now = lock_like(locked, template, tokenizer, folder)
+    try:
+        now = lock_like(locked, template, tokenizer, folder)
+    except UserError as error:
+        raise Mismatch(
+            f"{name} was locked with {locked.template}, and its files cannot render that any more ({error}); "
+            "bring back the tokenizer files and generation_config.json that it was made with"
+        ) from None
     found = differences(locked, now)
     if found:
         raise mismatch(locked, now, found, what=name, model=name, tokenizer=tokenizer)

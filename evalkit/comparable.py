@@ -108,7 +108,7 @@ def describe(found: Sequence[Difference]) -> str:
 
 
 def _values(d: Difference) -> str:
-    if isinstance(d.left, list) and isinstance(d.right, list):
+    if d.section == "data" and isinstance(d.left, list) and isinstance(d.right, list):
         return f"{len(d.left):,} | {len(d.right):,} rows"
     left, right = (v if isinstance(v, str) else repr(v) for v in (d.left, d.right))
     start = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
