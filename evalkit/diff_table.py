@@ -10,6 +10,7 @@ import orjson
 from evalkit.diff import Diff
 from evalkit.diff_rows import Listing, render_rows
 from evalkit.grid import Format, latex, render_grid
+from evalkit.stats import moved_by_flips
 from evalkit.verdict import names, p_text, points, sentence, span, verdict
 
 MARKS = {
@@ -99,7 +100,7 @@ def caveats(diff: Diff) -> list[str]:
         flips, n = diff.noise["flips"], diff.noise["n"]
         lines.append(
             f"noise floor: {flips:,} of {n:,} answers flip when the same checkpoint is scored twice; "
-            f"that alone moves a difference by up to {points(1.96 * flips**0.5 / n)} points"
+            f"that alone moves a difference by up to {points(moved_by_flips(flips, n))} points"
         )
     if diff.base.left_out or diff.new.left_out:
         lines.append(

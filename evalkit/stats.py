@@ -125,3 +125,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
+
+
+def moved_by_flips(flips: int, n: int) -> float:
+    """How far flips by chance alone may move a difference of n questions: 95 % of a sum of random signs."""
+    return Z * math.sqrt(flips) / n
