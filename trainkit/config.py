@@ -28,7 +28,7 @@ def option(default: Any, text: str) -> Any:
 class Options:
     """Everything that can be asked of a training run."""
 
-    algorithm: str = option("grpo", "The word after trainkit: grpo, dr-grpo, dapo, gspo, rloo, …")
+    algorithm: str = option("grpo", "The word after trainkit: grpo, dr-grpo, dapo, gspo, rloo, reinforce++ or ppo.")
     model: str = option("smollm2-135m", "Model to train: a name, a Hugging Face id or a folder.")
     task: str = option("gsm8k", "Task whose train split is trained on.")
     data: str | None = option(None, "Folder of local data sets, as in evalkit score.")
@@ -225,5 +225,6 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
     if isinstance(value, str):
-        return json.dumps(value)  # JSON strings are TOML strings
+        # A JSON text is a TOML text, but for DEL, which TOML wants escaped.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)

@@ -1,0 +1,131 @@
+"""verl settings: accepted by verl's own config for every algorithm; `--set` refused where it must be.
+
+pytest tests/test_train_overrides.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prompts.errors import UserError
+from trainkit.algorithms import ALGORITHMS
+from trainkit.config import Options, resolve
+from trainkit.overrides import Facts, build, to_arguments
+from trainkit.passthrough import parse_set
+
+# Composes with Hydra and validates as verl.trainer.main_ppo does, in one process for all cases.
+COMPOSE = """
+import json, sys
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+import verl
+from verl.trainer.ppo.utils import need_critic, need_reference_policy
+from verl.utils.config import validate_config
+found = []
+for overrides in json.load(sys.stdin):
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        config = compose("ppo_trainer", overrides=[o for o in overrides if not o.startswith("hydra.")])
+    validate_config(config, need_reference_policy(config), need_critic(config))
+    found.append({
+        "critic": need_critic(config), "reference": need_reference_policy(config),
+        "config": OmegaConf.to_container(config, resolve=True),
+    })
+print("FOUND" + json.dumps(found, default=str))
+"""
+
+
+def facts(model: Path, flash: bool) -> Facts:
+    run = Path("/runs/it's a test, {really}")
+    return Facts(
+        run=run,
+        model_folder=model,
+        train=run / "train.parquet",
+        validation=run / "validation.parquet",
+        prompt_length=28,
+        response_length=16,
+        total_steps=3,
+        gpus=1,
+        flash_attention=flash,
+        token_budget=4096,
+        gradient_checkpointing=False,
+        model_bytes=540_000_000,
+        resume_from=run / "global_step_2",
+    )
+
+
+def case(word: str, **given: Any) -> Options:
+    return resolve(word, {"task": "sums", **given}, preset=None, config=None, has_gpu=False)
+
+
+def test_verl_accepts_every_algorithm(smollm2: Path) -> None:
+    cases = [(case(word), False) for word in ALGORITHMS]
+    cases += [(case("grpo", kl=0.001, lora_rank=8), False), (case("grpo", device="cuda"), True)]
+    arguments = [to_arguments(build(options, facts(smollm2, flash))) for options, flash in cases]
+    done = subprocess.run(
+        [sys.executable, "-c", COMPOSE],
+        input=json.dumps(arguments),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TRAINKIT_DEVICE": "cpu", "VERL_USE_EXTERNAL_MODULES": "trainkit.cpu_platform"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.split("FOUND")[1])
+    by_word = dict(zip(ALGORITHMS, found, strict=False))
+    assert [word for word in ALGORITHMS if by_word[word]["critic"]] == ["ppo"]
+    assert by_word["dr-grpo"]["config"]["actor_rollout_ref"]["actor"]["loss_scale_factor"] == 16
+    assert by_word["dapo"]["config"]["algorithm"]["filter_groups"]["enable"] is True
+    with_kl, on_gpu = found[-2:]
+    assert with_kl["reference"] is True
+    assert on_gpu["config"]["actor_rollout_ref"]["rollout"]["calculate_log_probs"] is False
+    trainer = by_word["grpo"]["config"]["trainer"]
+    assert trainer["default_local_dir"] == "/runs/it's a test, {really}"
+    assert trainer["resume_from_path"].endswith("global_step_2")
+    assert trainer["val_before_train"] is False
+
+
+@pytest.mark.parametrize(
+    ("key", "instead"),
+    [
+        ("data.prompt_key=question", "--prompt"),
+        ("data.max_response_length=9", "--response-length"),
+        ("data.apply_chat_template_kwargs.enable_thinking=false", "--prompt"),
+        ("data.truncation=left", "--prompt-length"),
+        ("+actor_rollout_ref.model.custom_chat_template=x", "--prompt"),
+        ("actor_rollout_ref.model.tokenizer_path=x", "--model"),
+        ("actor_rollout_ref.rollout.n=4", "--samples"),
+        ("actor_rollout_ref.rollout.val_kwargs.temperature=1", "--validate"),
+        ("actor_rollout_ref.rollout.agent.default_agent_loop=x", "--prompt"),
+        ("reward.custom_reward_function.path=x.py", "--prompt"),
+        ("reward.reward_manager.name=dapo", "--prompt"),
+        ("trainer.v1.sampler.custom_sampler.path=x", "trainkit's sampler"),
+        ("~trainer.checkpoint_callback_class=", "prompt lock"),
+    ],
+)
+def test_refused_settings_name_the_option(key: str, instead: str) -> None:
+    with pytest.raises(UserError, match="is refused") as caught:
+        parse_set([key])
+    assert instead in str(caught.value)
+
+
+def test_other_settings_pass() -> None:
+    items = ["actor_rollout_ref.actor.clip_ratio=0.1", "+trainer.note=a b", "critic.optim.betas=[0.9, 0.95]"]
+    assert parse_set(items) == {
+        "actor_rollout_ref.actor.clip_ratio": 0.1,
+        "+trainer.note": "a b",
+        "critic.optim.betas": [0.9, 0.95],
+    }
+    for wrong in ("", "key", "=value"):
+        with pytest.raises(UserError, match="write key=value"):
+            parse_set([wrong])
+
+
+def test_set_wins_over_what_trainkit_sets(smollm2: Path) -> None:
+    options = case("grpo", set=["actor_rollout_ref.actor.strategy=fsdp"])
+    assert build(options, facts(smollm2, False))["actor_rollout_ref.actor.strategy"] == "fsdp"
