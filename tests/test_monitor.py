@@ -21,7 +21,7 @@ from prompts.errors import UserError
 from trainkit.follow import Follower
 from trainkit.monitor import QUIET_SECONDS, Monitor, complete, curve, picture, seconds_left
 from trainkit.training_run import TrainingRun
-from trainkit.watch import find_training_run, finished, watch
+from trainkit.watch import find_training_run, finished, next_unscored, place_to_score, watch
 
 ROWS = [[RIGHT, WRONG, WRONG, WRONG], [RIGHT, WRONG, RIGHT, RIGHT]]
 STEPS = [
@@ -139,3 +139,26 @@ def test_a_run_is_found_by_the_start_of_its_name(tmp_path: Path, monkeypatch: py
         find_training_run("alpha")
     with pytest.raises(UserError, match="there are alpha-1, alpha-2"):
         find_training_run("beta")
+
+
+def test_scoring_leaves_a_gpu_that_trains_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listing is that of a machine with two GPUs, the first of which trains."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho '0, NVIDIA H200, 143771, 3000'\necho '1, NVIDIA H200, 143771, 143167'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    run = make_run(tmp_path / "run", device="cuda")
+    assert place_to_score(run) == {"CUDA_VISIBLE_DEVICES": "1"}
+    tool.write_text("#!/bin/sh\necho '0, NVIDIA H200, 143771, 3000'\n")
+    assert place_to_score(run) is None
+    assert place_to_score(make_run(tmp_path / "run", device="cpu")) == {"CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_only_whole_checkpoints_without_a_result_are_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = make_run(tmp_path / "demo")
+    assert next_unscored(run.folder) is None
+    (run.folder / "global_step_2" / "actor").mkdir(parents=True)
+    assert next_unscored(run.folder) is None, "its save is not finished"

@@ -1,11 +1,14 @@
 """`trainkit watch`: the console of a run that another process trains, or that is long over.
 
 With `--score` every checkpoint that has become whole is scored by `evalkit score`, in a process of
-its own, which leaves a run in the results folder as if it had been typed.
+its own, which leaves a run in the results folder as if it had been typed. A GPU that trains is left
+alone: scoring then takes a free one, or waits until the training is over.
 """
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 import time
@@ -15,6 +18,7 @@ from rich.console import Console
 
 from evalkit.checkpoint import last_complete_step, list_steps
 from evalkit.config import settings
+from evalkit.environment import find_gpus
 from evalkit.find import checkpoint_of
 from evalkit.results import list_runs
 from prompts.errors import Failed, UserError
@@ -23,6 +27,8 @@ from trainkit.monitor import QUIET_SECONDS, Monitor, complete, last_written, pic
 from trainkit.training_run import TrainingRun
 
 POLL_SECONDS = 1.0
+FREE_ENOUGH = 0.92
+"""A GPU with this share of its memory free is nobody's (`evalkit score` takes nine tenths)."""
 WORTH_SAYING = 0.5
 """Findings below this weight are left to `trainkit doctor`."""
 
@@ -53,12 +59,12 @@ def watch(folder: Path, *, score: bool, console: Console) -> None:
         with Monitor(folder, console) as monitor:
             while not finished(monitor.run):
                 monitor.refresh()
-                if score and (step := next_unscored(folder)):
-                    score_step(folder, step, console)
+                if score and (place := place_to_score(monitor.run)) and (step := next_unscored(folder)):
+                    score_step(monitor.run, step, console, place)
                 time.sleep(POLL_SECONDS)
-    while score and (step := next_unscored(folder)):
-        score_step(folder, step, console)
     run = TrainingRun(folder)
+    while score and (step := next_unscored(folder)):
+        score_step(run, step, console, {})
     serious = [finding for finding in diagnose(run) if finding.weight >= WORTH_SAYING]
     if serious:
         console.print(f"{serious[0].sentence} `trainkit doctor {folder.name}` says more.", markup=False)
@@ -79,13 +85,24 @@ def next_unscored(folder: Path) -> int | None:
     return next((step for step in steps if (folder.name, step) not in scored), None)
 
 
-def score_step(folder: Path, step: int, console: Console) -> None:
+def place_to_score(run: TrainingRun) -> dict[str, str] | None:
+    """The environment in which scoring does not disturb the training; None where it would."""
+    if run.options["device"] == "cpu":
+        return {"CUDA_VISIBLE_DEVICES": ""}
+    free = [gpu for gpu in find_gpus() if gpu.free_mib > FREE_ENOUGH * gpu.total_mib]
+    return {"CUDA_VISIBLE_DEVICES": str(free[0].index)} if free else None
+
+
+def score_step(run: TrainingRun, step: int, console: Console, place: dict[str, str]) -> None:
     """Score one checkpoint on the test split of the run's task; Failed where `evalkit score` fails."""
-    options = TrainingRun(folder).options
-    arguments = ["score", "--model", f"{folder}/global_step_{step}", "--task", str(options["task"])]
-    if options.get("data"):
+    options = run.options
+    arguments = ["score", "--model", f"{run.folder}/global_step_{step}", "--task", str(options["task"])]
+    arguments += ["--max-tokens", str(run.job["response_length"])]
+    if options["data"]:
         arguments += ["--data", str(options["data"])]
-    console.print(f"evalkit {' '.join(arguments)}", markup=False, soft_wrap=True)
-    done = subprocess.run([sys.executable, "-m", "evalkit", *arguments])
+    for folder in options["prompts"]:
+        arguments += ["--prompts", str(folder)]
+    console.print(f"evalkit {shlex.join(arguments)}", markup=False, soft_wrap=True)
+    done = subprocess.run([sys.executable, "-m", "evalkit", *arguments], env={**os.environ, **place})
     if done.returncode:
         raise Failed(f"`evalkit score` of step {step} ended with exit code {done.returncode}, see above")
