@@ -17,7 +17,7 @@ _DEEPEST = 20
 
 _TOKEN = re.compile(
     r"(?P<number>\d{1,3}(?:(?:,|\{,\}|\\!,|,\\!|\\,)\d{3})+(?!\d)(?:\.\d+)?|\d+\.?\d*(?:\\overline\{\d+\})?|\.\d+)"
-    r"|(?P<frac>\\[dtc]?frac)|(?P<sqrt>\\sqrt|√)|(?P<infinity>\\infty|∞|\binfty\b|\binfinity\b)|(?P<pi>\\pi|π)"
+    r"|(?P<frac>\\[dtc]?frac)|(?P<sqrt>\\sqrt|√)|(?P<infinity>\\infty|∞|(?<![A-Za-z])(?:infty|[iI]nfinity)(?![A-Za-z]))|(?P<pi>\\pi|π)"
     r"|(?P<function>\\?(?:arc)?(?:sin|cos|tan|cot|sec|csc|ln|log|exp)(?![a-z]))"
     r"|(?P<times>\\times|\\cdot|\*\*?|×|·|∙)|(?P<over>\\div|÷|/)|(?P<pm>\\pm|±)|(?P<union>\\cup|∪)"
     r"|(?P<command>\\[A-Za-z]+)|(?P<letter>[A-Za-zα-ω])|(?P<sign>[-+−–])|(?P<other>[\^_{}()\[\],=<>|!;:])"

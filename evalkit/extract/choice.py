@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from evalkit.extract.boxed import read_boxed
-from evalkit.extract.found import Found
+from evalkit.extract.found import Found, last_match
 from evalkit.extract.markers import occurrences
 
 _STEMS = ("nswer", "NSWER", "hoice", "ption", "答案", "选", "####")
@@ -35,8 +35,8 @@ def read_choice(text: str, lo: int, hi: int) -> Found | None:
     if best is not None:
         return _found(best, 0)
     lo = max(lo, hi - _TAIL)
-    for best in _ALONE.finditer("\n" + text[lo:hi] + "\n"):
-        pass
+    alone = "\n" + text[lo:hi] + "\n"
+    best = last_match(_ALONE, alone, 0, len(alone))
     return _found(best, lo - 1) if best is not None else None
 
 

@@ -10,8 +10,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from evalkit.extract.found import Found
+from evalkit.extract.found import Found, last_match
 from evalkit.extract.numbers import NUMBER, canonical
+
+
+CLOCK = re.compile(r"\d{1,3}(?:\s?[:：]\s?\d{1,3}){1,2}(?:\s?[apAP]\.?\s?[mM]\b\.?)?(?![\d:])")
+DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?!\d)")
+_MINUS = re.compile(r"(?:^|[^\d)\s])\s*\b(?:minus|negative)\s+[$€£]?$", re.IGNORECASE)
 
 
 class Number(NamedTuple):
@@ -41,7 +46,7 @@ _CONCLUSION = re.compile(
 )
 _CLAIMED = re.compile(
     r"(?:\b(?:is|are|was|were|be|equals?|equal to|becomes?|total(?:s|ing)?(?: of)?|sum of|comes to|amounts? to|makes it"
-    r"|resulting in|to get|to obtain|giving|gives|yields|yielding|leaving|leaves|profit of|cost of|for a total of|altogether"
+    r"|resulting in|to get|to obtain|giving|gives|yields|yielding|leaving|leaves|left with|ends? up with|profit of|cost of|for a total of|altogether"
     r"|es|son|será|est|sont|ist|sind|beträgt|é|è|são|sono)\b|равн[аоы]|составля[её]т|是|为|為|等于|等於|共|は|[:：])"
     r"(?:\s+(?:a|an|the|only|just|about|exactly|approximately|around|still|now|then|therefore|thus|also|equal to"
     r"|total of|un total de))*\s*[*_(\"'\\$€£¥~≈]*$",
@@ -66,7 +71,7 @@ def numbers_in(text: str, lo: int, hi: int, decimal_comma: bool = False) -> list
             or _NAMED.search(text, max(lo, match.start() - 12), match.start())
         ):
             continue
-        found.append(Number(value, match.start(), match.end()))
+        found.append(Number(signed(value, text, match.start()), match.start(), match.end()))
     return found
 
 
@@ -75,15 +80,27 @@ def read_claim(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Foun
     numbers = numbers_in(text, lo, hi, decimal_comma)
     if not numbers:
         return None
-    return Found(*_claimed(text, lo, hi, numbers))
+    claimed = _claimed(text, lo, hi, numbers)
+    for whole in (CLOCK, DATE):
+        for match in whole.finditer(text, max(lo, claimed.start - 8), hi):
+            if match.start() <= claimed.start < match.end():
+                return Found(match.group(), match.start(), match.end())
+            if match.start() > claimed.start:
+                break
+    return Found(*claimed)
+
+
+def signed(value: str, text: str, at: int) -> str:
+    """The number at `at` with its sign, where that is a word before it: "minus 3"."""
+    if value != "0" and not value.startswith("-") and _MINUS.search(text, max(0, at - 24), at):
+        return f"-{value}"
+    return value
 
 
 def _claimed(text: str, lo: int, hi: int, numbers: list[Number]) -> Number:
     if len(numbers) == 1:
         return numbers[0]
-    equals = None
-    for equals in EQUALS.finditer(text, lo, hi):
-        pass
+    equals = last_match(EQUALS, text, lo, hi)
     if equals:
         after = [number for number in numbers if number.start >= equals.end()]
         if after:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from evalkit.extract.claim import EQUALS, read_claim
+from evalkit.extract.claim import CLOCK, DATE, EQUALS, read_claim, signed
 from evalkit.extract.found import Found
 from evalkit.extract.numbers import NUMBER, canonical
+from evalkit.extract.words import number_word
 
 # More than this is no answer but prose: only its first part is read (characters).
 _LONGEST = 1000
@@ -22,8 +23,6 @@ _WRAPPED = re.compile(
     r"|\\(?:boxed|fbox|text|textbf|mathbf|mathrm|bm|bf|mathit|texttt|displaystyle)\s*\{(?P<braced>.*)\}",
     re.DOTALL,
 )
-_CLOCK = re.compile(r"\d{1,3}(?:\s?[:：]\s?\d{1,3}){1,2}(?:\s?[apAP]\.?\s?[mM]\b\.?)?(?![\d:])")
-_DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?!\d)")
 _SPREAD = re.compile(
     r"\d\s*(?:-|–|—|~|to|bis|至|到|\\text\{ to \})\s*[$€£]?\d|\b(?:between|from)\b.*\d.*\d|\d\s*(?:±|\\pm)\s*\d"
     r"|\d[\d.,]*\s*(?:and|or|und|oder|y|o|et|ou|和|或|и|или|;)\s*[$€£]?\d|\d,\s+[$€£]?\d",
@@ -40,7 +39,9 @@ _ALGEBRA = re.compile(
 )
 _WORDS = re.compile(r"[^\W\d_]{2,}\s+[^\W\d_]+")
 _PROSE = re.compile(r"[^\W\d_]+\s+(?:[^\W\d_]+\s|[$€£]?\d)")
+_LEAD = re.compile(r"(?:[a-z]+\s){0,4}", re.IGNORECASE)
 _LATEX_COMMAND = re.compile(r"\\[a-zA-Z]{2,}|\^")
+_LATEX = re.compile(r"\$[^$\n]+\$|\\\((?:[^\\]|\\(?!\)))+\\\)")
 _SENTENCE_END = re.compile(r"[.!?;]\s|[。！？；]|\n|\\n")
 
 
@@ -67,10 +68,13 @@ def _read_mixed(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -
     """A number with a unit, an equation, a clock, a sentence; otherwise the text itself."""
     numbers = list(NUMBER.finditer(answer))
     if not numbers:
-        return Found(answer, lo, hi)
-    clock = _CLOCK.search(answer) or _DATE.search(answer)
+        return Found(*(_spelled(text, lo, hi) or (answer, lo, hi)))
+    clock = CLOCK.search(answer) or DATE.search(answer)
     if clock and clock.start() <= numbers[0].start():
         return Found(clock.group(), lo + clock.start(), lo + clock.end())
+    formula = _only_formula(text, lo, answer, decimal_comma)
+    if formula is not None:
+        return formula
     equation = _right_side(text, lo, hi, answer, decimal_comma)
     if equation is not None:
         return equation
@@ -86,8 +90,17 @@ def _read_mixed(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -
     elif not _ALGEBRA.search(bare[: numbers[0].start()] + " " + bare[numbers[0].end() :]):
         number = canonical(numbers[0].group(), decimal_comma)
         if number is not None:
+            number = signed(number, text, lo + numbers[0].start())
             return Found(number, lo + numbers[0].start(), lo + numbers[0].end())
     return Found(answer, lo, hi)
+
+
+def _spelled(text: str, lo: int, hi: int) -> tuple[str, int, int] | None:
+    """A number in words that is all of a short answer, or all but a unit."""
+    word = number_word(text, lo, hi)
+    if word is None or (word[1] > lo and not _LEAD.fullmatch(text, lo, word[1])) or hi - word[2] > 40:
+        return None
+    return word
 
 
 def _read_sentence(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found:
@@ -103,12 +116,21 @@ def _read_sentence(text: str, lo: int, hi: int, answer: str, decimal_comma: bool
     return Found(answer, lo, hi)
 
 
+def _only_formula(text: str, lo: int, answer: str, decimal_comma: bool) -> Found | None:
+    """The formula in a sentence that has one, and no digit outside it."""
+    formulas = list(_LATEX.finditer(answer)) if "\\(" in answer or "$" in answer else []
+    if len(formulas) != 1 or re.search(r"\d", answer[: formulas[0].start()] + answer[formulas[0].end() :]):
+        return None
+    start, end = formulas[0].span()
+    return None if (start, end) == (0, len(answer)) else read_content(text, lo + start, lo + end, decimal_comma)
+
+
 def _right_side(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found | None:
     """What the last equals sign leads to; None without one, or where two unknowns are told."""
     signs = list(EQUALS.finditer(answer))
     if not signs or (
         len(signs) > 1
-        and re.search(r"[A-Za-z]\s*$", answer[max(0, signs[-1].start() - 3) : signs[-1].start()])
+        and re.search(r"(?<![A-Za-z])[A-Za-z]\s*$", answer[max(0, signs[-1].start() - 4) : signs[-1].start()])
     ):
         return None
     return read_content(text, lo + signs[-1].end(), hi, decimal_comma)
@@ -128,6 +150,11 @@ def _first_part(text: str, lo: int, hi: int, bare: str, decimal_comma: bool) -> 
     if _WORDS.search(bare, 0, stop) and not _ALGEBRA.search(bare, 0, stop):
         return read_claim(text, lo, lo + stop, decimal_comma)
     return None
+
+
+def is_announcement(answer: str) -> bool:
+    """Whether a text only leads up to an answer: "Calculating the times:", without any digit."""
+    return len(answer.split()) > 2 and is_prose(answer) and not re.search(r"\d|\\", answer)
 
 
 def is_prose(answer: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from typing import NamedTuple
 
 
@@ -17,3 +19,9 @@ class Found(NamedTuple):
     end: int
     member: str = ""
     alternatives: tuple[str, ...] = ()
+
+
+def last_match(pattern: re.Pattern[str], text: str, lo: int, hi: int) -> re.Match[str] | None:
+    """The last of the matches of a pattern in text[lo:hi]."""
+    matches = deque(pattern.finditer(text, lo, hi), maxlen=1)
+    return matches[0] if matches else None

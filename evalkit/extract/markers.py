@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from evalkit.extract.content import read_content
+from evalkit.extract.content import is_announcement, read_content
 from evalkit.extract.found import Found
+from evalkit.extract.numbers import canonical
 
 # Markers are tried from the last one back; a text with more that say nothing has no answer.
 MOST_TRIED = 64
@@ -40,11 +41,14 @@ def read_hash(text: str, lo: int, hi: int) -> Found | None:
 
 
 def read_heading(text: str, lo: int, hi: int) -> Found | None:
-    """Like `hash`, but with three or more hashes, and with a value behind them: no title of a section."""
+    """Like `hash`, but with three or more hashes, and no title of a section: a value, or the last line."""
     for at in occurrences(text, "###", lo, hi):
         found = _after_hashes(text, at + 3, hi)
-        if found is not None and not _HEADING.match(
-            text, found.start if found.answer is None else _line_start(text, at, hi)
+        if found is None:
+            continue
+        start = found.start if found.answer is None else _line_start(text, at, hi)
+        if not _HEADING.match(text, start, hi) or (
+            text.startswith("#", at - 1) and not text[found.end : hi].strip(" .*$\n")
         ):
             return found
     return None
@@ -78,9 +82,17 @@ def read_json(text: str, lo: int, hi: int) -> Found | None:
             value = _JSON_VALUE.match(text, field.end(), hi) if field else None
             if value and value.lastgroup:
                 found = read_content(text, value.start(value.lastgroup), value.end(value.lastgroup))
-                if found is not None:
-                    return found
+                if found is not None and not is_announcement(found.answer or ""):
+                    return _unescaped(found)
     return None
+
+
+def _unescaped(found: Found) -> Found:
+    """LaTeX has its backslashes doubled in JSON."""
+    if found.answer is None or "\\\\" not in found.answer:
+        return found
+    answer = found.answer.replace("\\\\", "\\")
+    return found._replace(answer=canonical(answer) or answer)
 
 
 def read_tag(text: str, lo: int, hi: int) -> Found | None:

@@ -11,7 +11,7 @@ import re
 
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.content import read_content
-from evalkit.extract.found import Found
+from evalkit.extract.found import Found, last_match
 from evalkit.extract.phrase import read_phrase
 from evalkit.extract.unmarked import read_unmarked
 
@@ -29,9 +29,7 @@ def read_math(text: str, lo: int, hi: int) -> Found | None:
         marked = read_phrase(text, lo, hi)
     if marked is not None:
         return marked
-    last = None
-    for last in _FORMULA.finditer(text, max(lo, hi - _TAIL), hi):
-        pass
+    last = last_match(_FORMULA, text, max(lo, hi - _TAIL), hi)
     if last is not None and last.lastgroup:
         return read_content(text, last.start(last.lastgroup), last.end(last.lastgroup))
     return read_unmarked(text, lo, hi)

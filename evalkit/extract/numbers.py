@@ -18,7 +18,7 @@ _POSITIONAL = 1000
 _FLOAT_DIGITS = 15
 
 _SPACE = "\u00a0\u2009\u202f\u2007"
-_SEPARATOR = rf"(?:[.,'’٬٫{_SPACE}]|\{{,\}}|,?\\[,!;: ],?)"
+_SEPARATOR = rf"(?:[.,'’٬٫{_SPACE}]|\{{,\}}|,?\\[,!;: ],? ?)"
 _CORE = rf"(?:\d{{1,3}}(?:[ {_SPACE}]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:{_SEPARATOR}\d+)*|\.\d+)"
 _SIGN = r"[-+−–﹣－]"
 _CURRENCY = r"(?:\\?[$＄]|[€£¥￥₹₽₩]|US\$|USD ?|Rs\.? ?)"
@@ -50,7 +50,27 @@ _PLAIN = re.compile(
     rf"(?:\s?/\s?(?P<under>{_SIGN}?{_CORE}))?(?P<power>{_POWER})?(?:\s?\\?[%％])?"
 )
 _VALUES = dict(
-    zip(_VULGAR, ["1/2", "1/3", "2/3", "1/4", "3/4", "1/5", "2/5", "3/5", "4/5", "1/6", "5/6", "1/8", "3/8", "5/8", "7/8"], strict=True)
+    zip(
+        _VULGAR,
+        [
+            "1/2",
+            "1/3",
+            "2/3",
+            "1/4",
+            "3/4",
+            "1/5",
+            "2/5",
+            "3/5",
+            "4/5",
+            "1/6",
+            "5/6",
+            "1/8",
+            "3/8",
+            "5/8",
+            "7/8",
+        ],
+        strict=True,
+    )
 )
 _SIMPLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{0,17}[1-9])?")
 
@@ -80,7 +100,7 @@ def plain_decimal(core: str, decimal_comma: bool = False) -> str | None:
     """ "1,234.50" -> "1234.50"; None where the separators make no number ("1,1,1", "1.2.3")."""
     if core.isascii() and core.isdigit():
         return core
-    core = re.sub(r"\{,\}|,?\\[,!;: ],?", ",", core)
+    core = re.sub(r"\{,\}|,?\\[,!;: ],? ?", ",", core)
     core = "".join(str(int(c)) if c.isdigit() and c not in "0123456789" else c for c in core)
     if decimal_comma and re.fullmatch(r"\d{1,3}(?:\.\d{3})+", core) and not core.startswith("0"):
         return core.replace(".", "")

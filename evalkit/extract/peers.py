@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from evalkit.extract.found import Found
+from evalkit.extract.found import Found, last_match
 
 # verl 0.9.1, verl/utils/reward_score/gsm8k.py
 _VERL_CLIP = 300
@@ -24,9 +24,7 @@ _LM_EVAL_IGNORED = (re.compile(","), re.compile(r"\$"), re.compile(r"(?s).*#### 
 
 def verl_strict(text: str, lo: int, hi: int) -> Found | None:
     """verl: the last "#### N" of the last 300 characters, without commas."""
-    last = None
-    for last in _VERL_STRICT.finditer(text, max(lo, hi - _VERL_CLIP), hi):
-        pass
+    last = last_match(_VERL_STRICT, text, max(lo, hi - _VERL_CLIP), hi)
     if last is None:
         return None
     return Found(last[1].replace(",", "").replace("$", ""), last.start(1), last.end(1))
@@ -50,9 +48,7 @@ def lm_eval_strict(text: str, lo: int, hi: int) -> Found | None:
 
 def lm_eval_flexible(text: str, lo: int, hi: int) -> Found | None:
     """lm-eval: the last run of dollar signs, digits, points and commas."""
-    last = None
-    for last in _LM_EVAL_FLEXIBLE.finditer(text, lo, hi):
-        pass
+    last = last_match(_LM_EVAL_FLEXIBLE, text, lo, hi)
     return Found(last.group().strip(), last.start(), last.end()) if last else None
 
 

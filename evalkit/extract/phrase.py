@@ -6,7 +6,7 @@ import re
 
 from evalkit.extract.claim import read_claim
 from evalkit.extract.content import is_prose, read_content, strip
-from evalkit.extract.found import Found
+from evalkit.extract.found import Found, last_match
 from evalkit.extract.markers import MOST_TRIED
 from evalkit.extract.numbers import NUMBER, canonical
 
@@ -42,7 +42,7 @@ _IS_THE_ANSWER = re.compile(
     r"\s+(?:is|would be|must be)\s+(?:the|our|my|your)\s+(?:final\s+|correct\s+)?[Aa]$"
 )
 _SENTENCE = re.compile(r"[.!?](?=\s|$|\\|<)|[。！？<]")
-_CJK = ("答", "정답", "답", "答案", "答え")
+_NOT_BUT = re.compile(r"not\s[^.\n]{1,80}?\bbut\s+(?:rather\s+)?")
 
 
 def read_phrase(text: str, lo: int, hi: int) -> Found | None:
@@ -78,7 +78,7 @@ def _read_at(text: str, lo: int, at: int, stem: str, hi: int) -> Found | None:
     if mark:
         return _tail(text, mark.end(), hi, _STEMS[stem])
     bare = _BARE_MARK.match(text, end, hi)
-    if bare and (stem in _CJK or "\n" in bare.group() or "*" in bare.group()):
+    if bare and (not stem.isascii() or "\n" in bare.group() or "*" in bare.group()):
         return _tail(text, bare.end(), hi, _STEMS[stem])
     return _value_before(text, lo, at)
 
@@ -89,6 +89,11 @@ def _tail(text: str, at: int, hi: int, decimal_comma: bool) -> Found | None:
     hi = min(hi, start + _LONGEST_TAIL)
     end = text.find("\n", start, hi)
     start, end = strip(text, start, hi if end < 0 else end)
+    if text.startswith("not ", start):
+        contrast = _NOT_BUT.match(text, start, end)
+        if contrast is None:
+            return None
+        start = contrast.end()
     if start == end:
         return None
     if is_prose(text[start:end]):
@@ -118,12 +123,10 @@ def _spread(answer: str) -> bool:
 def _value_before(text: str, lo: int, at: int) -> Found | None:
     """ "Hence 27 is the answer"."""
     back = max(lo, at - 80)
-    verb = _IS_THE_ANSWER.search(text, back, at + 1) if at > lo else None
+    verb = _IS_THE_ANSWER.search(text, back, at)
     if verb is None:
         return None
-    last = None
-    for last in NUMBER.finditer(text, back, verb.start()):
-        pass
+    last = last_match(NUMBER, text, back, verb.start())
     if last is None or verb.start() - last.end() > 30:
         return None
     number = canonical(last.group())

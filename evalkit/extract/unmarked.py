@@ -6,8 +6,9 @@ import re
 
 from evalkit.extract.claim import read_claim
 from evalkit.extract.content import read_content
-from evalkit.extract.found import Found
+from evalkit.extract.found import Found, last_match
 from evalkit.extract.numbers import NUMBER, canonical
+from evalkit.extract.words import number_word
 
 # Only the end of a text may hold an answer that nothing announces (characters).
 _TAIL = 2000
@@ -15,10 +16,20 @@ _LINES_BACK = 4
 _SENTENCES_BACK = 3
 
 _OUTPUT = re.compile(r"```(?:output|stdout|text)\s*\n")
+_FENCE = re.compile(r"(?:^|(?<=\n))```(?P<language>\w{0,12})")
+_PROGRAMS = ("python", "py", "python3", "cpp", "c", "java", "javascript", "js", "sql", "r", "bash", "sh")
 _ONLY_MARKUP = re.compile(r"[\s\\\[\](){}$`*_~=|<>/\"'#.-]*|<[/|]?\w{1,20}\|?>|\\end\{\w{1,20}\*?\}")
 _LAST_TAG = re.compile(r"\s*<[/|]?\w{1,18}\|?>\s*$")
 _SENTENCE = re.compile(
-    r"(?<![\d\s][A-Z])(?<!\bvs)(?<!Mr)(?<!Mrs)(?<!Dr)[.!?]+[\"'”)*]*\s+(?=\S)|[。！？]\s*(?=\S)"
+    r"(?<![\d\s][A-Z])(?<!\bvs)(?<!Mr)(?<!Mrs)(?<!Dr)[.!?]+[\"'”)*$\]}]*\s+(?=\S)|[。！？]\s*(?=\S)"
+)
+# The last word of a sentence that was cut off.
+_CUT = re.compile(
+    r"(?:\b(?:an?|the|of|to|by|and|or|is|are|was|were|with|for|in|on|that|which|so|we|from|at|as|if|than|then)|[-+=×/,])\s*$"
+)
+# What a chat model adds that belongs to no answer.
+_POLITE = re.compile(
+    r"\b(?:let me know|i hope|hope this|feel free|would you like|do you have|happy to help)\b|[?？]\s*$", re.I
 )
 _COMPLETE = re.compile(r"[.!?。！？:)\]}`*\"'”$]\s*$")
 
@@ -47,6 +58,12 @@ def read_unmarked(text: str, lo: int, hi: int) -> Found | None:
     printed = _read_output(text, lo, hi)
     if printed is not None:
         return printed
+    if _ends_in_code(text, lo, hi) or _CUT.search(text, max(lo, hi - 12), hi):
+        return None
+    return _read_lines(text, lo, hi) or _read_words(text, lo, hi)
+
+
+def _read_lines(text: str, lo: int, hi: int) -> Found | None:
     end = hi
     for _ in range(_LINES_BACK):
         while end > lo and text[end - 1].isspace():
@@ -65,11 +82,17 @@ def read_unmarked(text: str, lo: int, hi: int) -> Found | None:
 
 
 def _read_line(text: str, lo: int, hi: int) -> Found | None:
+    if text.startswith("#", lo):
+        title = read_content(text, lo + len(text[lo:hi]) - len(text[lo:hi].lstrip("#")), hi)
+        if title is not None and title.answer is not None and canonical(title.answer) is not None:
+            return title
     if text.startswith("|", lo) and text.rstrip().endswith("|"):
         cell = text.rfind("|", lo, hi - 1)
         return read_content(text, cell + 1, hi - 1)
     ends = [lo, *(match.end() for match in _SENTENCE.finditer(text, lo, hi)), hi]
     for first, last in list(zip(ends, ends[1:], strict=False))[: -_SENTENCES_BACK - 1 : -1]:
+        if _POLITE.search(text, first, last):
+            continue
         found = read_claim(text, first, last)
         if found is not None:
             return found
@@ -78,11 +101,25 @@ def _read_line(text: str, lo: int, hi: int) -> Found | None:
     return None
 
 
+def _read_words(text: str, lo: int, hi: int) -> Found | None:
+    """A number in words in the last line, where no digit stands anywhere."""
+    if any(character.isdigit() for character in text[lo:hi]):
+        return None
+    word = number_word(text, max(lo, text.rstrip().rfind("\n", lo, hi) + 1), hi)
+    return Found(*word) if word else None
+
+
+def _ends_in_code(text: str, lo: int, hi: int) -> bool:
+    """Whether the text ends in a program, whose numbers are no answer."""
+    fences = [match for match in _FENCE.finditer(text, lo, hi)]
+    if not fences or (len(fences) % 2 == 0 and text[fences[-1].end() : hi].strip()):
+        return False
+    return fences[-1 if len(fences) % 2 else -2]["language"].lower() in _PROGRAMS
+
+
 def _read_output(text: str, lo: int, hi: int) -> Found | None:
     """The last number that a program printed in a fenced block, unless prose rounds it afterwards."""
-    block = None
-    for block in _OUTPUT.finditer(text, lo, hi):
-        pass
+    block = last_match(_OUTPUT, text, lo, hi)
     if block is None:
         return None
     close = text.find("```", block.end(), hi)

@@ -1,0 +1,41 @@
+"""English number words: "two hundred fifty" -> 250. Only read where no digit stands."""
+
+from __future__ import annotations
+
+import re
+
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+)
+_UNITS = {word: value for value, word in enumerate(_SMALL.split())}
+_TENS = {
+    word: 10 * value
+    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+}
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_WORD = "|".join((*_UNITS, *_TENS, *_SCALES))
+_NUMBER = re.compile(rf"\b(?:{_WORD})(?:(?:\s+and)?[\s-]+(?:{_WORD})){{0,12}}\b", re.IGNORECASE)
+
+
+def number_word(text: str, lo: int, hi: int) -> tuple[str, int, int] | None:
+    """The first number in words in text[lo:hi], as digits, with its span; a lone "one" is none."""
+    for match in _NUMBER.finditer(text, lo, hi):
+        words = re.split(r"[\s-]+", match.group().lower())
+        if words != ["one"] or match.span() == (lo, hi):
+            return str(_value(words)), match.start(), match.end()
+    return None
+
+
+def _value(words: list[str]) -> int:
+    total = part = 0
+    for word in words:
+        if word in _SCALES:
+            scale = _SCALES[word]
+            if scale == 100:
+                part = (part or 1) * scale
+            else:
+                total, part = total + (part or 1) * scale, 0
+        else:
+            part += _UNITS.get(word, 0) + _TENS.get(word, 0)
+    return total + part
