@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ FLAGS = (
 )
 
 
-def start(profile: Path) -> Iterator[object]:
+def start(profile: Path) -> Iterator[Any]:
     """Yields a selenium driver; skips where chromium or its driver is not installed."""
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")

@@ -175,3 +175,15 @@ def four_runs(root: Path, limit: int | None = None) -> list[Run]:
         )
         for i, step in enumerate((0, 50, 100, 150))
     ]
+
+
+def long_runs(root: Path, rows: Sequence[Row]) -> list[Run]:
+    """Four runs with completions of 2,000 characters, near the limit of 512 tokens, all different."""
+
+    def write(row: Row, step: int) -> tuple[str, bool]:
+        others = [rows[number(row.id, step, i) % len(rows)].fields["answer"] for i in range(8)]
+        return "\n".join(others)[:1950] + completion(row, 50 * step)[0][-50:], False
+
+    return [
+        make_run(root / f"step_{step}", rows, lambda row, _, step=step: write(row, step)) for step in range(4)
+    ]

@@ -18,16 +18,20 @@ from made_runs import (
     four_runs,
     gsm8k_rows,
     lock_of,
+    long_runs,
     make_run,
     needs_gsm8k,
     refused,
 )
 
-from evalkit.diff import diff_runs
+from evalkit.curve import curve_of
+from evalkit.diff import diff_runs, line_up
 from evalkit.report.breakdown import count_steps
 from evalkit.report.collect import collect
 from evalkit.report.page import HIDDEN, render_page, visible
-from evalkit.results import Run
+from evalkit.results import Run, read_run
+from evalkit.verdict import p_text, sentence
+from prompts.errors import UserError
 
 pytestmark = needs_gsm8k
 
@@ -98,7 +102,7 @@ def test_other_task_other_prompt_other_rows_and_marks_are_said(tmp_path: Path) -
     assert page.missing == ("Accuracy by number of steps is left out: no data here",)
     assert [chart.id for chart in page.dot_charts] == ["curve", "by-length"]
     assert len(page.questions) == 30 and page.questions[0]["runs"][0]
-    assert "cannot be compared" in page.sentence
+    assert "not all of them can be compared" in page.sentence
     render_page(page)
 
 
@@ -142,16 +146,30 @@ def test_spans_count_as_javascript_does(tmp_path: Path) -> None:
 def test_four_full_runs_fit(tmp_path: Path) -> None:
     """4 x 1,319 questions with completions near the limit of 512 tokens stay far below 15 MB."""
     rows = gsm8k_rows()
-    runs = [
-        make_run(
-            tmp_path / f"step_{step}",
-            rows,
-            lambda row, _, step=step: (
-                " ".join(completion(row, 7 * step + i)[0] for i in range(8))[:2000],
-                False,
-            ),
-        )
-        for step in range(4)
-    ]
+    runs = long_runs(tmp_path, rows)
     html = render_page(collect(runs, {row.id: row.fields["answer"] for row in rows}, None))
     assert len(html.encode()) < 15e6
+
+
+def test_figures_are_those_of_diff(runs: list[Run]) -> None:
+    """For two runs and for a curve: the sentence, every delta and every adjusted p."""
+    page = collect(runs, {}, "none")
+    curve = curve_of(line_up(runs))
+    assert page.sentence == f"{curve.sentence()}."
+    for row, step in zip(page.runs[1:], curve.against_first, strict=True):
+        assert row.cells[3].startswith(f"{100 * step.diff.delta:+.1f} [")
+        assert row.cells[4] == p_text(step.p_value)
+    assert page.flow is not None
+    assert [bar.name for bar in page.flow.bars] == ["A to B", "A to C", "A to D", "B to C", "C to D"]
+    two = collect(runs[:2], {}, "none")
+    diff = diff_runs(runs[0], runs[1])
+    assert two.sentence == f"{sentence(diff)}." and two.runs[1].cells[4] == p_text(diff.p_value)
+    assert two.runs[0].cells[3:5] == ("—", "—")
+
+
+def test_a_cut_file_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "cut", gsm8k_rows(5), lambda row, _: completion(row, 0))
+    lines = (run.folder / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (run.folder / "records.jsonl").write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(UserError, match="manifest says 5"):
+        collect([read_run(run.folder)], {}, "none")

@@ -28,7 +28,7 @@ class Point:
     @property
     def text(self) -> str:
         low, high = 100 * self.interval.low, 100 * self.interval.high
-        return f"{100 * self.share:.1f} % [{low:.1f}, {high:.1f}] of {self.n:,}"
+        return f"{100 * self.share:.1f} % [{low:.1f} to {high:.1f}] of {self.n:,}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
+from evalkit.outcomes import load_outcomes
 from evalkit.report.breakdown import length_chart, steps_chart
 from evalkit.report.charts import (
     DotChart,
@@ -50,6 +51,7 @@ class Page:
     title: str
     sentence: str
     notices: tuple[str, ...]
+    remark: str
     columns: tuple[str, ...]
     detail_columns: tuple[str, ...]
     runs: tuple[RunRow, ...]
@@ -71,6 +73,7 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
     for run in runs:
         if not run.records:
             raise UserError(f"{run.name} holds no completions, there is nothing to show; score it again")
+        load_outcomes(run)  # refuses a file that was cut or edited
     keys = ascii_uppercase[: len(runs)]
     comparison = compare_runs(runs, keys)
     questions = _questions(runs, solutions)
@@ -82,6 +85,7 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
         title=f"evalkit report: {', '.join(tasks)}",
         sentence=comparison.sentence,
         notices=comparison.notices,
+        remark=comparison.remark,
         columns=COLUMNS,
         detail_columns=DETAIL_COLUMNS,
         runs=tuple(
@@ -89,7 +93,7 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
             for i, (key, run) in enumerate(zip(keys, runs, strict=True))
         ),
         dot_charts=tuple(charts),
-        flow=flow_chart(comparison),
+        flow=flow_chart(comparison, keys),
         histogram=_lengths(runs, keys),
         missing=(f"Accuracy by number of steps is left out: {why_no_solutions}",) if why_no_solutions else (),
         questions=questions,
@@ -97,7 +101,7 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
 
 
 def _percent(share: float, interval: Sequence[float]) -> str:
-    return f"{100 * share:.1f} % [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+    return f"{100 * share:.1f} % [{100 * interval[0]:.1f} to {100 * interval[1]:.1f}]"
 
 
 def _cells(run: Run, delta: str, p: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the report says of runs against each other, from `evalkit.diff`: sentence, deltas, flows."""
+"""What the report says of runs against each other, from `evalkit.diff` and `evalkit.curve`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evalkit.comparable import describe, differences
-from evalkit.diff import Diff, diff_runs
+from evalkit.curve import BIASED, curve_of
+from evalkit.diff import Diff, diff_runs, line_up
 from evalkit.report.charts import FlowChart, flow_bar
 from evalkit.results import Run
-from evalkit.verdict import p_text, points, sentence
+from evalkit.stats import holm
+from evalkit.verdict import p_text, points, sentence, span
 from prompts.errors import Mismatch, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A run (the place `new`) against another; `p_value` is adjusted for all pairs of the report (Holm)."""
+
+    base: int
+    new: int
+    diff: Diff
+    p_value: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """`against_first` has the cells delta and p of each run; `pairs` the named comparisons to draw."""
+    """`against_first` has the cells delta and p of each run; `pairs` all that could be compared."""
 
     sentence: str
     notices: tuple[str, ...]
+    remark: str
     against_first: tuple[tuple[str, str], ...]
-    pairs: tuple[tuple[str, Diff], ...]
+    pairs: tuple[Pair, ...]
 
 
 def compare_runs(runs: Sequence[Run], keys: str) -> Comparison:
@@ -30,21 +43,60 @@ def compare_runs(runs: Sequence[Run], keys: str) -> Comparison:
         for key, run in zip(keys, runs, strict=True)
         if run.manifest["marks"]
     ]
-    found: dict[tuple[int, int], Diff] = {}
-    for base, new in sorted(
-        {(0, i) for i in range(1, len(runs))} | {(i - 1, i) for i in range(1, len(runs))}
-    ):
-        result = _compare(runs[base], runs[new])
-        if isinstance(result, Diff):
-            found[base, new] = result
-        else:
-            notices.append(f"{keys[base]} and {keys[new]} are not compared: {result}")
+    refused: dict[tuple[int, int], str] = {}
+    try:
+        text, pairs = _together(runs)
+    except UserError:
+        pairs, refused = _one_by_one(runs)
+        text = f"{len(runs)} runs side by side; not all of them can be compared."
+    notices += [f"{keys[a]} and {keys[b]} are not compared: {why}" for (a, b), why in refused.items()]
+    against_first = {pair.new: pair for pair in pairs if pair.base == 0}
+    tests = f"; p is adjusted for {len(pairs)} tests (Holm); {BIASED}" if len(pairs) > 1 else ""
     return Comparison(
-        sentence=_sentence(runs, found),
+        sentence=text,
         notices=tuple(notices),
-        against_first=tuple(_cells(found.get((0, i))) for i in range(len(runs))),
-        pairs=tuple((f"{keys[base]} to {keys[new]}", found[base, new]) for base, new in sorted(found)),
+        remark=f"Brackets hold 95 % intervals; delta, in points, and p are paired against run A{tests}.",
+        against_first=tuple(_cells(against_first, i) for i in range(len(runs))),
+        pairs=tuple(pairs),
     )
+
+
+def _together(runs: Sequence[Run]) -> tuple[str, list[Pair]]:
+    """All runs on one set of questions, as `evalkit diff` has them; UserError where that cannot be."""
+    if len(runs) == 1:
+        return _alone(runs[0]), []
+    if len(runs) == 2:
+        diff = diff_runs(runs[0], runs[1])
+        return f"{sentence(diff)}.", [Pair(base=0, new=1, diff=diff, p_value=diff.p_value)]
+    curve = curve_of(line_up(runs))
+    steps = [(0, i, step) for i, step in enumerate(curve.against_first, 1)]
+    steps += [(i - 1, i, step) for i, step in enumerate(curve.against_previous, 2)]
+    return f"{curve.sentence()}.", [Pair(base=a, new=b, diff=s.diff, p_value=s.p_value) for a, b, s in steps]
+
+
+def _alone(run: Run) -> str:
+    low, high = (points(value) for value in run.summary["ci"])
+    accuracy = points(run.summary["accuracy"])
+    return f"{run.name}: {accuracy} % of {run.summary['n']:,} questions right, 95 % CI {low} to {high}."
+
+
+def _one_by_one(runs: Sequence[Run]) -> tuple[list[Pair], dict[tuple[int, int], str]]:
+    """The pairs that can be compared, and why the others cannot."""
+    found: dict[tuple[int, int], Diff] = {}
+    refused: dict[tuple[int, int], str] = {}
+    later = range(1, len(runs))
+    for a, b in sorted({(0, i) for i in later} | {(i - 1, i) for i in later}):
+        result = _compare(runs[a], runs[b])
+        if isinstance(result, Diff):
+            found[a, b] = result
+        else:
+            refused[a, b] = result
+    adjusted = holm([diff.p_value for diff in found.values()])
+    pairs = [
+        Pair(base=a, new=b, diff=diff, p_value=p)
+        for ((a, b), diff), p in zip(found.items(), adjusted, strict=True)
+    ]
+    return pairs, refused
 
 
 def _compare(base: Run, new: Run) -> Diff | str:
@@ -61,29 +113,14 @@ def _compare(base: Run, new: Run) -> Diff | str:
         return str(error)
 
 
-def _sentence(runs: Sequence[Run], found: Mapping[tuple[int, int], Diff]) -> str:
-    """The last run against the first; what a single run, or runs that cannot be compared, come to."""
-    diff = found.get((0, len(runs) - 1))
-    if diff is not None:
-        return f"{sentence(diff)}."
-    if len(runs) > 1:
-        return f"{len(runs)} runs side by side; the first and the last cannot be compared."
-    summary = runs[0].summary
-    low, high = (100 * value for value in summary["ci"])
-    return (
-        f"{runs[0].name}: {100 * summary['accuracy']:.1f} % of {summary['n']:,} questions right, "
-        f"95 % CI {low:.1f} to {high:.1f}."
-    )
-
-
-def _cells(diff: Diff | None) -> tuple[str, str]:
-    if diff is None:
+def _cells(against_first: Mapping[int, Pair], place: int) -> tuple[str, str]:
+    pair = against_first.get(place)
+    if pair is None:
         return "—", "—"
-    low, high = points(diff.ci.low, sign=True), points(diff.ci.high, sign=True)
-    return f"{points(diff.delta, sign=True)} [{low}, {high}]", p_text(diff.p_value)
+    return f"{points(pair.diff.delta, sign=True)} [{span(pair.diff.ci)}]", p_text(pair.p_value)
 
 
-def flow_chart(comparison: Comparison) -> FlowChart | None:
+def flow_chart(comparison: Comparison, keys: str) -> FlowChart | None:
     """Fixed and broken questions of every compared pair; None where no pair could be compared."""
     if not comparison.pairs:
         return None
@@ -93,12 +130,12 @@ def flow_chart(comparison: Comparison) -> FlowChart | None:
         note="Questions by whether the first and the second run answer them rightly.",
         bars=tuple(
             flow_bar(
-                name,
-                both_right=diff.both_right,
-                fixed=diff.fixed,
-                broken=diff.broken,
-                both_wrong=diff.both_wrong,
+                f"{keys[pair.base]} to {keys[pair.new]}",
+                both_right=pair.diff.both_right,
+                fixed=pair.diff.fixed,
+                broken=pair.diff.broken,
+                both_wrong=pair.diff.both_wrong,
             )
-            for name, diff in comparison.pairs
+            for pair in comparison.pairs
         ),
     )
