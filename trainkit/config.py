@@ -95,7 +95,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch": 8,
         "samples": 8,
         "mini_batch": 8,
-        "micro_batch": 16,
+        "micro_batch": 64,
         "learning_rate": 2e-5,
         "save_every": 8,
         "validate_every": 8,

@@ -73,8 +73,6 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
         if openmp.exists():
             added["LD_PRELOAD"] = str(openmp)  # vLLM's kernels are 40 % faster with Intel's OpenMP
     else:
-        # verl switches this cache off; it saves a minute of every start after the first.
-        added["VLLM_DISABLE_COMPILE_CACHE"] = "0"
         # Its kernels would be compiled at every start on a new machine.
         added["VLLM_USE_FLASHINFER_SAMPLER"] = "0"
     inherited = {k: v for k, v in os.environ.items() if device != "cpu" or k != "CUDA_VISIBLE_DEVICES"}

@@ -18,6 +18,8 @@ from trainkit.passthrough import ACTOR, MODEL, ROLLOUT, parse_set
 REF = "actor_rollout_ref.ref"
 POLL_SECONDS = 0.05
 """How often the trainer looks for finished rollouts; verl's own pause is 2 s."""
+GRAPH_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Batches for which vLLM captures CUDA graphs. Its own list has 67 sizes, and none beyond 512."""
 GIVE_UP_AFTER = 20
 """Batches of groups without advantage that dapo throws away in one step before the run stops."""
 
@@ -147,6 +149,10 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     }
     if not dynamic:
         settings[f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu"] = micro
+    if not cpu:
+        settings[f"{ROLLOUT}.cudagraph_capture_sizes"] = [
+            size for size in GRAPH_SIZES if size <= settings[f"{ROLLOUT}.max_num_seqs"]
+        ]
     if cpu:
         settings |= {
             f"{ROLLOUT}.enforce_eager": True,
