@@ -8,6 +8,7 @@ be gzipped (records.jsonl.gz); readers open both.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import os
@@ -140,7 +141,8 @@ class RunWriter:
         self.manifest = manifest
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / "records.jsonl").open("a+b")
+            # unbuffered: nothing is left to be written when a write fails, or when the process dies
+            self._file = (folder / "records.jsonl").open("ab", buffering=0)
         except OSError as error:
             raise UserError(f"{folder} cannot be written: {error.strerror}") from None
         try:
@@ -154,25 +156,24 @@ class RunWriter:
 
     def _resume(self) -> set[tuple[str, int]]:
         """Cut a torn last line off, and return the pairs that are complete."""
-        self._file.seek(0)
         done: set[tuple[str, int]] = set()
         end = 0
-        for line in self._file:
-            if not line.endswith(b"\n"):
-                break
-            record = orjson.loads(line)
-            done.add((record["id"], record["sample"]))
-            end += len(line)
+        with (self.folder / "records.jsonl").open("rb") as written:
+            for line in written:
+                if not line.endswith(b"\n"):
+                    break
+                record = orjson.loads(line)
+                done.add((record["id"], record["sample"]))
+                end += len(line)
         self._file.truncate(end)
-        self._file.seek(0, os.SEEK_END)
         return done
 
     def append(self, record: Record) -> None:
         """Write one record; it survives a kill of this process once this returns."""
         line = orjson.dumps(record.as_dict(), option=orjson.OPT_APPEND_NEWLINE)
         try:
-            self._file.write(line)
-            self._file.flush()
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise UserError(
                 f"{self.folder}/records.jsonl cannot be written: {error.strerror}; "

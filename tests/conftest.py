@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +46,30 @@ def data_folder() -> Path:
     if not (folder / "gsm8k/test.jsonl").exists():
         pytest.skip(f"no GSM8K in {folder}: set EVALKIT_DATA to a folder with gsm8k/test.jsonl")
     return folder
+
+
+@pytest.fixture(scope="session")
+def trapped_model(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """SmolLM2 with a generation_config.json that must not leak into sampling: all but its end tokens."""
+    from evalkit.models import resolve_model
+
+    folder = tmp_path_factory.mktemp("models") / "smollm2-trapped"
+    folder.mkdir()
+    for path in smollm2.iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / "generation_config.json").unlink()
+    (folder / "generation_config.json").write_text(
+        '{"do_sample": true, "temperature": 5.0, "top_k": 3, "repetition_penalty": 1.9, "max_new_tokens": 3,'
+        ' "eos_token_id": [0, 2]}'
+    )
+    return resolve_model(str(folder))
+
+
+@pytest.fixture(scope="session")
+def vllm_engine(trapped_model: Any) -> Iterator[Any]:
+    """The one vLLM of the whole test run, with room for 1,024 tokens."""
+    from evalkit.engines import EngineOptions, make_engine
+
+    engine = make_engine("vllm", trapped_model, EngineOptions(max_model_len=1024))
+    yield engine
+    engine.close()

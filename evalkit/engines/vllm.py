@@ -116,7 +116,7 @@ class VllmEngine:
             prompt = tokens_input(list(request.prompt_ids))
             try:
                 engine.add_request(str(number), prompt, sampling_params(sampling, stop_ids, request.seed))
-            except ValueError as error:
+            except Exception as error:  # as at loading: of no common kind
                 yield _failed(request, f"vLLM refused the prompt: {_reason(error)}")
             else:
                 waiting[str(number)] = request

@@ -1,0 +1,195 @@
+"""Result folders: what was written is read, whatever was cut off, by whoever.
+
+pytest tests/test_results.py
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evalkit.judge import judge, make_record
+from evalkit.records import Completion, Record, Row
+from evalkit.rescore import rescore
+from evalkit.results import RunWriter, list_runs, read_run
+from evalkit.show import choose, marked, printable
+from evalkit.summary import count, summarize
+from prompts.errors import UserError
+from prompts.lock import Lock
+
+LOCK = Lock(
+    reading={"template": {"ref": "t@1"}, "scorer": {"rule": "last-number@1", "version": 1}},
+    data={"task": "t", "split": "test", "rows": 0, "prompts": {}},
+    budget={"max_tokens": 16},
+)
+MANIFEST: dict[str, Any] = {
+    "schema": 1,
+    "status": "running",
+    "command": "evalkit score --model m --task t",
+    "model": {"name": "m"},
+    "task": "t",
+    "split": "test",
+    "template": "t@1",
+    "fingerprint": LOCK.fingerprint,
+    "sampling": {"max_tokens": 16, "samples": 1},
+    "date": "2026-01-01T00:00:00+00:00",
+    "marks": [],
+    "rows": 3,
+    "times": {},
+}
+
+
+def record(row_id: str, text: str, gold: str | None = "7", sample: int = 0, reason: str = "stop") -> Record:
+    completion = Completion(index=0, sample=sample, token_ids=(1, 2, 3), finish_reason=reason)  # type: ignore[arg-type]
+    row = Row(id=row_id, question="q", gold=gold)
+    return make_record(row, 5, text, completion, judge(text, gold, "last-number@1"), sample=sample, seed=1)
+
+
+def write(folder: Path, records: list[Record], finish: bool = True) -> Path:
+    writer = RunWriter(folder, MANIFEST, LOCK.as_dict())
+    for entry in records:
+        writer.append(entry)
+    if finish:
+        held = [entry.as_dict() for entry in records]
+        writer.finish({**MANIFEST, **count(held)}, summarize(held, 10.0))
+    writer.close()
+    return folder
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(texts, texts | st.none()), max_size=8))
+def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, content: list[Any]) -> None:
+    folder = tmp_path_factory.mktemp("run") / "r"
+    records = [record(f"{i:03}", text, gold) for i, (text, gold) in enumerate(content)]
+    run = read_run(write(folder, records))
+    assert run.records == [json.loads(json.dumps(r.as_dict())) for r in records] and run.complete
+    packed = gzip.compress((folder / "records.jsonl").read_bytes())
+    (folder / "records.jsonl.gz").write_bytes(packed)
+    (folder / "records.jsonl").unlink()
+    assert read_run(folder).records == run.records
+
+
+def test_a_file_cut_off_at_any_byte_goes_on(tmp_path: Path) -> None:
+    records = [record(f"row{i}", f"it is {i} é", str(i)) for i in range(3)]
+    whole = (write(tmp_path / "whole", records, finish=False) / "records.jsonl").read_bytes()
+    for size in range(len(whole) + 1):
+        folder = write(tmp_path / f"{size}", [], finish=False)
+        (folder / "records.jsonl").write_bytes(whole[:size])
+        writer = RunWriter(folder, MANIFEST, LOCK.as_dict())
+        lines = whole[:size].count(b"\n")
+        assert writer.done == {(r.id, r.sample) for r in records[:lines]}
+        for entry in records:
+            if (entry.id, entry.sample) not in writer.done:
+                writer.append(entry)
+        writer.close()
+        assert (folder / "records.jsonl").read_bytes() == whole
+
+
+def test_one_process_writes(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", [record("a", "7")], finish=False)
+    writer = RunWriter(folder, MANIFEST, LOCK.as_dict())
+    code = (
+        "import sys; from evalkit.results import RunWriter; from pathlib import Path\n"
+        "try: RunWriter(Path(sys.argv[1]), {}, {})\n"
+        "except Exception as e: print(type(e).__name__, e)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert "UserError" in done.stdout and "another process" in done.stdout
+    assert read_run(folder).manifest == MANIFEST
+    writer.close()
+
+
+def test_a_full_disk_is_one_line_and_resumable(tmp_path: Path) -> None:
+    """A file size limit stands in for the full disk: the same error number class, the same path."""
+    code = """
+import resource, sys
+from pathlib import Path
+from test_results import LOCK, MANIFEST, record
+from evalkit.results import RunWriter
+from prompts.errors import UserError
+writer = RunWriter(Path(sys.argv[1]), MANIFEST, LOCK.as_dict())
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+try:
+    for i in range(100): writer.append(record(f"row{i:03}", "it is 7"))
+except UserError as error: print(error)
+"""
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        cwd=here,
+        check=True,
+    )
+    assert "cannot be written: File too large; free some space" in done.stdout
+    writer = RunWriter(tmp_path / "run", MANIFEST, LOCK.as_dict())
+    assert 0 < len(writer.done) < 100
+    writer.close()
+
+
+def test_newer_and_broken_runs_are_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", [record("a", "7")])
+    (folder / "manifest.json").write_text(json.dumps({**MANIFEST, "schema": 99}))
+    with pytest.raises(UserError, match="schema 99"):
+        read_run(folder)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(UserError, match="is not JSON"):
+        read_run(folder)
+    with pytest.raises(UserError, match="no result folder"):
+        read_run(tmp_path)
+
+
+def test_summary_counts(tmp_path: Path) -> None:
+    records = [record("a", "7"), record("b", "8"), record("c", "none"), record("d", "7", None)]
+    records += [record("e", "it is 9", "9", reason="length")]
+    run = read_run(write(tmp_path / "run", records))
+    assert run.manifest["counts"] == {"correct": 2, "wrong": 1, "no_answer": 1, "unscored": 1}
+    assert run.summary["accuracy"] == 0.5 and run.summary["n"] == 4
+    assert run.summary["unscored_reasons"] == {"no gold": 1}
+    assert run.summary["truncated"] == 0.2 and run.manifest["truncated"] == 1
+    assert list_runs(tmp_path)[0].name == "run"
+
+
+def test_rescore_writes_a_new_run(tmp_path: Path) -> None:
+    records = [record("a", "\\boxed{8} or 7"), record("b", "#### 7"), record("c", "7", None)]
+    run = read_run(write(tmp_path / "run", records))
+    assert [r["outcome"] for r in run.records] == ["correct", "correct", "unscored"]
+    again = rescore(run, rule="boxed", command="evalkit rescore run --rule boxed")
+    assert again.name == "run-boxed@1" and again.manifest["source"] == "run" and again.complete
+    assert [r["outcome"] for r in again.records] == ["wrong", "no_answer", "unscored"]
+    assert again.manifest["fingerprint"] != run.manifest["fingerprint"] == LOCK.fingerprint
+    assert [r["text"] for r in again.records] == [r["text"] for r in run.records]
+    same = rescore(run, rule=None, command="", output=tmp_path / "same")
+    assert same.records == run.records and same.manifest["fingerprint"] == run.manifest["fingerprint"]
+    with pytest.raises(UserError, match="exists"):
+        rescore(run, rule="boxed", command="")
+    with pytest.raises(UserError, match="did you mean boxed"):
+        rescore(run, rule="boxd", command="")
+
+
+def test_show_chooses_and_escapes(tmp_path: Path) -> None:
+    hostile = "\x1b[2Jx\u202e\u200b 7"
+    run = read_run(write(tmp_path / "run", [record("abc", hostile), record("abd", "8")]))
+    (found,) = choose(run, outcome="wrong")
+    assert found["id"] == "abd"
+    assert len(choose(run, row_id="ab")) == 2 and len(choose(run, n=1)) == 1
+    shown = marked(hostile, choose(run, row_id="abc")[0]["extraction"]["span"]).plain
+    assert "⟦7⟧" in shown and "\x1b" not in shown and "\u202e" not in shown and "\\u200b" in shown
+    assert printable("a\tb\nü") == "a\tb\nü"
+    with pytest.raises(UserError, match="no such row; it holds 1 correct, 1 wrong"):
+        choose(run, outcome="unscored")
+    with pytest.raises(UserError, match="there are correct, wrong"):
+        choose(run, outcome="right")
