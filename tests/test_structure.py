@@ -20,14 +20,17 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("prompts", "evalkit", "trainkit")
 FLAGS = ROOT / "tests/golden/cli_flags.txt"
 MAY_IMPORT = {"prompts": {"prompts"}, "evalkit": {"prompts", "evalkit"}, "trainkit": set(PACKAGES)}
-VLLM = {"evalkit/engines/vllm.py", "trainkit/agent_loop.py", "trainkit/cpu_vllm.py"}
+VLLM = {
+    "evalkit/engines/vllm.py",
+    "trainkit/agent_loop.py",
+    "trainkit/cpu_vllm.py",
+    "trainkit/token_capture.py",
+}
 VERL = {
     "trainkit/agent_loop.py",
     "trainkit/callback.py",
     "trainkit/cpu_platform.py",
-    "trainkit/launch.py",
     "trainkit/sampler.py",
-    "trainkit/trainer.py",
 }
 HEAVY = ("torch", "vllm", "verl", "transformers", "pandas", "pyarrow", "numpy", "scipy", "ray")
 

@@ -28,7 +28,7 @@ def option(default: Any, text: str) -> Any:
 class Options:
     """Everything that can be asked of a training run."""
 
-    algorithm: str = option("grpo", "The word after trainkit: grpo, dr-grpo, dapo, gspo, rloo, reinforce++ or ppo.")
+    algorithm: str = option("grpo", "grpo, dr-grpo, dapo, gspo, rloo, reinforce++ or ppo.")
     model: str = option("smollm2-135m", "Model to train: a name, a Hugging Face id or a folder.")
     task: str = option("gsm8k", "Task whose train split is trained on.")
     data: str | None = option(None, "Folder of local data sets, as in evalkit score.")
