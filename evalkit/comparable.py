@@ -8,7 +8,7 @@ from typing import Any
 from evalkit.pairing import Aligned
 from evalkit.results import Run
 from prompts.errors import Mismatch, UserError
-from prompts.lock import FILE_NAME, Difference, compare, read_lock
+from prompts.lock import FILE_NAME, Difference, Lock, compare, read_lock
 
 MANIFEST_KEYS = ("task", "split", "sampling")
 ROW_KEYS = ("rows missing", "rows added")
@@ -69,7 +69,8 @@ def differences(base: Run, new: Run) -> list[Difference]:
 
     Raises UserError where a run has no lock, Mismatch where its lock was edited.
     """
-    found = [] if _same_file(base, new) else compare(_lock(base), _lock(new))
+    lock = _lock(base)
+    found = [] if _same_file(base, new) else compare(lock, _lock(new))
     found = [d for d in found if not (d.section == "data" and d.key in ROW_KEYS)]
     named = {d.key for d in found}
     for key, left, right in _manifest_pairs(base, new):
@@ -79,12 +80,12 @@ def differences(base: Run, new: Run) -> list[Difference]:
 
 
 def _same_file(base: Run, new: Run) -> bool:
-    """Whether both locks are the same bytes; spares reading those of a million rows."""
+    """Whether both locks are the same bytes: then one that was verified will do, for a million rows too."""
     first, second = base.folder / FILE_NAME, new.folder / FILE_NAME
-    return first.exists() and second.exists() and first.read_bytes() == second.read_bytes()
+    return second.exists() and first.read_bytes() == second.read_bytes()
 
 
-def _lock(run: Run) -> Any:
+def _lock(run: Run) -> Lock:
     lock = read_lock(run.folder)
     if lock is None:
         raise UserError(f"{run.name} has no {FILE_NAME}; score it again: {run.manifest['command']}")

@@ -222,10 +222,11 @@ def test_sampling_is_compared_but_for_the_seed(tmp_path: Path) -> None:
 
 def test_an_edited_lock_is_refused(tmp_path: Path) -> None:
     a, b = made(tmp_path / "a", "cw"), made(tmp_path / "b", "cw")
-    path = b.folder / "prompt.lock.json"
-    path.write_text(path.read_text().replace('"max_tokens": 512', '"max_tokens": 256'))
-    with pytest.raises(Mismatch, match="was edited"):
-        diff_runs(a, b)
+    for run in (b, a):  # one of them first, then both in the same way
+        path = run.folder / "prompt.lock.json"
+        path.write_text(path.read_text().replace('"max_tokens": 512', '"max_tokens": 256'))
+        with pytest.raises(Mismatch, match="was edited"):
+            diff_runs(a, b)
 
 
 def test_noise_floor_is_shown_beside_the_difference(tmp_path: Path) -> None:
