@@ -41,6 +41,7 @@ class Callback(CheckpointCallback):  # type: ignore[misc]
                 "base": job.base,
                 "command": job.command,
                 "packages": job.packages,
+                "marks": job.marks,
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )

@@ -19,11 +19,13 @@ from pathlib import Path
 from evalkit.checkpoint import last_complete_step, list_steps
 from evalkit.config import settings
 from evalkit.environment import find_gpus
+from evalkit.lock_diff import explain
 from evalkit.models import Model, resolve_model
 from evalkit.records import Sampling
 from prompts.errors import Mismatch, UserError
 from prompts.lock import SECTIONS, compare, read_lock
 from prompts.registry import Template, get_template
+from prompts.tokens import load_tokenizer
 from trainkit.config import MAY_CHANGE, Options, to_toml
 from trainkit.dataset import DataOptions, Dataset, load_training_rows, write_dataset
 from trainkit.follow import cut_back
@@ -61,13 +63,15 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     template = get_template(options.prompt or train.template, extra=_template_folders(options))
     response_length = options.response_length or train.max_tokens
     building = Path(tempfile.mkdtemp()) if dry else folder.with_name(f".{folder.name}.{os.getpid()}")
-    building.mkdir(parents=True, exist_ok=True)
     try:
+        building.mkdir(parents=True, exist_ok=True)
         dataset = write_dataset(_data_options(options, model, template, response_length), building)
         job, plan = _describe(options, model, template, shape, dataset, folder, response_length)
         if before is not None:
-            _same_prompts(folder, building)
+            _same_prompts(folder, building, model.folder, options)
         step = 0 if dry else _settle(building, folder, job, resuming=before is not None)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return Prepared(folder, job, plan, step)
@@ -244,17 +248,17 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _same_prompts(folder: Path, building: Path) -> None:
+def _same_prompts(folder: Path, building: Path, model: Path, options: Options) -> None:
     """A run goes on under the lock with which it began; Mismatch names what changed since."""
     was, now = read_lock(folder), read_lock(building)
     if was is None or now is None:
         raise Mismatch(f"{folder} has no prompt lock, so it cannot be known what it was trained on")
-    if differences := compare(was, now, SECTIONS):
-        shown = "\n".join(f"  {d.section}.{d.key}: {d.left!r} -> {d.right!r}" for d in differences)
+    if found := compare(was, now, SECTIONS):
+        keys = [entry.key for entry in found if not entry.key.startswith("probe.")] or ["probe"]
         raise Mismatch(
-            f"the prompts of {folder.name} are not those with which it began ({differences[0].key}); "
+            f"the prompts of {folder.name} are not those with which it began ({keys[0]}); "
             "restore them, or start a new run with --output",
-            shown,
+            explain(was, now, found, load_tokenizer(model, options.trust_remote_code)),
         )
 
 

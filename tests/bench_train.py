@@ -1,0 +1,73 @@
+"""What trainkit's hooks cost: a step under trainkit against the same verl command run plainly.
+
+    pytest -s tests/bench_train.py        (twelve minutes on two cores)
+
+Plainly means verl's own agent loop, replay buffer and reward worker, with all other settings equal.
+Runs alternate, so that a machine that slows down does so for both.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from trainkit.config import resolve
+from trainkit.job import read_job
+from trainkit.launch import environment
+from trainkit.prepare import Prepared, prepare
+
+pytestmark = [pytest.mark.train, pytest.mark.slow]
+STEPS = 4
+OURS = ("agent.default_agent_loop", "agent.agent_loop_config_path", "v1.sampler", "checkpoint_callback_class")
+REWARD = """
+from evalkit.judge import judge
+
+def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs):
+    right = float(judge(solution_str, ground_truth, {rule!r}).score.outcome == "correct")
+    return {{"score": right, "acc": right}}
+"""
+
+
+def prepared_run(folder: Path) -> Prepared:
+    asked = {"task": "sums", "steps": STEPS, "output": str(folder), "save_every": 99, "validate_every": 99}
+    return prepare(resolve("grpo", asked, preset=None, config=None, has_gpu=False))
+
+
+def plain(command: list[str], folder: Path) -> list[str]:
+    """The run's own command without what trainkit puts into verl."""
+    reward = folder / "reward.py"
+    reward.write_text(REWARD.format(rule=read_job(folder).rule))
+    kept = [argument for argument in command if not any(name in argument for name in OURS)]
+    return [*kept, f"reward.custom_reward_function.path={reward}"]
+
+
+def step_seconds(prepared: Prepared, command: list[str]) -> list[float]:
+    """Seconds of each step but the first, which warms up."""
+    env = environment(prepared.folder, "cpu", 0)
+    with (prepared.folder / "verl.log").open("wb") as log:
+        subprocess.run(command, cwd=prepared.folder, env=env, stdout=log, stderr=log, check=True, timeout=900)
+    lines = [json.loads(line) for line in (prepared.folder / "verl_metrics.jsonl").read_text().splitlines()]
+    return [line["data"]["timing_s/step"] for line in lines if line["step"] > 1]
+
+
+def test_hooks_cost_next_to_nothing(tmp_path: Path) -> None:
+    ours: list[float] = []
+    theirs: list[float] = []
+    shares: list[float] = []
+    for turn in range(2):
+        run = prepared_run(tmp_path / f"ours{turn}")
+        ours += step_seconds(run, run.job.command)
+        rollouts = [json.loads(line) for line in (run.folder / "rollouts.jsonl").read_text().splitlines()]
+        spent = sum(line["hook_seconds"] for line in rollouts if not line["validate"] and line["step"] > 1)
+        shares.append(spent / sum(ours[-(STEPS - 1) :]))
+        run = prepared_run(tmp_path / f"plain{turn}")
+        theirs += step_seconds(run, plain(run.job.command, run.folder))
+        shutil.rmtree(tmp_path / f"ours{turn}")
+    print(f"\na step: trainkit {median(ours):.2f} s, plain verl {median(theirs):.2f} s")
+    print(f"ratio {median(ours) / median(theirs):.3f}; our hooks take {max(shares):.2%} of a step")
+    assert max(shares) <= 0.01
