@@ -50,6 +50,8 @@ def differences(
     found = compare(locked, now, sections)
     if not other_task:
         return found
+    if None in (locked.reading["chat_template"], now.reading["chat_template"]):  # one of them is raw text
+        found = [entry for entry in found if entry.key != "chat_template"]
     return [entry for entry in found if entry.section != "reading" or not entry.key.startswith(TEMPLATE_KEYS)]
 
 

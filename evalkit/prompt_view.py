@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from evalkit.check import stop_warning
 from prompts.registry import Template
 from prompts.render import render_question
-from prompts.tokens import apply_chat, encode_text, load_tokenizer
+from prompts.tokens import apply_chat, decode_verbatim, encode_text, load_tokenizer, resolve_stop_ids
 
 
 def view(
@@ -28,14 +29,16 @@ def view(
         return shown
     from evalkit.models import model_folder
 
-    tokenizer = load_tokenizer(model_folder(model)[0], trust_remote_code)
+    folder, _ = model_folder(model)
+    tokenizer = load_tokenizer(folder, trust_remote_code)
+    warning = stop_warning(tokenizer, resolve_stop_ids(tokenizer, folder))
     if isinstance(rendered, str):
         text = rendered
     else:
         text = apply_chat(tokenizer, rendered, template.chat_template_kwargs).text
     ids = encode_text(tokenizer, text)
-    tokens = [tokenizer.decode([token], clean_up_tokenization_spaces=False) for token in ids]
-    return {**shown, "model": model, "text": text, "token_ids": ids, "tokens": tokens}
+    tokens = [decode_verbatim(tokenizer, [token]) for token in ids]
+    return {**shown, "model": model, "text": text, "token_ids": ids, "tokens": tokens, "warning": warning}
 
 
 def as_text(shown: dict[str, Any]) -> str:

@@ -116,7 +116,7 @@ def apply_chat(
             strftime_now=strftime_now,
             **chat_template_kwargs,
         )
-    except TemplateError as error:
+    except (TemplateError, TypeError, ValueError) as error:
         raise UserError(f"the chat template refuses the prompt: {error}") from None
     return Chat(str(text), bool(asked))
 
@@ -146,8 +146,33 @@ def resolve_stop_ids(tokenizer: PreTrainedTokenizerFast, model_folder: Path | st
     return tuple(sorted(ids))
 
 
+def turn_end(tokenizer: PreTrainedTokenizerFast) -> tuple[int, str] | None:
+    """The special token that the chat template puts after a reply, as id and text; None where it puts none.
+
+    A model that was taught to end its turns so, and whose stop ids lack this one, runs on to the limit.
+    """
+    reply = "\u241freply\u241f"
+    messages = [Message(role="user", content="a"), Message(role="assistant", content=reply)]
+    try:
+        text = apply_chat(tokenizer, messages, add_generation_prompt=False).text
+    except UserError:
+        return None
+    _, found, after = text.rpartition(reply)
+    ids = _plain_ids(tokenizer, after.lstrip(), special=False) if found else []
+    if not ids or ids[0] not in tokenizer.added_tokens_decoder:
+        return None
+    return ids[0], decode_verbatim(tokenizer, ids[:1])
+
+
 def _plain_ids(tokenizer: PreTrainedTokenizerFast, text: str, *, special: bool) -> list[int]:
     """Ids of a text; the call sets padding and truncation off, whatever the tokenizer was saved with."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"a prompt holds a lone surrogate ({text[error.start]!r}, half a character) and has no tokens; "
+            f"mend the row: it follows {text[max(0, error.start - 30) : error.start]!r}"
+        ) from None
     ids: list[int] = tokenizer(
         text, add_special_tokens=special, padding=False, truncation=False, verbose=False
     )["input_ids"]

@@ -424,6 +424,14 @@ def test_another_task_keeps_everything_but_the_template(model: Path) -> None:
         require_same(trained, lock_of(model, "sums@1"), what="m", model="m", other_task=True)
 
 
+def test_raw_and_chat_prompts_meet_on_another_task(model: Path) -> None:
+    raw = lock_of(model, "gsm8k-raw")
+    require_same(raw, lock_of(model, "sums@1"), what="m", model="m", other_task=True)
+    edit_vocabulary(model)
+    with pytest.raises(Mismatch, match="differ now: tokenizer"):
+        require_same(raw, lock_of(model, "sums@1"), what="m", model="m", other_task=True)
+
+
 def test_the_first_differing_token_is_found_at_every_place(tokenizer: Any) -> None:
     ids = list(range(20, 40))
     assert token_diff(ids, ids, tokenizer) == ""

@@ -27,6 +27,7 @@ from prompts.tokens import (
     encode_text,
     load_tokenizer,
     resolve_stop_ids,
+    turn_end,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -225,6 +226,24 @@ def test_no_stop_id_at_all_is_an_error(own: Any, tmp_path: Path) -> None:
     own.eos_token = None
     with pytest.raises(UserError, match="names an end token"):
         resolve_stop_ids(own, tmp_path)
+
+
+def test_the_token_that_ends_a_reply_is_known(own: Any) -> None:
+    """GGUF files of Qwen load with <|endoftext|> as end token, while replies end with <|im_end|>."""
+    from evalkit.check import stop_warning
+
+    assert turn_end(own) == (2, "<|im_end|>")
+    assert stop_warning(own, (2,)) is None
+    assert "<|im_end|> (id 2), which is not among the stop ids [0]" in str(stop_warning(own, (0,)))
+    own.chat_template = TURNS
+    assert turn_end(own) is None
+    own.chat_template = "{{ raise_exception('one turn only') }}"
+    assert turn_end(own) is None
+
+
+def test_half_a_character_in_a_row_is_named(tokenizer: Any) -> None:
+    with pytest.raises(UserError, match=r"lone surrogate .*mend the row: it follows .*What is '$"):
+        encode(tokenizer, render_question(get_template("sums-question"), "What is \ud83d + 1?"))
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "{", '"x"'])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,11 +30,16 @@ def check_command(
 
     Exit code 0 where all is equal, 3 with a diff where it is not, 2 where there is no lock.
     """
-    from evalkit.check import check_all
+    from evalkit.check import check_all, stop_warning
+    from evalkit.models import model_folder
+    from prompts.tokens import load_tokenizer
 
     lock = check_all(
         model, data=data, prompt=prompt, extra=template_folders(prompts), trust_remote_code=trust_remote_code
     )
     print(f"{model}: read as locked ({lock.template}, rule {lock.rule}, fingerprint {lock.fingerprint})")
+    tokenizer = load_tokenizer(model_folder(model)[0], trust_remote_code)
+    if warning := stop_warning(tokenizer, lock.reading["stop_ids"]):
+        print(f"warning: {warning}", file=sys.stderr)
     if data is not None:
         print(f"{data}: {lock.data['rows']:,} rows as locked")

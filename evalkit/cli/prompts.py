@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -81,6 +82,8 @@ def show_command(
 
     shown = view(get_template(name, template_folders(prompts)), question, model, trust_remote_code)
     print(json.dumps(shown, indent=2, ensure_ascii=False) if format == "json" else as_text(shown))
+    if shown.get("warning"):
+        print(f"warning: {shown['warning']}", file=sys.stderr)
 
 
 @prompts_app.command("new")
