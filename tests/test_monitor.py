@@ -19,7 +19,7 @@ from test_doctor import HEALTHY, RIGHT, WRONG, make_run
 
 from prompts.errors import UserError
 from trainkit.follow import Follower
-from trainkit.monitor import QUIET_SECONDS, Monitor, complete, curve, picture, seconds_left
+from trainkit.monitor import QUIET_SECONDS, Monitor, curve, picture, seconds_left
 from trainkit.training_run import TrainingRun
 from trainkit.watch import find_training_run, finished, next_unscored, place_to_score, watch
 
@@ -70,7 +70,7 @@ def test_the_picture_holds_what_the_files_say(tmp_path: Path) -> None:
 def test_time_left_counts_validations(tmp_path: Path) -> None:
     run = half_way(tmp_path)
     assert seconds_left(run) == pytest.approx(2 * (20 + 4 / 2))
-    assert not complete(run)
+    assert not run.complete
 
 
 def test_a_run_that_has_not_begun_is_shown(tmp_path: Path) -> None:

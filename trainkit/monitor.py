@@ -69,11 +69,6 @@ def seconds_left(run: TrainingRun) -> float | None:
     return float(left * (median(spent[-20:]) + validating))
 
 
-def complete(run: TrainingRun) -> bool:
-    """Whether the last step is done."""
-    return bool(run.steps) and run.steps[-1]["step"] >= run.job["total_steps"]
-
-
 def picture(run: TrainingRun) -> Group:
     """The whole console."""
     return Group(heading(run), progress(run), figures(run), phases(run), footer(run))
@@ -101,7 +96,7 @@ def state(run: TrainingRun) -> str:
     """What the run is doing, from when its files were last written."""
     now = time.time()
     left, quiet = seconds_left(run), now - last_written(run.folder)
-    if complete(run):
+    if run.complete:
         return "done"
     if quiet > QUIET_SECONDS:
         return f"not running, nothing was written for {clock(quiet)}"

@@ -115,6 +115,11 @@ class TrainingRun:
         """The lines of steps that trained something (validation before the first is left out)."""
         return [line for line in self.metrics if "timing_s/step" in line]
 
+    @property
+    def complete(self) -> bool:
+        """Whether the last step is done."""
+        return bool(self.steps) and self.steps[-1]["step"] >= self.job["total_steps"]
+
     def first_rollouts(self) -> list[Line]:
         """The training rollouts of the first step that has any."""
         rollouts: list[Line] = []

@@ -23,7 +23,7 @@ from evalkit.find import checkpoint_of
 from evalkit.results import list_runs
 from prompts.errors import Failed, UserError
 from trainkit.doctor import diagnose
-from trainkit.monitor import QUIET_SECONDS, Monitor, complete, last_written, picture
+from trainkit.monitor import QUIET_SECONDS, Monitor, last_written, picture
 from trainkit.training_run import TrainingRun
 
 POLL_SECONDS = 1.0
@@ -72,7 +72,7 @@ def watch(folder: Path, *, score: bool, console: Console) -> None:
 
 def finished(run: TrainingRun) -> bool:
     """Whether the last step is done, or the files have been quiet for long."""
-    return complete(run) or time.time() - last_written(run.folder) > QUIET_SECONDS
+    return run.complete or time.time() - last_written(run.folder) > QUIET_SECONDS
 
 
 def next_unscored(folder: Path) -> int | None:

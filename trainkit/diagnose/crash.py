@@ -27,6 +27,8 @@ EXCEPTION = re.compile(
     r"^(?:\([^)]*\)\s*)?(?P<name>(?:\w+\.)*\w*(?:Error|Exception|Mismatch|Failed))(?:: (?P<text>.*))?$",
     re.MULTILINE,
 )
+CONSEQUENCE = re.compile(r"ActorDied|ActorUnavailable|WorkerCrashed|RayActor|Cancelled|Interrupt")
+"""Exceptions of processes whose peers had gone already: never the cause."""
 NO_SPACE = re.compile(r"No space left on device")
 
 PHASES = (
@@ -155,8 +157,8 @@ def last_exception(run: TrainingRun) -> Finding | None:
     """Whatever ended the run where nothing better is known: the last exception of the log."""
     log = run.log_tail()
     at = log.rfind("Traceback (most recent call last)")
-    found = list(EXCEPTION.finditer(log, at)) if at >= 0 else []
-    if not found:
+    found = [match for match in EXCEPTION.finditer(log, at) if not CONSEQUENCE.search(match["name"])]
+    if at < 0 or not found or run.complete:
         return None
     text = (found[-1]["text"] or "").strip()
     return Finding(

@@ -76,9 +76,11 @@ def explain_zero(batch: Batch) -> list[Finding]:
         cut_short,
         marker_ignored,
         marker_not_read,
-        too_hard,
     )
     findings = [finding for cause in causes if (finding := cause(batch))]
+    hard = too_hard(batch)
+    if not findings or hard.weight > 0.4:
+        findings.append(hard)
     return sorted(findings, key=lambda finding: -finding.weight)
 
 
