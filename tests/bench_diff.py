@@ -23,7 +23,8 @@ from test_diff import made
 PEER = """
 import sys, pandas, scipy.stats
 def read(path):
-    return pandas.concat(part[["id", "outcome"]] for part in pandas.read_json(path, lines=True, chunksize=50_000))
+    parts = pandas.read_json(path, lines=True, chunksize=50_000)
+    return pandas.concat(part[["id", "outcome"]] for part in parts)
 both = read(sys.argv[1]).merge(read(sys.argv[2]), on="id")
 right = both.outcome_x == "correct", both.outcome_y == "correct"
 fixed, broken = int((~right[0] & right[1]).sum()), int((right[0] & ~right[1]).sum())
@@ -40,7 +41,7 @@ print(json.dumps([done.stdout, seconds, use.ru_utime + use.ru_stime, use.ru_maxr
 
 
 def grown(folder: Path, rows: int, seed: int) -> Path:
-    """A run of so many rows: the lines of a small one repeated under other ids, with texts as long as GSM8K's."""
+    """A run of so many rows: the lines of a small one under other ids, with texts as long as GSM8K's."""
     run = made(folder, "cw")
     samples = {
         record["outcome"]: {**record, "text": record["text"] * 40, "question": "How many? " * 24}

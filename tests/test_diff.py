@@ -346,6 +346,15 @@ def test_command_line(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "") and said in done.stderr, done.stderr
 
 
+def test_refusal_on_the_command_line(tmp_path: Path) -> None:
+    a, b = unlike(tmp_path)
+    refused = evalkit("diff", a.folder, b.folder)
+    assert (refused.returncode, refused.stdout) == (3, "")
+    assert "reading.scorer.rule: boxed@1 | hash@1" in refused.stderr
+    allowed = evalkit("diff", a.folder, b.folder, "--allow-mismatch", "--format", "csv")
+    assert allowed.returncode == 0 and allowed.stdout.endswith("mismatch overlap\n")
+
+
 def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
     a, b = made(tmp_path / "a", "cw"), made(tmp_path / "b", "cc")
     code = (

@@ -6,6 +6,7 @@ python tests/test_diff_golden.py     # writes them anew: look at the change befo
 
 from __future__ import annotations
 
+import json
 import random
 import tempfile
 from pathlib import Path
@@ -67,6 +68,14 @@ def test_golden(printed: dict[str, str], name: str) -> None:
 
 def test_every_output_has_its_golden_file(printed: dict[str, str]) -> None:
     assert sorted(printed) == sorted(path.stem for path in GOLDEN.glob("diff_*.txt"))
+
+
+def test_the_documentation_shows_what_is_printed_and_names_every_key(printed: dict[str, str]) -> None:
+    text = (GOLDEN.parent.parent / "docs/diff.md").read_text()
+    assert printed["diff_table"] in text and printed["diff_curve_table"] in text
+    two, many = (json.loads(printed[name]) for name in ("diff_json", "diff_curve_json"))
+    keys = {*two, *two["base"], *two["metrics"][0], *many, *many["against_first"][0]}
+    assert sorted(key for key in keys if f"`{key}`" not in text) == []
 
 
 if __name__ == "__main__":
