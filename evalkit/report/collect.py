@@ -30,9 +30,9 @@ from prompts.errors import UserError
 
 COLUMNS = (
     "Run", "Questions", "Accuracy", "Delta to A", "p", "Lenient", "No answer", "Truncated", "Unscored",
-    "Mean tokens", "Tokens/s",
+    "Mean tokens",
 )  # fmt: skip
-DETAIL_COLUMNS = ("Model", "Task", "Prompt", "Fingerprint", "Sampling", "Engine", "Date", "Marks")
+DETAIL_COLUMNS = ("Model", "Task", "Prompt", "Fingerprint", "Sampling", "Engine", "Tokens/s", "Date", "Marks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,6 @@ def _cells(run: Run, delta: str, p: str) -> tuple[str, ...]:
         f"{100 * summary['truncated']:.1f} %",
         f"{100 * summary['unscored']:.1f} %",
         _number(summary.get("mean_completion_tokens")),
-        _number(summary.get("tokens_per_second")),
     )
 
 
@@ -137,6 +136,7 @@ def _details(run: Run) -> tuple[str, ...]:
         str(manifest["fingerprint"]),
         sampling,
         f"{engine['name']} {engine['version']}",
+        _number(run.summary.get("tokens_per_second")),
         str(manifest["date"]),
         ", ".join(manifest["marks"]) or "none",
     )
