@@ -220,6 +220,11 @@ UPDATE_OOM = """
 (WorkerDict pid=4021) torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 13.91 GiB. \
 GPU 0 has a total capacity of 139.81 GiB of which 5.20 GiB is free.
 """
+REFERENCE_OOM = """
+  File "verl/workers/engine_workers.py", line 696, in compute_ref_log_prob
+  File "verl/workers/engine_workers.py", line 398, in infer_batch
+torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 9.00 GiB.
+"""
 LOG_PROB_OOM = """
   File "verl/workers/engine_workers.py", line 580, in compute_log_prob
   File "verl/workers/engine/fsdp/transformer_impl.py", line 650, in infer_batch
@@ -238,6 +243,7 @@ torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.
         (UPDATE_OOM, {"token_budget": 65536}, "update of the weights", "--token-budget 32768"),
         (UPDATE_OOM, {"micro_batch": 16}, "update of the weights", "--micro-batch 8"),
         (LOG_PROB_OOM, {"micro_batch": 16}, "old log-probs", "--micro-batch 8"),
+        (REFERENCE_OOM, {"micro_batch": 16}, "reference's log-probs", "--micro-batch 8"),
         (WAKE_OOM, {"gpu_memory": 0.8}, "hand-over", "--gpu-memory 0.4"),
     ],
 )

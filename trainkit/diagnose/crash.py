@@ -32,25 +32,28 @@ CONSEQUENCE = re.compile(r"ActorDied|ActorUnavailable|WorkerCrashed|RayActor|Can
 NO_SPACE = re.compile(r"No space left on device")
 
 PHASES = (
-    (("update_actor", "train_batch", "optimizer_step", "backward"), "the update of the weights", "update"),
     (("compute_ref_log_prob",), "the reference's log-probs", "update"),
-    (("compute_log_prob", "infer_batch"), "the old log-probs", "update"),
+    (("compute_log_prob",), "the old log-probs", "update"),
+    (("update_actor", "train_mini_batch", "optimizer_step"), "the update of the weights", "update"),
     (("save_checkpoint",), "saving a checkpoint", "update"),
     (("wake_up", "update_weights", "load_weights"), "the hand-over of the weights to vLLM", "generation"),
-    (
-        ("gpu_model_runner", "execute_model", "determine_available_memory", "capture_model"),
-        "generation",
-        "generation",
-    ),
+    (("gpu_model_runner", "determine_available_memory", "capture_model"), "generation", "generation"),
 )
-"""Names of functions in a traceback, the phase they belong to, and whose number is to be turned."""
+"""Names of functions in a traceback, the phase they stand for, and whose number is to be turned."""
 
 
 def phase_of(trace: str) -> tuple[str, str]:
-    """The phase in which a traceback ended (the names nearest to its end win), and whose number to turn."""
-    places = [(trace.rfind(name), words, knob) for names, words, knob in PHASES for name in names]
-    position, words, knob = max(places)
-    return (words, knob) if position >= 0 else ("a phase that the log does not name", "update")
+    """The phase whose function stands in a traceback, and whose number to turn."""
+    for names, words, knob in PHASES:
+        if any(name in trace for name in names):
+            return words, knob
+    return "a phase that the log does not name", "update"
+
+
+def trace_before(log: str, end: int) -> str:
+    """The traceback that ends at a place of the log (with Ray's prefixes; at most 12,000 characters)."""
+    window = log[max(0, end - 12_000) : end]
+    return window[max(0, window.rfind("Traceback (most recent call last)")) :]
 
 
 def smaller(run: TrainingRun, knob: str) -> str:
@@ -74,7 +77,7 @@ def out_of_gpu_memory(run: TrainingRun) -> Finding | None:
     found = OUT_OF_MEMORY.search(log)
     if found is None:
         return None
-    words, knob = phase_of(log[max(0, found.start() - 12_000) : found.start()])
+    words, knob = phase_of(trace_before(log, found.start()))
     allocation = ALLOCATION.search(log, found.start(), found.start() + 2_000)
     size = f"{allocation[1]} more were asked for" if allocation else "CUDA out of memory"
     capacity = f" of a GPU with {allocation[2]}" if allocation and allocation[2] else ""
