@@ -46,7 +46,7 @@ def score_model(
         return existing
     if load is None:
         check_engine(plan.engine, plan.options)
-    manifest = existing.manifest if existing else _manifest(plan, command)
+    manifest = existing.manifest if existing else new_manifest(plan, command)
     writer = RunWriter(folder, manifest, plan.lock.as_dict())
     try:
         times, tokens = _fill(plan, writer, load)
@@ -133,7 +133,7 @@ def _load(plan: Plan, folder: Path) -> Engine:
     return make_engine(plan.engine, plan.model, options)
 
 
-def _manifest(plan: Plan, command: str) -> dict[str, Any]:
+def new_manifest(plan: Plan, command: str) -> dict[str, Any]:
     """What is known before the first completion; counts, times and the engine's version follow."""
     model = plan.model
     local = Path(model.name).expanduser().is_dir()

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from evalkit.cost import prompt_cost, render_cost, templates_for
 from evalkit.engines import EngineOptions, Request, make_engine
 from evalkit.models import Model
 from evalkit.plan import Plan, make_plan, select
@@ -188,6 +189,34 @@ def test_a_failed_run_goes_on_where_it_was(vllm_engine: Any, trapped_model: Mode
     other = plan_of(trapped_model, 24, sampling=Sampling(max_tokens=20))
     with pytest.raises(UserError, match=r"another run.*budget\.max_tokens"):
         score_model(other, command=COMMAND, results=tmp_path, output=folder)
+
+
+def test_prompts_cost_compares_with_the_best(vllm_engine: Any, trapped_model: Model, tmp_path: Path) -> None:
+    task, options = select(load_rows("sums"), 48, []), EngineOptions()
+    templates = templates_for(trapped_model, task, (), options)
+    assert {template.ref for template in templates} == {"sums@1", "sums-hash@1", "sums-question@1"}
+    for template in templates:
+        plan = make_plan(trapped_model, task, prompt=template.ref)
+        score_model(plan, command=COMMAND, results=tmp_path, load=lambda _: vllm_engine)
+    cost = prompt_cost(  # every run is complete, so no engine is loaded
+        trapped_model,
+        task,
+        sampling=Sampling(max_tokens=task.max_tokens),
+        engine="vllm",
+        options=options,
+        command=COMMAND,
+        results=tmp_path,
+    )
+    accuracies = [run.summary["accuracy"] for run in cost.runs]
+    assert accuracies == sorted(accuracies, reverse=True) and accuracies[0] > accuracies[-1]
+    assert cost.diffs[0] is None
+    for run, diff in zip(cost.runs[1:], cost.diffs[1:], strict=True):
+        assert diff is not None and diff.n == 48
+        assert diff.delta == pytest.approx(run.summary["accuracy"] - accuracies[0])
+    table = render_cost(cost, "table")
+    assert "best" in table.splitlines()[2] and table.count("points") == 2
+    with pytest.raises(UserError, match="two are needed"):
+        templates_for(trapped_model, replace(task, name="unheard-of"), (), options)
 
 
 def test_plain_transformers_agrees(vllm_engine: Any, trapped_model: Model) -> None:
