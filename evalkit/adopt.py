@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.check import lock_like, scorer_entry
+from evalkit.check import lock_like
 from evalkit.check_rows import ParquetRow, encode_row, flat, prompt_messages, read_rows
 from evalkit.lock_diff import require_same, text_diff
+from evalkit.scorer import scorer_entry
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, Lock, make_lock, read_lock, write_lock
 from prompts.registry import Template, find_template, load_templates

@@ -7,13 +7,13 @@ parquet in `evalkit.check_rows`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evalkit.check_rows import check_parquet
-from evalkit.extract import SCORER_VERSION, resolve_rule
 from evalkit.lock_diff import differences, mismatch, require_same
+from evalkit.scorer import scorer_like
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock, read_lock
 from prompts.registry import Template, find_template, load_templates
@@ -127,16 +127,6 @@ def lock_like(locked: Lock, template: Template, tokenizer: PreTrainedTokenizerFa
         scorer=scorer_like(locked.reading["scorer"], template),
     )
     return Lock(reading=now.reading, data=locked.data, budget=locked.budget)
-
-
-def scorer_entry(rule: str) -> dict[str, Any]:
-    """The `scorer` entry of a lock made now: the newest version of a rule, and of the scorer."""
-    return {"rule": resolve_rule(rule)[0], "version": SCORER_VERSION}
-
-
-def scorer_like(locked: Mapping[str, Any], template: Template) -> dict[str, Any]:
-    rule, _, version = str(locked["rule"]).partition("@")
-    return {**locked, "rule": f"{template.rule}@{version}" if template.rule == rule else template.rule}
 
 
 def _template(ref: str, extra: Sequence[Path]) -> tuple[Template, Mismatch | None]:

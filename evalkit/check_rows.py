@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.lock_diff import differences, mismatch, text_diff
+from evalkit.scorer import scorer_like
 from evalkit.tasks.rows import content_id
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock, read_lock
@@ -71,7 +72,7 @@ def check_parquet(
         split=locked.data.get("split"),
         prompts=prompts,
         sampling=locked.budget,
-        scorer=locked.reading["scorer"],
+        scorer=scorer_like(locked.reading["scorer"], template),
     )
     if found := differences(locked, now):
         raise mismatch(locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer)

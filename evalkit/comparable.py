@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from evalkit.lock_diff import describe
 from evalkit.pairing import Aligned
 from evalkit.results import Run
 from prompts.errors import Mismatch, UserError
@@ -12,7 +13,6 @@ from prompts.lock import FILE_NAME, Difference, Lock, compare, read_lock
 
 MANIFEST_KEYS = ("task", "split", "sampling")
 ROW_KEYS = ("rows missing", "rows added")
-SHOWN = 60
 
 
 def check_comparable(
@@ -101,24 +101,3 @@ def _manifest_pairs(base: Run, new: Run) -> list[tuple[str, Any, Any]]:
         else:
             pairs.append((key, left, right))
     return pairs
-
-
-def describe(found: Sequence[Difference]) -> str:
-    """One line a key, with both values; long texts from a little before the first place that differs."""
-    return "\n".join(f"  {d.section}.{d.key}: {_values(d)}" for d in found)
-
-
-def _values(d: Difference) -> str:
-    if d.section == "data" and isinstance(d.left, list) and isinstance(d.right, list):
-        return f"{len(d.left):,} | {len(d.right):,} rows"
-    left, right = (v if isinstance(v, str) else repr(v) for v in (d.left, d.right))
-    start = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
-    return f"{_excerpt(left, start)} | {_excerpt(right, start)}"
-
-
-def _excerpt(text: str, start: int) -> str:
-    if len(text) <= SHOWN:
-        return text.replace("\n", "\\n")
-    begin = max(0, start - SHOWN // 3)
-    part = text[begin : begin + SHOWN].replace("\n", "\\n")
-    return f"{'…' if begin else ''}{part}{'…' if begin + SHOWN < len(text) else ''}"

@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from evalkit.comparable import describe
 from prompts.errors import Mismatch
 from prompts.lock import Difference, Lock, compare
 from prompts.tokens import decode_verbatim
@@ -21,6 +20,8 @@ TEMPLATE_KEYS = ("template.", "system", "chat_template.kwargs", "scorer.rule", "
 NEIGHBOURS = 4
 """Tokens shown on each side of the first one that differs."""
 ROWS_SHOWN = 3
+SHOWN = 60
+"""Characters shown of a value."""
 
 
 def require_same(
@@ -94,6 +95,27 @@ def explain(
             parts.append(token_diff(_ids(before[number]), _ids(after[number]), tokenizer))
             break
     return "\n".join(part for part in parts if part)
+
+
+def describe(found: Sequence[Difference]) -> str:
+    """One line a key, with both values; long texts from a little before the first place that differs."""
+    return "\n".join(f"  {d.section}.{d.key}: {_values(d)}" for d in found)
+
+
+def _values(d: Difference) -> str:
+    if d.section == "data" and isinstance(d.left, list) and isinstance(d.right, list):
+        return f"{len(d.left):,} | {len(d.right):,} rows"
+    left, right = (v if isinstance(v, str) else repr(v) for v in (d.left, d.right))
+    start = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
+    return f"{_excerpt(left, start)} | {_excerpt(right, start)}"
+
+
+def _excerpt(text: str, start: int) -> str:
+    if len(text) <= SHOWN:
+        return text.replace("\n", "\\n")
+    begin = max(0, start - SHOWN // 3)
+    part = text[begin : begin + SHOWN].replace("\n", "\\n")
+    return f"{'…' if begin else ''}{part}{'…' if begin + SHOWN < len(text) else ''}"
 
 
 def text_diff(locked: str, now: str) -> str:

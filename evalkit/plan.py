@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.check import scorer_entry, scorer_like
 from evalkit.engines import EngineOptions
 from evalkit.lock_diff import require_same
 from evalkit.models import Model
 from evalkit.overlap import locked_overlap, refuse_overlap
 from evalkit.records import Sampling
 from evalkit.score import gold_problem
+from evalkit.scorer import scorer_entry, scorer_like
 from evalkit.tasks import Task
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
@@ -27,6 +27,10 @@ from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+
+STEP = 512
+"""Positions that an engine is set up for come in multiples of this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +56,12 @@ class Plan:
 
     @property
     def needed(self) -> int:
-        """Positions that the longest prompt takes with a full completion, within `limit`."""
+        """Positions that the longest prompt takes with a full completion, within `limit`.
+
+        Rounded up, so that like runs find vLLM's compiled code of the last one.
+        """
         longest = max((len(ids) for ids in self.prompts if not self.too_long(ids)), default=1)
-        needed = longest + self.sampling.max_tokens
+        needed = -(-(longest + self.sampling.max_tokens) // STEP) * STEP
         return min(needed, self.limit) if self.limit else needed
 
     def too_long(self, ids: Sequence[int]) -> bool:

@@ -11,8 +11,8 @@ import orjson
 import pyarrow
 import pyarrow.parquet
 
-from evalkit.check import scorer_entry
 from evalkit.check_rows import prompt_messages
+from evalkit.scorer import scorer_entry
 from evalkit.tasks import load_rows
 from prompts.lock import PARQUET_KEY, Lock, make_lock, read_lock, write_lock
 from prompts.registry import find_template, load_templates

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.check import scorer_entry
 from evalkit.check_rows import check_parquet
 from evalkit.records import Row
+from evalkit.scorer import scorer_entry
 from evalkit.tasks import Task
 from prompts.errors import UserError
 from prompts.lock import Lock, make_lock, write_lock

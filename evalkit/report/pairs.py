@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evalkit.comparable import describe, differences
+from evalkit.comparable import differences
 from evalkit.curve import BIASED, curve_of
 from evalkit.diff import Diff, diff_runs, line_up
+from evalkit.lock_diff import describe
 from evalkit.report.charts import FlowChart, flow_bar
 from evalkit.results import Run
 from evalkit.stats import holm

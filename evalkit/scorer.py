@@ -1,0 +1,19 @@
+"""The `scorer` entry of a prompt lock: which version of which rule reads and compares the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evalkit.extract import SCORER_VERSION, resolve_rule
+from prompts.registry import Template
+
+
+def scorer_entry(rule: str) -> dict[str, Any]:
+    """The `scorer` entry of a lock made now: the newest version of a rule, and of the scorer."""
+    return {"rule": resolve_rule(rule)[0], "version": SCORER_VERSION}
+
+
+def scorer_like(locked: Mapping[str, Any], template: Template) -> dict[str, Any]:
+    rule, _, version = str(locked["rule"]).partition("@")
+    return {**locked, "rule": f"{template.rule}@{version}" if template.rule == rule else template.rule}
