@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from evalkit.diff import Diff, LinedUp, Side, compare, plain
 from evalkit.stats import holm
-from evalkit.verdict import points, sentence, verdict
+from evalkit.verdict import labels, points, sentence, verdict
 
 BIASED = (
     "the best of several is flattered by chance: its accuracy is biased upward, and so is its lead; "
@@ -59,7 +58,7 @@ class Curve:
         best = self.sides[self.best]
         return (
             f"{sentence(last.diff, last.p_value, self.tests)}. "
-            f"Best of {len(self.sides)}: {label(best, self.sides)} with {points(best.accuracy)}"
+            f"Best of {len(self.sides)}: {labels(self.sides)[self.best]} with {points(best.accuracy)}"
         )
 
     @property
@@ -77,9 +76,3 @@ def curve_of(lined_up: LinedUp) -> Curve:
     sides = (first[0].base, *(diff.new for diff in first))
     best = max(range(k), key=lambda i: sides[i].accuracy)
     return Curve(lined_up.aligned.n, sides, tuple(steps[: k - 1]), tuple(steps[k - 1 :]), best)
-
-
-def label(side: Side, sides: Sequence[Side]) -> str:
-    """The step of a run where all have one and no two the same, else its name."""
-    steps = [other.step for other in sides]
-    return f"step_{side.step}" if None not in steps and len(set(steps)) == len(steps) else side.run

@@ -7,11 +7,11 @@ from typing import Literal
 
 import orjson
 
-from evalkit.curve import BIASED, Curve, Step, label
+from evalkit.curve import BIASED, Curve, Step
 from evalkit.diff import Diff, Side
 from evalkit.diff_table import assemble, caveats, flatten, marked
 from evalkit.grid import Format, render_grid
-from evalkit.verdict import p_text, points, span, verdict
+from evalkit.verdict import labels, p_text, points, span, verdict
 
 HEADER = ("run", "accuracy", "lenient", "against first", "p", "", "against previous", "p", "")
 WIDTH = 60
@@ -40,10 +40,10 @@ def render_curve(curve: Curve, format: Format | Literal["json"]) -> str:
 
 def _lines(curve: Curve) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
-    for i, side in enumerate(curve.sides):
+    for i, (called, side) in enumerate(zip(labels(curve.sides), curve.sides, strict=True)):
         first = _cells(curve.against_first[i - 1]) if i else ("", "", "")
         previous = _cells(curve.against_previous[i - 2]) if i > 1 else ("", "", "")
-        name = label(side, curve.sides) + (" *" if i == curve.best else "")
+        name = called + (" *" if i == curve.best else "")
         accuracy = f"{points(side.accuracy)} ({span(side.ci)})"
         lines.append((name, accuracy, points(side.lenient_accuracy), *first, *previous))
     return lines
@@ -73,15 +73,16 @@ def _caveats(diffs: Sequence[Diff]) -> list[str]:
 def draw(sides: Sequence[Side]) -> str:
     """Accuracy with its interval, a line a run, on one scale."""
     low, high = min(side.ci.low for side in sides), max(side.ci.high for side in sides)
-    width = max(len(label(side, sides)) for side in sides)
+    called = labels(sides)
+    width = max(map(len, called))
 
     def column(value: float) -> int:
         return round((value - low) / ((high - low) or 1.0) * (WIDTH - 1))
 
     lines = []
-    for side in sides:
+    for name, side in zip(called, sides, strict=True):
         start, middle, end = column(side.ci.low), column(side.accuracy), column(side.ci.high)
         bar = " " * start + "─" * (middle - start) + "●" + "─" * (end - middle)
-        lines.append(f"{label(side, sides).ljust(width)}  {bar.ljust(WIDTH)}  {points(side.accuracy)}")
+        lines.append(f"{name.ljust(width)}  {bar.ljust(WIDTH)}  {points(side.accuracy)}")
     scale = f"{points(low)}{points(high).rjust(WIDTH - len(points(low)))}"
     return "\n".join([*lines, f"{' ' * width}  {scale}"])

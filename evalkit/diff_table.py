@@ -98,9 +98,10 @@ def caveats(diff: Diff) -> list[str]:
     lines = []
     if diff.noise:
         flips, n = diff.noise["flips"], diff.noise["n"]
+        moved = f"; that alone moves a difference by up to {points(moved_by_flips(flips, n))} points"
         lines.append(
-            f"noise floor: {flips:,} of {n:,} answers flip when the same checkpoint is scored twice; "
-            f"that alone moves a difference by up to {points(moved_by_flips(flips, n))} points"
+            f"noise floor: {flips:,} of {n:,} answers flip when the same checkpoint is scored twice"
+            f"{moved if flips else ''}"
         )
     if diff.base.left_out or diff.new.left_out:
         lines.append(

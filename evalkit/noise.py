@@ -34,10 +34,12 @@ class Noise:
 
     def sentence(self) -> str:
         """What was measured and what it means for a difference."""
+        moved = (
+            f"; flips alone move a difference by up to {points(moved_by_flips(self.flips, self.n))} points"
+        )
         return (
             f"{self.flips:,} of {self.n:,} answers flip between right and wrong ({self.flips / self.n:.1%}), "
-            f"{self.texts:,} texts change; flips alone move a difference by up to "
-            f"{points(moved_by_flips(self.flips, self.n))} points"
+            f"{self.texts:,} texts change{moved if self.flips else ''}"
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
-from evalkit.diff import Diff
+from evalkit.diff import Diff, Side
 from evalkit.stats import Interval
 from prompts.errors import Failed
 
@@ -56,11 +57,18 @@ def sentence(diff: Diff, p_value: float | None = None, tests: int = 1) -> str:
 
 
 def names(diff: Diff) -> tuple[str, str]:
-    """What to call the two: their steps where both have one and they differ, else the names of the runs."""
-    base, new = diff.base.step, diff.new.step
-    if base is None or new is None or base == new:
-        return diff.base.run, diff.new.run
-    return f"step_{base}", f"step_{new}"
+    """What to call base and new in a sentence."""
+    base, new = labels([diff.base, diff.new])
+    return base, new
+
+
+def labels(sides: Sequence[Side]) -> list[str]:
+    """What to call runs: the shortest of step or model, whole model, prompt and run that tells all apart."""
+    short = [
+        f"step_{side.step}" if side.step is not None else side.model.rpartition("/")[2] for side in sides
+    ]
+    ways = [short, [side.model for side in sides], [side.template for side in sides]]
+    return next((way for way in ways if len(set(way)) == len(way)), [side.run for side in sides])
 
 
 def _format_part(diff: Diff) -> str:

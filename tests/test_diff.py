@@ -26,7 +26,7 @@ from evalkit.diff_table import as_json, render_diff
 from evalkit.records import Row
 from evalkit.results import Run, read_run
 from evalkit.stats import mcnemar_exact, tango, wilson
-from evalkit.verdict import check_gates, sentence, verdict
+from evalkit.verdict import check_gates, names, sentence, verdict
 from prompts.errors import Failed, Mismatch, UserError
 
 ANSWER = {
@@ -372,3 +372,27 @@ def test_several_runs_are_read_once_and_compared_by_place(tmp_path: Path) -> Non
     lined_up = line_up(runs)
     assert compare(lined_up, 0, 2) == diff_runs(runs[0], runs[2])
     assert compare(lined_up, 1, 2) == diff_runs(runs[1], runs[2])
+
+
+def named(run: Run, model: str, template: str) -> Run:
+    return Run(run.folder, {**run.manifest, "model": {"name": model, "path": None}, "template": template})
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "called"),
+    [
+        (("demo:step_50", "t@1"), ("demo:step_100", "t@1"), ("step_50", "step_100")),
+        (("Qwen/Qwen2.5-0.5B", "t@1"), ("demo:step_100", "t@1"), ("Qwen2.5-0.5B", "step_100")),
+        (("one:step_50", "t@1"), ("two:step_50", "t@1"), ("one:step_50", "two:step_50")),
+        (("Qwen/Qwen2.5-0.5B", "t@1"), ("Qwen/Qwen2.5-0.5B", "u@1"), ("t@1", "u@1")),
+        (("Qwen/Qwen2.5-0.5B", "t@1"), ("Qwen/Qwen2.5-0.5B", "t@1"), ("a", "b")),
+    ],
+)
+def test_what_runs_are_called(
+    tmp_path: Path, base: tuple[str, str], new: tuple[str, str], called: tuple[str, str]
+) -> None:
+    runs = made(tmp_path / "a", "cw"), made(tmp_path / "b", "cw")
+    diff = diff_runs(
+        *(named(run, *how) for run, how in zip(runs, (base, new), strict=True)), allow_mismatch=True
+    )
+    assert names(diff) == called
