@@ -19,7 +19,11 @@ from evalkit.exchange.lm_eval import to_lm_eval
 from evalkit.exchange.write import export_run
 from evalkit.extract import extract
 from evalkit.records import Row
+from evalkit.report.collect import collect
+from evalkit.report.page import render_page
+from evalkit.rescore import rescore
 from evalkit.results import Run, read_run
+from evalkit.verdict import sentence
 from prompts.errors import Mismatch, UserError
 from prompts.lock import read_lock
 
@@ -63,6 +67,18 @@ def test_our_copy_of_the_peer_rules_reads_what_the_harness_read() -> None:
             for line in lines_of(log_of(name), filter).values():
                 read = extract(line["resps"][0][0], rule).answer
                 assert (read or "[invalid]") == line["filtered_resps"][0]
+
+
+def test_imported_runs_can_be_rescored_and_reported(tmp_path: Path) -> None:
+    runs = [imported(tmp_path, log_of(name)) for name in ("base", "tuned")]
+    for run in runs:
+        again = rescore(run, rule="lm-eval-strict", command="a test", output=tmp_path / f"{run.name}-again")
+        assert [r["outcome"] for r in again.records] == [r["outcome"] for r in run.records]
+    page = collect(runs, {}, "none")
+    assert page.sentence == f"{sentence(diff_runs(*runs))}."
+    assert [panel.text for panel in page.histogram.panels] == ["lengths are not known"] * 2
+    assert page.questions[0]["runs"][0][0]["tokens"] is None
+    assert render_page(page)
 
 
 def test_command_line(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from browser import start
 from made_runs import completion, four_runs, gsm8k_rows, make_run, needs_gsm8k
 
 from evalkit.diff import diff_runs
+from evalkit.exchange.import_lm_eval import read_log, write_run
 from evalkit.records import Row
 from evalkit.report.collect import collect
 from evalkit.report.page import render_page
-from evalkit.results import Run
+from evalkit.results import Run, read_run
 
 pytestmark = pytest.mark.browser
 
@@ -146,7 +147,10 @@ def test_span_and_word_diff(driver: Any, made: tuple[Path, list[Run]]) -> None:
         start, end = record["extraction"]["span"]
         assert mark == record["text"][start:end]
     driver.find_element("id", "compare").click()
-    kept = "const d = document.getElementById('diff').cloneNode(true); d.querySelectorAll(arguments[0]).forEach(e => e.remove()); return d.textContent"
+    kept = (
+        "const d = document.getElementById('diff').cloneNode(true);"
+        "d.querySelectorAll(arguments[0]).forEach(e => e.remove()); return d.textContent"
+    )
     assert driver.execute_script(kept, "ins") == base["text"]
     assert driver.execute_script(kept, "del") == new["text"]
 
@@ -208,9 +212,11 @@ def test_contrast(driver: Any, made: tuple[Path, list[Run]], scheme: str) -> Non
             for (const e of document.querySelectorAll("main *, dialog *")) {
                 const own = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
                 if (!own || e.namespaceURI.endsWith("svg")) continue;
-                found.set(getComputedStyle(e).color + behind(e), [getComputedStyle(e).color, behind(e), e.className]);
+                const ink = getComputedStyle(e).color;
+                found.set(ink + behind(e), [ink, behind(e), e.className]);
             }
-            return [...found.values(), [getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor, "body"]]""")
+            const body = getComputedStyle(document.body);
+            return [...found.values(), [body.color, body.backgroundColor, "body"]]""")
         assert len(pairs) > 6
         dark = luminance(pairs[-1][1]) < 0.2
         assert dark == (scheme == "dark")
@@ -249,10 +255,8 @@ def test_numbers_on_the_page(driver: Any, made: tuple[Path, list[Run]]) -> None:
     flow = text_of(driver, "#flow")
     for a, b in ((0, 1), (0, 3), (2, 3)):
         diff = diff_runs(runs[a], runs[b])
-        assert (
-            f"{diff.both_right} both right, {diff.fixed} fixed, {diff.broken} broken, {diff.both_wrong} both wrong"
-            in flow
-        )
+        counts = f"{diff.both_right} both right, {diff.fixed} fixed, {diff.broken} broken"
+        assert f"{counts}, {diff.both_wrong} both wrong" in flow
     steps = driver.execute_script(
         "return [...document.querySelectorAll('#by-steps tbody td')].map(c => c.textContent)"
     )
@@ -293,7 +297,8 @@ def test_hostile_text_does_nothing(driver: Any, hostile: tuple[Path, list[Run]])
     path, runs = hostile
     watch = """
         window.ran = [];
-        for (const name of ["alert", "confirm", "prompt", "open", "print"]) window[name] = () => window.ran.push(name);
+        for (const name of ["alert", "confirm", "prompt", "open", "print"])
+            window[name] = () => window.ran.push(name);
         addEventListener("securitypolicyviolation", e => window.ran.push("policy: " + e.violatedDirective));
         addEventListener("error", e => window.ran.push("error: " + e.message), true);
         addEventListener("unhandledrejection", e => window.ran.push("rejection"));"""
@@ -322,12 +327,8 @@ def test_hostile_text_does_nothing(driver: Any, hostile: tuple[Path, list[Run]])
         )
         assert before == after, "the page has the elements it had"
         assert driver.execute_script("return window.ran") == []
-        assert (
-            driver.execute_script(
-                "return document.querySelectorAll('script, iframe, img, object, embed, form, base, svg script').length"
-            )
-            == 2
-        )
+        active = "script, iframe, img, object, embed, form, base"
+        assert driver.execute_script("return document.querySelectorAll(arguments[0]).length", active) == 2
         foreign = driver.execute_script(
             "return [...document.querySelectorAll('[href], [src], [action], [style]')]"
             ".filter(e => e.hasAttribute('style') || !(e.getAttribute('href') ?? 'x').startsWith('#')).length"
@@ -390,3 +391,26 @@ def test_several_samples_and_one_run(driver: Any, tmp_path: Path) -> None:
     assert shown(driver) == 40
     driver.execute_script("document.querySelector('#rows a').click()")
     assert driver.execute_script("return document.querySelectorAll('.pane').length") == 4
+
+
+def test_broken_bytes_in_a_log_reach_the_page_as_replacement_characters(driver: Any, tmp_path: Path) -> None:
+    """A log with invalid UTF-8 and hostile responses: imported, reported, opened."""
+    source = next((Path(__file__).parent / "corpora" / "lm_eval" / "base").glob("samples_*.jsonl"))
+    lines = []
+    for number, line in enumerate(source.read_text(encoding="utf-8").splitlines()):
+        sample = json.loads(line)
+        sample["resps"] = [[f"{hostile_texts()[number % 50][:5000]} BREAK"]]
+        lines.append(json.dumps(sample).encode().replace(b"BREAK", b"\xff\xfe\xc3(\xed\xa0\x80"))
+    (tmp_path / source.name).write_bytes(b"\n".join(lines))
+    log = read_log(tmp_path / source.name)
+    assert "60 lines held invalid text" in log.notes[0]
+    path = write_report(tmp_path / "report.html", [read_run(write_run(log, tmp_path / "results"))])
+    open_page(driver, path)
+    assert shown(driver) == 30
+    for record in log.records[:30]:
+        driver.execute_script("location.hash = arguments[0]", f"q={record.id}")
+        settle(driver)
+        assert "\ufffd\ufffd\ufffd(" in record.text
+        assert text_of(driver, ".pane .text") == readable(record.text)
+    assert requests(driver) == {path.as_uri()}
+    assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []

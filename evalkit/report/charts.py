@@ -237,12 +237,17 @@ def histogram(
                     tip=f"{i * size} to {(i + 1) * size - 1} tokens: {d + c:,} completions, {c:,} truncated",
                 )
             )
-        mean = sum(tokens for tokens, _ in lengths) / max(1, len(lengths))
-        share = 100 * sum(cut) / max(1, len(lengths))
-        text = f"mean {mean:.0f} tokens, {share:.1f} % truncated ({sum(cut):,} of {len(lengths):,})"
-        panels.append(Panel(name=name, text=text, bars=tuple(bars)))
+        panels.append(Panel(name=name, text=_lengths_in_words(lengths), bars=tuple(bars)))
     every = max(1, count // 6)
     ticks = tuple(
         Tick(label=f"{i * size:,}", at=round((i + 0.45) * width, 1)) for i in range(0, count, every)
     )
     return Histogram(id=id, title=title, note=note, panels=tuple(panels), ticks=ticks)
+
+
+def _lengths_in_words(lengths: Sequence[tuple[int, bool]]) -> str:
+    if not lengths:
+        return "lengths are not known"
+    mean = sum(tokens for tokens, _ in lengths) / len(lengths)
+    cut = sum(truncated for _, truncated in lengths)
+    return f"mean {mean:.0f} tokens, {100 * cut / len(lengths):.1f} % truncated ({cut:,} of {len(lengths):,})"

@@ -170,10 +170,15 @@ def _sample(record: dict[str, Any]) -> dict[str, Any]:
         "rule": extraction["rule"],
         "span": _utf16_span(record["text"], extraction["span"]),
         "lenient": record["lenient_outcome"],
-        "tokens": record["completion_tokens"],
+        "tokens": _tokens(record),
         "truncated": record["truncated"],
         "text": record["text"],
     }
+
+
+def _tokens(record: dict[str, Any]) -> int | None:
+    """The length of a completion; None where an imported log does not tell it."""
+    return None if record["finish_reason"] == "unknown" else int(record["completion_tokens"])
 
 
 def _utf16_span(text: str, span: Sequence[int] | None) -> list[int] | None:
@@ -216,7 +221,10 @@ def _lengths(runs: Sequence[Run], keys: str) -> Histogram:
         title="Completion length",
         note="Completions by their number of tokens; the red part was cut off at the limit.",
         runs=[
-            (f"{key} {run.name}", [(r["completion_tokens"], r["truncated"]) for r in run.records])
+            (
+                f"{key} {run.name}",
+                [(tokens, r["truncated"]) for r in run.records if (tokens := _tokens(r)) is not None],
+            )
             for key, run in zip(keys, runs, strict=True)
         ],
     )

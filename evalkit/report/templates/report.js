@@ -203,7 +203,7 @@ function drawPane(run, sample, number, count) {
     el("h3", "", el("span", `key s${indexOf(run.key) % 8}`, run.key), ` ${visible(run.name)}${which}`),
     el("p", sample.outcome, `${SIGNS[sample.outcome]} ${sample.outcome}: ${clip(sample.reason, 200)}`),
     el("p", "note", `read ${sample.answer === null ? "nothing" : `“${clip(sample.answer, 80)}”`} by ${clip(sample.rule, 60)}; `
-      + `${sample.tokens} tokens${cut}${lenient}`),
+      + `${sample.tokens ?? "unknown number of"} tokens${cut}${lenient}`),
     drawText(sample.text, sample.span));
 }
 
