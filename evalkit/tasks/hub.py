@@ -5,6 +5,7 @@ A local folder holds `<task>/<split>.jsonl` with the fields of the hub's rows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,7 @@ def _from_hub(task: str, spec: HubTask, split: str) -> Iterable[Mapping[str, Any
             f"task {task}: give a folder that holds {task}/{split}.jsonl with --data or EVALKIT_DATA, "
             "or install the hub's reader: pip install datasets"
         ) from None
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it reports each retry
     datasets.utils.logging.set_verbosity_error()
     datasets.disable_progress_bars()
     try:
