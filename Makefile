@@ -18,7 +18,7 @@ $(SETUP): $(PINS)
 	@bash .ci/setup "$(PYTHON)" "$(TORCH_CPU_INDEX)"
 
 demo: $(SETUP)
-	@echo TODO
+	@bash .ci/demo
 
 demo-train: $(SETUP)
 	@echo TODO
