@@ -75,6 +75,11 @@ def check_parquet(
         scorer=scorer_like(locked.reading["scorer"], template),
     )
     if found := differences(locked, now):
+        if all(entry.key.startswith("scorer.") for entry in found):
+            raise Mismatch(
+                f"{path} says that its answers are read by {locked.rule}, {template.ref} reads them by "
+                f"{now.rule}; render the data: trainkit data --task TASK --prompt {template.ref}"
+            )
         raise mismatch(locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer)
     _check_ids(path, template, rows)
     _check_messages(path, template, rows)

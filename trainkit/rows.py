@@ -122,7 +122,8 @@ def split_rows(options: DataOptions, source: Task, rows: Sequence[Row]) -> Split
     """
     if options.validate == "test":
         test = load_rows(options.task, "test", data=options.data)
-        return Split(tuple(rows[: options.limit]), test.rows, test.split)
+        once = tuple(row for row in test.rows if not is_repeated(row))
+        return Split(tuple(rows[: options.limit]), once, test.split)
     used = len(rows) if options.limit is None else min(options.limit, len(rows))
     size = min(VALIDATION_ROWS, max(1, round(used * VALIDATION_SHARE)))
     present = {row.id for row in rows}
