@@ -47,8 +47,12 @@ def require_same(
 def differences(
     locked: Lock, now: Lock, *, sections: Sequence[str] = ("reading",), other_task: bool = False
 ) -> list[Difference]:
-    """As `prompts.lock.compare`, without what may differ on another task."""
-    found = compare(locked, now, sections)
+    """As `prompts.lock.compare`, without what may differ on another task.
+
+    Nor does the scorer's version count: a better scorer must not lock an old checkpoint out (two
+    results with different ones are still told apart by `evalkit diff`).
+    """
+    found = [entry for entry in compare(locked, now, sections) if entry.key != "scorer.version"]
     if not other_task:
         return found
     if None in (locked.reading["chat_template"], now.reading["chat_template"]):  # one of them is raw text

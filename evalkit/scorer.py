@@ -15,5 +15,9 @@ def scorer_entry(rule: str) -> dict[str, Any]:
 
 
 def scorer_like(locked: Mapping[str, Any], template: Template) -> dict[str, Any]:
-    rule, _, version = str(locked["rule"]).partition("@")
-    return {**locked, "rule": f"{template.rule}@{version}" if template.rule == rule else template.rule}
+    """The entry for scoring what is locked already: its version of the rule, if the rule is the template's.
+
+    A released version of a rule stays callable; of the scorer there is only this one, which is named.
+    """
+    same = str(locked["rule"]).partition("@")[0] == template.rule
+    return scorer_entry(str(locked["rule"]) if same else template.rule)

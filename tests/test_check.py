@@ -19,6 +19,7 @@ from evalkit.check import check_all
 from evalkit.check_rows import check_parquet
 from evalkit.lock_diff import require_same, token_diff
 from evalkit.overlap import locked_overlap, parquet_overlap, refuse_overlap
+from evalkit.scorer import scorer_entry, scorer_like
 from evalkit.tasks import load_rows
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, PARQUET_KEY, read_lock, write_lock
@@ -422,6 +423,19 @@ def test_another_task_keeps_everything_but_the_template(model: Path) -> None:
     edit_chat_template("<|im_end|>", "<|im_end|> ")(model)
     with pytest.raises(Mismatch, match="differ now: chat template"):
         require_same(trained, lock_of(model, "sums@1"), what="m", model="m", other_task=True)
+
+
+def test_a_newer_rule_or_scorer_locks_no_checkpoint_out(model: Path) -> None:
+    lock = read_lock(model)
+    assert lock is not None
+    older = {**lock.reading, "scorer": {"rule": "boxed@1", "version": 0}}
+    relock(model, reading=older)
+    assert check_all(str(model)).reading == older
+    template = get_template("gsm8k-boxed")
+    assert scorer_like({"rule": "boxed@1", "version": 0}, template) == scorer_entry("boxed@1")
+    assert scorer_like({"rule": "hash@1", "version": 0}, template) == scorer_entry("boxed")
+    with pytest.raises(UserError):
+        scorer_like({"rule": "boxed@99", "version": 1}, template)
 
 
 def test_raw_and_chat_prompts_meet_on_another_task(model: Path) -> None:
