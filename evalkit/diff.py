@@ -11,12 +11,12 @@ from typing import Any
 
 from evalkit.comparable import check_comparable
 from evalkit.find import checkpoint_of
-from evalkit.metrics import Metric, accuracy, metrics_of
+from evalkit.metrics import Metric, accuracy, metrics_of, smallest
 from evalkit.outcomes import NO_ANSWER, load_outcomes
 from evalkit.pairing import Aligned, Questions, align
 from evalkit.results import Run
-from evalkit.sampling_stats import mean_se, paired_bootstrap
-from evalkit.stats import Z_POWER, Interval, Z, smallest_difference
+from evalkit.sampling_stats import paired_bootstrap
+from evalkit.stats import Interval
 from prompts.lock import Difference
 
 FEW_DISCORDANT = 8
@@ -150,9 +150,7 @@ def compare(lined_up: LinedUp, base_at: int, new_at: int) -> Diff:
         broken=broken,
         both_right=int(((strict[0] == 1) & (strict[1] == 1)).sum()),
         both_wrong=int(((strict[0] == 0) & (strict[1] == 0)).sum()),
-        mde=smallest_difference(fixed + broken, aligned.n)
-        if single
-        else (Z + Z_POWER) * mean_se(strict[1] - strict[0]),
+        mde=smallest(base, new),
         format_gain=float(form.mean()),
         format_ci=format_ci,
         skill_gain=float(lenient.mean()),

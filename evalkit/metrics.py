@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from evalkit.outcomes import CORRECT
 from evalkit.pairing import Questions
-from evalkit.sampling_stats import around, clustered_se, majority, mean_se, pass_at_k
-from evalkit.stats import Interval, mcnemar_exact, normal_p, tango, wilson
+from evalkit.sampling_stats import around, clustered_se, majority, mean_se, paired_p, pass_at_k
+from evalkit.stats import Z_POWER, Interval, mcnemar_exact, smallest_difference, student_z, tango, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ def accuracy(questions: Questions, *, lenient: bool = False) -> Estimate:
     if questions.single:
         return Estimate(float(right.mean()), wilson(int(right.sum()), len(right)))
     value = float(right.mean())
-    return Estimate(value, around(value, clustered_se(right.astype(np.float64), questions.question), 0, 1))
+    se = clustered_se(right.astype(np.float64), questions.question)
+    return Estimate(value, around(value, se, len(questions.ids), 0, 1))
 
 
 def _single(name: str, base: NDArray[np.bool_], new: NDArray[np.bool_]) -> Metric:
@@ -89,7 +90,18 @@ def _majority(side: Questions) -> NDArray[np.float64]:
 def _paired(name: str, base: NDArray[np.float64], new: NDArray[np.float64]) -> Metric:
     """Means over questions and their paired difference (Miller 2024, arXiv 2411.00640, sect. 4.2)."""
     difference = new - base
-    delta, se = float(difference.mean()), mean_se(difference)
-    p_value = normal_p(delta / se) if se > 0 else float(delta == 0)
-    sides = [Estimate(float(v.mean()), around(float(v.mean()), mean_se(v), 0, 1)) for v in (base, new)]
-    return Metric(name, sides[0], sides[1], delta, around(delta, se, -1, 1), p_value)
+    n, delta = len(difference), float(difference.mean())
+    sides = [Estimate(float(v.mean()), around(float(v.mean()), mean_se(v), n, 0, 1)) for v in (base, new)]
+    ci = around(delta, mean_se(difference), n, -1, 1)
+    return Metric(name, sides[0], sides[1], delta, ci, paired_p(difference))
+
+
+def smallest(base: Questions, new: Questions) -> float:
+    """The smallest difference that these questions show with 80 % power: Connor's, or of the mean of
+    paired differences where there are several samples.
+    """
+    n = len(base.ids)
+    difference = new.correct / new.samples - base.correct / base.samples
+    if base.single and new.single:
+        return smallest_difference(int(np.count_nonzero(difference)), n)
+    return min(1.0, (student_z(n - 1) + Z_POWER) * mean_se(difference)) if n > 1 else 1.0

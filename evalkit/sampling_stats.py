@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.stats import CONFIDENCE, Interval, Z
+from evalkit.stats import CONFIDENCE, Interval, student_p, student_z
 
 BOOTSTRAP_DRAWS = 10_000
 BOOTSTRAP_SEED = 20_240
@@ -35,9 +35,26 @@ def mean_se(values: NDArray[np.float64]) -> float:
     return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
-def around(value: float, se: float, low: float, high: float) -> Interval:
-    """The normal interval of an estimate, cut to what is possible."""
-    return Interval(max(low, value - Z * se), min(high, value + Z * se))
+def around(value: float, se: float, n: int, low: float, high: float) -> Interval:
+    """Student's interval of an estimate over n independent questions, cut to what is possible."""
+    if n < 2:
+        return Interval(low, high)
+    half = student_z(n - 1) * se
+    return Interval(max(low, value - half), min(high, value + half))
+
+
+def paired_p(differences: NDArray[np.float64]) -> float:
+    """Two-sided p of the mean of paired differences, one a question: Student's t (Student 1908).
+
+    Never below 2^(1 - m), what an exact sign test gives where all m questions that changed went one
+    way: a handful of questions with equal differences has no spread, and proves little.
+    """
+    changed = int(np.count_nonzero(differences))
+    if changed == 0:
+        return 1.0
+    se = mean_se(differences)
+    p_value = student_p(float(differences.mean()) / se, len(differences) - 1) if se > 0 else 0.0
+    return max(p_value, 2.0 ** (1 - changed))
 
 
 def pass_at_k(n: NDArray[np.integer[Any]], c: NDArray[np.integer[Any]], k: int) -> NDArray[np.float64]:

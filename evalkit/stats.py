@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -59,9 +60,35 @@ def mcnemar_exact(fixed: int, broken: int) -> float:
     return min(1.0, 2 * math.exp(log_term) * tail)
 
 
-def normal_p(z: float) -> float:
-    """Two-sided p of a standard normal statistic."""
-    return math.erfc(abs(z) / math.sqrt(2))
+def student_p(t: float, df: int) -> float:
+    """Two-sided p of Student's t (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4); 1.0 where df is 0.
+
+    Above 10,000 degrees of freedom the normal distribution stands in, whose p differs by less than 1e-4.
+    """
+    if df < 1:
+        return 1.0
+    if df > 10_000:
+        return math.erfc(abs(t) / math.sqrt(2))
+    angle = math.atan2(abs(t), math.sqrt(df))
+    cos, sin = math.cos(angle), math.sin(angle)
+    odd = df % 2
+    steps = np.arange(2 + odd, df - 1, 2)
+    # Each term of the series is the one before times cos^2 (i - 1) / i, with i = 2, 4, ... or i = 3, 5, ...
+    series = 1.0 + float(np.cumprod(cos * cos * (steps - 1) / steps).sum()) if df > 1 else 0.0
+    inside = (angle + sin * cos * series) * 2 / math.pi if odd else sin * series
+    return max(0.0, 1.0 - inside)
+
+
+@lru_cache(maxsize=64)
+def student_z(df: int) -> float:
+    """How many standard errors a 95 % interval reaches to each side; infinity where df is 0."""
+    if df < 1:
+        return math.inf
+    low, high = Z, 13.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_p(middle, df) > 1 - CONFIDENCE else (low, middle)
+    return high
 
 
 def tango(fixed: int, broken: int, n: int, z: float = Z) -> Interval:

@@ -56,7 +56,7 @@ def _share(scored: Sequence[dict[str, Any]], key: str) -> tuple[float, Interval]
     if len(right) == 0:
         return 0.0, wilson(0, 0)
     _, question = np.unique([record["id"] for record in scored], return_inverse=True)
-    value = float(right.mean())
-    if int(question.max()) + 1 == len(right):
+    value, questions = float(right.mean()), int(question.max()) + 1
+    if questions == len(right):
         return value, wilson(int(right.sum()), len(right))
-    return value, around(value, clustered_se(right, question), 0, 1)
+    return value, around(value, clustered_se(right, question), questions, 0, 1)

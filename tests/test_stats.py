@@ -18,8 +18,16 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from evalkit.sampling_stats import clustered_se, majority, mean_se, paired_bootstrap, pass_at_k
-from evalkit.stats import Z, holm, mcnemar_exact, normal_p, smallest_difference, tango, wilson
+from evalkit.sampling_stats import (
+    around,
+    clustered_se,
+    majority,
+    mean_se,
+    paired_bootstrap,
+    paired_p,
+    pass_at_k,
+)
+from evalkit.stats import Z, holm, mcnemar_exact, smallest_difference, student_p, student_z, tango, wilson
 
 counts = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 pairs = st.tuples(st.integers(0, 400), st.integers(0, 400), st.integers(0, 1500)).filter(any)
@@ -56,9 +64,38 @@ def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1], abs=1e-9)
 
 
-@given(st.floats(-30, 30))
-def test_normal_p_agrees_with_scipy(z: float) -> None:
-    assert normal_p(z) == pytest.approx(2 * stats.norm.sf(abs(z)), abs=1e-12)
+@given(st.floats(-60, 60), st.integers(1, 10_000))
+def test_students_t_agrees_with_scipy(t: float, df: int) -> None:
+    assert student_p(t, df) == pytest.approx(2 * stats.t.sf(abs(t), df), abs=1e-9)
+
+
+@given(st.integers(1, 10_000))
+def test_students_limit_agrees_with_scipy(df: int) -> None:
+    assert student_z(df) == pytest.approx(stats.t.ppf(0.975, df), abs=1e-9)
+
+
+def test_many_degrees_of_freedom_are_normal() -> None:
+    assert student_p(1.5, 10**6) == pytest.approx(2 * stats.t.sf(1.5, 10**6), abs=1e-4)
+    assert student_z(10**6) == pytest.approx(Z, abs=1e-9)
+    assert (student_p(3.0, 0), student_z(0)) == (1.0, math.inf)
+
+
+@given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0]), min_size=2, max_size=60))
+def test_paired_p_agrees_with_scipy_down_to_its_floor(values: list[float]) -> None:
+    differences = np.array(values)
+    changed = np.count_nonzero(differences)
+    if changed == 0:
+        expected = 1.0
+    elif differences.std() == 0:
+        expected = 2.0 ** (1 - changed)
+    else:
+        expected = max(stats.ttest_1samp(differences, 0).pvalue, 2.0 ** (1 - changed))
+    assert paired_p(differences) == pytest.approx(expected, abs=1e-9)
+
+
+def test_one_question_shows_nothing() -> None:
+    assert paired_p(np.array([1.0])) == 1.0
+    assert around(1.0, 0.0, 1, -1, 1).as_list() == [-1, 1]
 
 
 # Fagerland, Lydersen, Laake 2014 (Stat. Med. 33:2850), table V, airway reactivity: 1, 1, 7, 12 pairs.

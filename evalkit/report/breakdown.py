@@ -90,8 +90,8 @@ def _breakdown(
 
 
 def _point(values: NDArray[np.float64]) -> Point:
-    """The mean of one value a question: Wilson's interval where all are 0 or 1, else a normal one."""
+    """The mean of one value a question: Wilson's interval where all are 0 or 1, else Student's."""
     n, mean = len(values), float(values.mean())
     if set(values) <= {0.0, 1.0}:
         return Point(share=mean, interval=wilson(int(values.sum()), n), n=n)
-    return Point(share=mean, interval=around(mean, mean_se(values), 0, 1), n=n)
+    return Point(share=mean, interval=around(mean, mean_se(values), n, 0, 1), n=n)
