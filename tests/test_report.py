@@ -26,6 +26,7 @@ from made_runs import (
 
 from evalkit.curve import curve_of
 from evalkit.diff import diff_runs, line_up
+from evalkit.records import Row
 from evalkit.report.breakdown import count_steps
 from evalkit.report.collect import collect
 from evalkit.report.page import HIDDEN, render_page, visible
@@ -173,3 +174,35 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
     (run.folder / "records.jsonl").write_bytes(b"".join(lines[:-1]))
     with pytest.raises(UserError, match="manifest says 5"):
         collect([read_run(run.folder)], {}, "none")
+
+
+def test_several_samples_add_up(tmp_path: Path) -> None:
+    """Each question is in one part of the flow, also where the same part of its samples is right."""
+    rows = gsm8k_rows(30)
+    both = [
+        make_run(
+            tmp_path / f"r{step}", rows, lambda row, s, step=step: completion(row, step + 40 * s), samples=3
+        )
+        for step in (0, 40)
+    ]
+    page = collect(both, {}, "none")
+    assert page.flow is not None
+    parts = page.flow.bars[0].parts
+    assert [part.kind for part in parts] == [
+        "both-right",
+        "fixed",
+        "broken",
+        "both-wrong",
+        "equally-often-right",
+    ]
+    assert sum(part.count for part in parts) == 30
+
+
+def test_nothing_scored_and_a_single_question(tmp_path: Path) -> None:
+    odd = [Row(id=f"{i:016x}", question="q" * i, gold=None) for i in range(1, 4)]
+    nothing = [make_run(tmp_path / f"u{i}", odd, lambda row, _: ("x", False)) for i in range(2)]
+    page = collect(nothing, {}, "none")
+    assert "no question could be scored" in page.notices[0] and render_page(page)
+    one = make_run(tmp_path / "one", gsm8k_rows(1), lambda row, _: (f"\\boxed{{{row.gold}}}", False))
+    page = collect([one], {}, "none")
+    assert page.sentence == "one: 100.0 % of 1 questions right, 95 % CI 20.7 to 100.0." and render_page(page)

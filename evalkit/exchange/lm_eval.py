@@ -30,7 +30,7 @@ NO_ANSWER = "[invalid]"
 
 def to_lm_eval(run: Run, prompts: Sequence[Path] = ()) -> dict[str, bytes]:
     """The files of lm-eval's output folder: path in it to content."""
-    model = re.sub(r"[\"<>:/|\\?*\[\]]+", "__", run.manifest["model"]["name"])
+    model = re.sub(r"[\"<>:/|\\?*\[\]]+", "__", run.manifest["model"]["name"])[-100:]
     date = datetime.fromisoformat(run.manifest["date"]).strftime("%Y-%m-%dT%H-%M-%S.%f")
     task = re.sub(r"\W", "_", Path(run.manifest["task"]).stem)
     samples = _samples(run, prompts)

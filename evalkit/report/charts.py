@@ -166,8 +166,11 @@ class FlowChart:
     width: int = WIDTH
 
 
-def flow_bar(name: str, *, both_right: int, fixed: int, broken: int, both_wrong: int) -> FlowBar:
+def flow_bar(name: str, n: int, *, both_right: int, fixed: int, broken: int, both_wrong: int) -> FlowBar:
+    """One pair over n questions. With several samples some stay partly right; they are shown apart."""
     counts = {"both-right": both_right, "fixed": fixed, "broken": broken, "both-wrong": both_wrong}
+    if rest := n - sum(counts.values()):
+        counts["equally-often-right"] = rest
     total = max(1, sum(counts.values()))
     parts, at = [], 0.0
     for kind, count in counts.items():

@@ -132,6 +132,7 @@ def flow_chart(comparison: Comparison, keys: str) -> FlowChart | None:
         bars=tuple(
             flow_bar(
                 f"{keys[pair.base]} to {keys[pair.new]}",
+                pair.diff.n,
                 both_right=pair.diff.both_right,
                 fixed=pair.diff.fixed,
                 broken=pair.diff.broken,
