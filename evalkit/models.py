@@ -36,6 +36,8 @@ class Model:
     lock: Lock | None
     max_length: int | None
     """Positions the model was made for (prompt and completion together); None where it does not say."""
+    marks: tuple[str, ...] = ()
+    """What the training run wants said with every number of this checkpoint, as "validate on test"."""
 
 
 def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:
@@ -59,7 +61,19 @@ def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:
         weights_sha256=weights_sha256(shards),
         lock=read_lock(folder),
         max_length=config.get("text_config", config).get("max_position_embeddings"),
+        marks=_training_marks(checkpoint_path(name) or Path(name).expanduser()),
     )
+
+
+def _training_marks(folder: Path) -> tuple[str, ...]:
+    """The marks in the manifest that trainkit leaves in a checkpoint; none where there is no such file."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return ()
+    try:
+        return tuple(map(str, json.loads(path.read_text(encoding="utf-8")).get("marks", ())))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UserError(f"{path} is no manifest of a checkpoint: {error}") from None
 
 
 def model_folder(name: str, *, trust_remote_code: bool = False) -> tuple[Path, str | None]:

@@ -196,7 +196,7 @@ def _guard(plan: Plan, other_task: bool, allow_mismatch: bool, allow_overlap: bo
     locked = plan.model.lock
     if locked is None:
         return ()
-    marks = ["other task"] if other_task else []
+    marks = ["other task"] if other_task else list(plan.model.marks)
     try:
         require_same(
             locked,
@@ -216,4 +216,4 @@ def _guard(plan: Plan, other_task: bool, allow_mismatch: bool, allow_overlap: bo
             scored = f"{plan.task.name}, split {plan.task.split}"
             refuse_overlap(shared, len(prompts), what=plan.model.name, scored=scored)
         marks.append("overlap")
-    return tuple(marks)
+    return tuple(dict.fromkeys(marks))

@@ -218,6 +218,14 @@ def test_scoring_training_rows_is_refused(cli: Cli, locked_model: Callable[[str,
     assert plan.marks == ("overlap",)
 
 
+def test_marks_of_a_training_run_stay(locked_model: Callable[[str, str], Path]) -> None:
+    folder = locked_model("m", "sums")
+    (folder / "manifest.json").write_text(json.dumps({"step": 8, "marks": ["validate on test"]}))
+    model = resolve_model(str(folder))
+    assert make_plan(model, load_rows("sums")).marks == ("validate on test",)
+    assert make_plan(model, load_rows("rg:chain_sum")).marks == ("other task",)
+
+
 def test_another_task_takes_its_own_prompt(locked_model: Callable[[str, str], Path]) -> None:
     model = resolve_model(str(locked_model("m", "sums-hash")))
     plan = make_plan(model, load_rows("rg:chain_sum"))
