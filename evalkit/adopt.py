@@ -28,10 +28,10 @@ def adopt(
     extra: Sequence[Path] = (),
     force: bool = False,
     trust_remote_code: bool = False,
-) -> tuple[Lock, list[Path]]:
-    """Write a lock into a checkpoint's folder; returns it and the files that were written.
+) -> tuple[Lock, Path]:
+    """Write a lock into a checkpoint's folder; returns it and its file.
 
-    A raw global_step_N gets one, and so does the merged folder that is made of it.
+    A raw global_step_N hands it on when it is merged the next time.
     Raises UserError where the model is no local folder or has a lock, and without `prompt` and `data`.
     """
     from evalkit.models import model_folder
@@ -50,7 +50,7 @@ def adopt(
         lock = lock_from_parquet(data, templates, tokenizer, folder, prompt)
     else:
         lock = lock_from_template(find_template(str(prompt), templates), tokenizer, folder)
-    return lock, [write_lock(lock, target) for target in dict.fromkeys((Path(model), folder))]
+    return lock, write_lock(lock, Path(model))
 
 
 def lock_from_template(template: Template, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Lock:

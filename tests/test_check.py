@@ -462,8 +462,8 @@ def test_the_first_differing_token_is_found_at_every_place(tokenizer: Any) -> No
 def test_adopting_by_template_writes_the_lock_that_training_would_have(model: Path) -> None:
     trained = read_lock(model)
     (model / FILE_NAME).unlink()
-    lock, paths = adopt(str(model), prompt="gsm8k-boxed", data=None)
-    assert paths == [model / FILE_NAME]
+    lock, path = adopt(str(model), prompt="gsm8k-boxed", data=None)
+    assert path == model / FILE_NAME
     assert trained is not None and lock.fingerprint == trained.fingerprint
     assert check_all(str(model)) == lock
     with pytest.raises(UserError, match=r"has a prompt lock.*--force"):

@@ -194,6 +194,34 @@ def test_the_hash_tells_texts_apart(one: str, other: str) -> None:
     assert replace(template, system=one).text_sha256 != replace(template, marker=one).text_sha256
 
 
+def run(*arguments: str) -> str:
+    """The standard output of an `evalkit prompts` command that works."""
+    from typer.testing import CliRunner
+
+    from evalkit.cli.prompts import prompts_app
+
+    done = CliRunner().invoke(prompts_app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def test_a_template_of_one_s_own_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "prompt-templates"
+    assert "prompts release mine@1 --prompts prompt-templates" in run("new", "mine", "--from", "gsm8k-hash")
+    assert "draft" in run("show", "mine", "--prompts", str(folder))
+    run("release", "mine@1", "--prompts", str(folder))
+    assert "#### <number>" in run("show", "mine", "--prompts", str(folder), "--question", "How many?")
+    (tmp_path / "pyproject.toml").write_text('[tool.evalkit]\nprompts = ["prompt-templates"]\n')
+    assert "mine@2.toml" in run("new", "mine")
+    listed = {line.split()[0]: line.split()[-1] for line in run("list").splitlines()[2:]}
+    assert listed["mine@1"] == "released" and listed["mine@2"] == "draft"
+    assert json.loads(run("list", "--format", "json"))[0]["rule"] == "choice"
+    assert run("list", "--format", "csv").startswith("prompt,kind,rule,marker,tasks,status\n")
+
+
 def test_tasks_are_patterns() -> None:
     template = get_template("gsm8k-boxed@1")
     assert template.serves("gsm8k")

@@ -92,7 +92,9 @@ def new_command(
     source: Annotated[str | None, typer.Option("--from", help="Template to start from.")] = None,
     prompts: Annotated[
         Path | None,
-        typer.Option("--prompts", help="Folder to write it into; ./prompts unless the settings name one."),
+        typer.Option(
+            "--prompts", help="Folder to write it into; ./prompt-templates unless the settings name one."
+        ),
     ] = None,
 ) -> None:
     """Write a copy of a template under a new name or version, for you to edit."""
@@ -100,7 +102,7 @@ def new_command(
     from prompts.release import new_template
 
     configured = template_folders(None)
-    folder = prompts or next(iter(configured), Path("prompts"))
+    folder = prompts or next(iter(configured), Path("prompt-templates"))
     folders = list(dict.fromkeys([*configured, *([folder] if folder.is_dir() else [])]))
     known = load_templates(folders, verify=False)
     newest = any(template.name == name for template in known.values())
@@ -141,7 +143,7 @@ def adopt_command(
     """Write a prompt lock for somebody else's checkpoint, from a template name or its training data."""
     from evalkit.adopt import adopt
 
-    lock, paths = adopt(
+    lock, path = adopt(
         model,
         prompt=prompt,
         data=data,
@@ -149,5 +151,4 @@ def adopt_command(
         force=force,
         trust_remote_code=trust_remote_code,
     )
-    for path in paths:
-        print(f"{path}: {lock.template}, fingerprint {lock.fingerprint}")
+    print(f"{path}: {lock.template}, fingerprint {lock.fingerprint}")
