@@ -23,7 +23,8 @@ _TOKEN = re.compile(
     r"|(?P<command>\\[A-Za-z]+)|(?P<letter>[A-Za-zα-ω])|(?P<sign>[-+−–])|(?P<other>[\^_{}()\[\],=<>|!;:])"
 )
 _DROPPED = re.compile(
-    r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|quad|qquad|limits|textstyle)(?![A-Za-z])|\\[,;:! ]|~|\$|\\\$|\\?%"
+    r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|quad|qquad|limits|textstyle)(?![A-Za-z])"
+    r"|\\[,;:! ]|~|\$|\\\$|\\?%"
     r"|\^\{?\\circ\}?|\\degree|°|\\(?:text|mathrm|mbox|textrm|rm|textbf|operatorname)\s*\{[^{}]*\}"
 )
 _TEXT = re.compile(r"\\(?:text|mathrm|mbox|textrm|textbf|mathbf|operatorname|boxed|bm)\s*\{([^{}]*)\}")

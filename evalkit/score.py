@@ -29,6 +29,8 @@ _UNIT = re.compile(
     r"[^\W\d_]{3,}|(?<=\s)[^\W\d_]{2,}|\\(?:text|mathrm|mbox|rm)\s*\{[^{}]*\})"
     r"(?:\^\{?[23]\}?|[²³])?(?:[ /][^\W\d_]+){0,4}\.?"
 )
+_LETTER = re.compile(r"\(?[A-Ea-e]\)?")
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
 _DECORATION = re.compile(r"\\(?:text\w*|mathrm|mathbf|mbox|boxed|left|right|[,;:! ])|[\s{}$*_\\\"'.]+")
 
 
@@ -36,8 +38,11 @@ def gold_problem(gold: str | None, rule: str) -> str | None:
     """Why a gold can't be scored under a rule, in a few words; None where it can."""
     if gold is None or not gold.strip():
         return "no gold"
-    if rule.partition("@")[0] in NUMERIC_RULES and _number(gold) is None:
+    name = rule.partition("@")[0]
+    if name in NUMERIC_RULES and _number(gold) is None:
         return "gold is no number"
+    if name == "choice" and not _LETTER.fullmatch(gold.strip()):
+        return "gold is no letter from A to E"
     return None
 
 
@@ -105,5 +110,5 @@ def _formula(gold: str) -> Value | None:
 
 def _text(value: str) -> str:
     """A text without markup, case, spaces and round brackets around all of it."""
-    value = _DECORATION.sub("", value).casefold()
+    value = _DECORATION.sub("", _BETWEEN_DIGITS.sub(";", value)).casefold()
     return value[1:-1] if value[:1] == "(" and value[-1:] == ")" and "," not in value else value

@@ -47,7 +47,10 @@ RULES: dict[str, dict[int, Reader]] = {
 
 @lru_cache(maxsize=256)
 def resolve_rule(rule: str) -> tuple[str, Reader]:
-    """ "boxed" -> ("boxed@1", its reader). Raises UserError for a rule or version that there is not."""
+    """The full name of a rule, "boxed@1" for "boxed", and its reader.
+
+    Raises UserError for a rule or version that there is not.
+    """
     name, _, version = rule.partition("@")
     versions = RULES.get(name)
     if versions is None:

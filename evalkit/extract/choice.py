@@ -10,8 +10,8 @@ from evalkit.extract.markers import occurrences
 
 _STEMS = ("nswer", "NSWER", "hoice", "ption", "答案", "选", "####")
 _LETTER = re.compile(
-    r"(?: is| would be| should be|是|为|择|项)?[\s:：*_(（\[\]】\"'$\\{=]{0,12}(?:option |choice |text\{)?[(（*]{0,2}"
-    r"(?P<letter>[A-E])(?![A-Za-z0-9'’])"
+    r"(?: is| would be| should be|是|为|择|项)?[\s:：*_(（\[\]】\"'$\\{=]{0,12}"
+    r"(?:option |choice |text\{)?[(（*]{0,2}(?P<letter>[A-E])(?![A-Za-z0-9'’])"
 )
 _ALONE = re.compile(r"\n[ \t*_(（\[]{0,8}(?P<letter>[A-E])[*_)）\].,。 \t]{0,8}(?=\n)")
 _BOXED = re.compile(r"[\s({$\\]*(?:text\w*\{)?[\s(]*(?P<letter>[A-E])(?![A-Za-z0-9])")

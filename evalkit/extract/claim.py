@@ -13,7 +13,6 @@ from typing import NamedTuple
 from evalkit.extract.found import Found, last_match
 from evalkit.extract.numbers import NUMBER, canonical
 
-
 CLOCK = re.compile(r"\d{1,3}(?:\s?[:：]\s?\d{1,3}){1,2}(?:\s?[apAP]\.?\s?[mM]\b\.?)?(?![\d:])")
 DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?!\d)")
 _MINUS = re.compile(r"(?:^|[^\d)\s])\s*\b(?:minus|negative)\s+[$€£]?$", re.IGNORECASE)
@@ -30,7 +29,10 @@ class Number(NamedTuple):
 EQUALS = re.compile(
     r"(?<![<>!:≤≥\\])={1,2}(?![=>])|≈|≒|\\approx(?![a-z])|=>|→|⇒|\\(?:implies|Rightarrow|to)(?![a-z])"
 )
-_ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|\s?(?:º|ª|°\.)|[)）]\s|\.\s[A-Z]")
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|\s?(?:º|ª|°\.)")
+_LIST_MARK = re.compile(r"[)）]\s|\.\s[A-Z]")
+# Two amounts that only together are one answer, or none.
+_COMPOUND = re.compile(r"\d[\d.,]*\s[^\W\d_]+(?:\s[^\W\d_]+)?\sand\s[$€£]?\d[\d.,]*\s[^\W\d_]+")
 _NAMED = re.compile(
     r"(?:[#№]|\b(?:step|question|problem|line|option|case|part|no\.|number|day|week|version|figure|table))\s?$",
     re.I,
@@ -41,48 +43,65 @@ _SUBORDINATE = re.compile(
     re.IGNORECASE,
 )
 _CONCLUSION = re.compile(
-    r"[,;.:]\s*(?:and\s+)?(?:so|thus|therefore|hence|then|which means|meaning|also|donc|por lo tanto|所以|因此)\b",
+    r"[,;.:]\s*(?:and\s+)?(?:so|thus|therefore|hence|then|which means|meaning|also|donc"
+    r"|por lo tanto|所以|因此)\b",
     re.I,
 )
 _CLAIMED = re.compile(
-    r"(?:\b(?:is|are|was|were|be|equals?|equal to|becomes?|total(?:s|ing)?(?: of)?|sum of|comes to|amounts? to|makes it"
-    r"|resulting in|to get|to obtain|giving|gives|yields|yielding|leaving|leaves|left with|ends? up with|profit of|cost of|for a total of|altogether"
+    r"(?:\b(?:is|are|was|were|be|equals?|equal to|becomes?"
+    r"|total(?:s|ing)?(?: of)?|sum of|comes to|amounts? to"
+    r"|makes it|resulting in|to get|to obtain|giving|gives|yields|yielding|leaving|leaves"
+    r"|left with|ends? up with"
+    r"|profit of|cost of|for a total of|altogether"
     r"|es|son|será|est|sont|ist|sind|beträgt|é|è|são|sono)\b|равн[аоы]|составля[её]т|是|为|為|等于|等於|共|は|[:：])"
-    r"(?:\s+(?:a|an|the|only|just|about|exactly|approximately|around|still|now|then|therefore|thus|also|equal to"
+    r"(?:\s+(?:a|an|the|only|just|"
+    r"about|exactly|approximately|around|still|now|then|therefore|thus|also|equal to"
     r"|total of|un total de))*\s*[*_(\"'\\$€£¥~≈]*$",
     re.IGNORECASE,
 )
 _CIRCUMSTANCE = re.compile(
-    r"\b(?:in|after|before|by|over|for|every|each|per|of|from|at|age|aged|first|last|next|within|out of|than|with|on|during"
-    r"|until|since|past|those|these|his|her|their|its|another|the|all|both|to \w+|if|when|\w+ing)"
+    r"\b(?:in|after|before|by|over|for|every|each|per|of|from|at|age|aged|first|last|next"
+    r"|within|out of|than"
+    r"|with|on|during|until|since|past"
+    r"|those|these|his|her|their|its|another|the|all|both|to \w+|if|when|\w+ing)"
     r"\s+(?:the\s+|a\s+|these\s+|all\s+)?[*_(\"'\\$€£¥]*$|[每在]$",
     re.IGNORECASE,
 )
 
 
 def numbers_in(text: str, lo: int, hi: int, decimal_comma: bool = False) -> list[Number]:
-    """The numbers in text[lo:hi] that stand for an amount: no ordinals, list marks or "step 3"."""
-    found = []
+    """The numbers in text[lo:hi] that stand for an amount: no list marks, no "step 3", nothing struck out.
+
+    Ordinals count only where nothing else does: "the 5th day" against "in 5th place".
+    """
+    amounts: list[Number] = []
+    ordinals: list[Number] = []
     for match in NUMBER.finditer(text, lo, hi):
         value = canonical(match.group(), decimal_comma)
         if (
             value is None
-            or _ORDINAL.match(text, match.end(), hi)
+            or _LIST_MARK.match(text, match.end(), hi)
             or _NAMED.search(text, max(lo, match.start() - 12), match.start())
+            or (text.startswith("~~", match.end()) and text.startswith("~~", match.start() - 2))
         ):
             continue
-        found.append(Number(signed(value, text, match.start()), match.start(), match.end()))
-    return found
+        number = Number(signed(value, text, match.start()), match.start(), match.end())
+        (ordinals if _ORDINAL.match(text, match.end(), hi) else amounts).append(number)
+    return amounts or ordinals
 
 
 def read_claim(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Found | None:
-    """The number that the sentence text[lo:hi] claims; None where it holds no number."""
+    """The number that the sentence text[lo:hi] claims; None where it holds no number.
+
+    A clock time, a date or "18 hours and 30 minutes" is more than the number it begins with: the
+    answer is then the text.
+    """
     numbers = numbers_in(text, lo, hi, decimal_comma)
     if not numbers:
         return None
     claimed = _claimed(text, lo, hi, numbers)
-    for whole in (CLOCK, DATE):
-        for match in whole.finditer(text, max(lo, claimed.start - 8), hi):
+    for whole in (CLOCK, DATE, _COMPOUND):
+        for match in whole.finditer(text, max(lo, claimed.start - 8), min(hi, claimed.end + 60)):
             if match.start() <= claimed.start < match.end():
                 return Found(match.group(), match.start(), match.end())
             if match.start() > claimed.start:

@@ -15,7 +15,7 @@ _LONGEST = 1000
 _MARKUP = " \t\r\n\f\v\x00*_`\"'“”„«»「」\u00a0\u200b\u200c\u200d\u2060\ufeff"
 _OPENERS = _MARKUP + ":：=≈~〜>】"
 _CLOSERS = _MARKUP + ".。．،!！?？;；,，、\\"
-_PLAIN_NUMBER = re.compile(r"[ \t*$]*(-?[0-9]{1,18})[ \t*$]*[.。]?\s*")
+_PLAIN_NUMBER = re.compile(r"[ \t*$]*(-?[0-9]+)[ \t*$]*[.。]?\s*")
 _TAG = re.compile(r"<[/|]?[A-Za-z][\w|]{0,30}\|?>|\x1b\[[0-9;]*m")
 _ESCAPED = re.compile(r"\\(?:[\"']|n(?![a-z]))")
 _WRAPPED = re.compile(
@@ -24,14 +24,15 @@ _WRAPPED = re.compile(
     re.DOTALL,
 )
 _SPREAD = re.compile(
-    r"\d\s*(?:-|–|—|~|to|bis|至|到|\\text\{ to \})\s*[$€£]?\d|\b(?:between|from)\b.*\d.*\d|\d\s*(?:±|\\pm)\s*\d"
+    r"\d\s*(?:-|–|—|~|to|bis|至|到|\\text\{ to \})\s*[$€£]?\d|\b(?:between|from)\b.*\d.*\d"
+    r"|\d\s*(?:±|\\pm)\s*\d"
     r"|\d[\d.,]*\s*(?:and|or|und|oder|y|o|et|ou|和|或|и|или|;)\s*[$€£]?\d|\d,\s+[$€£]?\d",
     re.IGNORECASE,
 )
 # LaTeX that only says or spaces what a number counts.
 _UNIT = re.compile(
-    r"\\(?:text\w*|mathrm|mbox|rm)\s*\{[^{}]*\}(?:\^\{?[23]\}?)?|\^\{?\\circ\}?|\\circ(?![a-z])|\\degree|°|\\ (?=\D)"
-    r"|\\[,;:!](?=\D|$)|\\quad|~|(?<=[A-Za-z])(?:\^\{?[23]\}?|[²³])"
+    r"\\(?:text\w*|mathrm|mbox|rm)\s*\{[^{}]*\}(?:\^\{?[23]\}?)?|\^\{?\\circ\}?|\\circ(?![a-z])"
+    r"|\\degree|°|\\ (?=\D)|\\[,;:!](?=\D|$)|\\quad|~|(?<=[A-Za-z])(?:\^\{?[23]\}?|[²³])"
 )
 # Algebra: more than one number and what it counts.
 _ALGEBRA = re.compile(
@@ -41,6 +42,9 @@ _WORDS = re.compile(r"[^\W\d_]{2,}\s+[^\W\d_]+")
 _PROSE = re.compile(r"[^\W\d_]+\s+(?:[^\W\d_]+\s|[$€£]?\d)")
 _LEAD = re.compile(r"(?:[a-z]+\s){0,4}", re.IGNORECASE)
 _LATEX_COMMAND = re.compile(r"\\[a-zA-Z]{2,}|\^")
+# The left side of a further equation, as in "x = 1, y = 2".
+_UNKNOWN = re.compile(r"(?<![A-Za-z])[A-Za-z]\s*$")
+_STRUCK = re.compile(r"~~[^~\n]{1,80}~~")
 _LATEX = re.compile(r"\$[^$\n]+\$|\\\((?:[^\\]|\\(?!\)))+\\\)")
 _SENTENCE_END = re.compile(r"[.!?;]\s|[。！？；]|\n|\\n")
 
@@ -122,18 +126,22 @@ def _only_formula(text: str, lo: int, answer: str, decimal_comma: bool) -> Found
     if len(formulas) != 1 or re.search(r"\d", answer[: formulas[0].start()] + answer[formulas[0].end() :]):
         return None
     start, end = formulas[0].span()
-    return None if (start, end) == (0, len(answer)) else read_content(text, lo + start, lo + end, decimal_comma)
+    return (
+        None if (start, end) == (0, len(answer)) else read_content(text, lo + start, lo + end, decimal_comma)
+    )
 
 
 def _right_side(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found | None:
-    """What the last equals sign leads to; None without one, or where two unknowns are told."""
+    """What the last equals sign leads to (of "18 = 9 * 2" the number); None where two unknowns are told."""
     signs = list(EQUALS.finditer(answer))
-    if not signs or (
-        len(signs) > 1
-        and re.search(r"(?<![A-Za-z])[A-Za-z]\s*$", answer[max(0, signs[-1].start() - 4) : signs[-1].start()])
-    ):
+    if not signs or (len(signs) > 1 and _UNKNOWN.search(answer, 0, signs[-1].start())):
         return None
-    return read_content(text, lo + signs[-1].end(), hi, decimal_comma)
+    right = read_content(text, lo + signs[-1].end(), hi, decimal_comma)
+    if right is not None and right.answer is not None and canonical(right.answer) is None:
+        left = canonical(answer[: signs[0].start()].strip())
+        if left is not None:
+            return Found(left, lo, lo + signs[0].start())
+    return right
 
 
 def _first_part(text: str, lo: int, hi: int, bare: str, decimal_comma: bool) -> Found | None:
@@ -152,13 +160,18 @@ def _first_part(text: str, lo: int, hi: int, bare: str, decimal_comma: bool) -> 
     return None
 
 
+def is_spread(answer: str) -> bool:
+    """Whether a text tells a range or several numbers of equal claim: "between 17 and 19", "17 or 18"."""
+    return _SPREAD.search(answer) is not None
+
+
 def is_announcement(answer: str) -> bool:
     """Whether a text only leads up to an answer: "Calculating the times:", without any digit."""
-    return len(answer.split()) > 2 and is_prose(answer) and not re.search(r"\d|\\", answer)
+    return answer.endswith(":") and not re.search(r"\d", answer)
 
 
 def is_prose(answer: str) -> bool:
-    """Whether an answer is words rather than a value: nothing that a phrase such as "the answer is" declares."""
+    """Whether an answer is words rather than a value."""
     return bool(re.match(r"[^\W\d_]{3,}", answer)) and " " in answer
 
 
@@ -166,6 +179,8 @@ def strip(text: str, lo: int, hi: int) -> tuple[int, int]:
     """Leave markup, quotes, lone dollar signs and closing punctuation out at both ends."""
     while True:
         before = lo, hi
+        struck = _STRUCK.match(text, lo, hi)
+        lo = struck.end() if struck else lo
         while lo < hi and text[lo] in _OPENERS:
             lo += 1
         while lo < hi and text[hi - 1] in _CLOSERS:

@@ -18,11 +18,15 @@ _POSITIONAL = 1000
 _FLOAT_DIGITS = 15
 
 _SPACE = "\u00a0\u2009\u202f\u2007"
-_SEPARATOR = rf"(?:[.,'’٬٫{_SPACE}]|\{{,\}}|,?\\[,!;: ],? ?)"
+_SEPARATOR = rf"(?:[.,'’_٬٫{_SPACE}]|\{{,\}}|,?\\[,!;: ],? ?)"
 _CORE = rf"(?:\d{{1,3}}(?:[ {_SPACE}]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:{_SEPARATOR}\d+)*|\.\d+)"
 _SIGN = r"[-+−–﹣－]"
 _CURRENCY = r"(?:\\?[$＄]|[€£¥￥₹₽₩]|US\$|USD ?|Rs\.? ?)"
-_POWER = r"(?:[eE][-+−]?\d+(?![A-Za-z0-9])|\s*(?:[x×*]|\\times|\\cdot)\s*10\s*\^\s*\{?\s*[-+−]?\d+\s*\}?)"
+_SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_POWER = (
+    r"(?:[eE][-+−]?\d+(?![A-Za-z0-9])|\s*(?:[x×*]|\\times|\\cdot)\s*10\s*\^\s*\{?\s*[-+−]?\d+\s*\}?"
+    r"|\s(?:thousand|million|billion|trillion)\b)"
+)
 _LATEX = r"\\[dtc]?frac\s*(?:\{\s*-?\d+\s*\}\s*\{\s*\d+\s*\}|\d\s*\d|\s\d\s*\{\d+\}|\{\d+\}\s*\d)"
 _VULGAR = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 
@@ -34,7 +38,7 @@ NUMBER = re.compile(
 )
 _DIGIT_RUN = re.compile(r"\d+")
 _GROUPED = re.compile(
-    rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:['’٬{_SPACE} ]\d{{3}})+|\d{{1,2}}(?:,\d{{2}})+,\d{{3}})"
+    rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:['’_٬{_SPACE} ]\d{{3}})+|\d{{1,2}}(?:,\d{{2}})+,\d{{3}})"
     r"(?:[.٫]\d+)?"
 )
 _EUROPEAN = re.compile(
@@ -97,7 +101,7 @@ def canonical(text: str, decimal_comma: bool = False) -> str | None:
 
 
 def plain_decimal(core: str, decimal_comma: bool = False) -> str | None:
-    """ "1,234.50" -> "1234.50"; None where the separators make no number ("1,1,1", "1.2.3")."""
+    """Digits: "1,234.50" as 1234.50; None where the separators make no number ("1,1,1", "1.2.3")."""
     if core.isascii() and core.isdigit():
         return core
     core = re.sub(r"\{,\}|,?\\[,!;: ],? ?", ",", core)
@@ -153,6 +157,9 @@ def _exponent(power: str | None) -> int | None:
     """The exponent of "e3" or "x 10^3"; None where it is too long to be meant."""
     if not power:
         return 0
+    scale = _SCALES.get(power.strip())
+    if scale is not None:
+        return scale
     power = power.replace("−", "-")
     digits = re.findall(r"-?\d+", power)[-1]
     return int(digits) if len(digits) < 19 else None
@@ -213,7 +220,7 @@ def _fraction(top: int, bottom: int, negative: bool) -> str | None:
 
 
 def _mixed(match: re.Match[str]) -> str | None:
-    """2 1/2, 2\\frac{1}{2}, \\frac34, ½."""
+    r"""Mixed numbers and fractions: 2 1/2, 2\frac{1}{2}, \frac34, ½."""
     if match["latex"]:
         digits = re.findall(r"-?\d+", match["latex"])
         if len(digits) == 1:

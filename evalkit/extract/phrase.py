@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from evalkit.extract.claim import read_claim
-from evalkit.extract.content import is_prose, read_content, strip
+from evalkit.extract.content import is_prose, is_spread, read_content, strip
 from evalkit.extract.found import Found, last_match
 from evalkit.extract.markers import MOST_TRIED
 from evalkit.extract.numbers import NUMBER, canonical
@@ -27,11 +27,11 @@ _LONGEST_TAIL = 300
 _BEFORE_MARK = re.compile(
     r"(?:ź|et|en|s)?[ \"'*_】\]）)」]{0,8}(?:\([^()\n]{0,60}\)\s?)?"
     r"(?:(?:to|for|of|à|a|auf|на)\s(?!\$?\d)[^.\n:=]{0,120}?\s(?=is\b|was\b|est\b|es\b|ist\b))?"
-    r"(?:(?:finale?|final|correct[ea]?|richtige|then|therefore|here|arabic numerals|thus)\s)*"
+    r"(?:(?:finale?|final|correct[ea]?|richtige|then|therefore|here|thus)\s)*"
 )
 _MARK = re.compile(
-    r"(?:(?:is|was|equals|would be|should be|will be|must be|of|are|est|es|ist|lautet|beträgt|wäre|è|é|är|er|is dus|ni|là"
-    r"|равен|равна|هي|هو)\b|=|[:：]|就?是|[应應]该?[是为為]|[为為]|等于|は|คือ|হল|হলো|হবে|는|은|\s-\s|—|–|→)"
+    r"(?:(?:is|was|equals|would be|should be|will be|must be|of|are|est|es|ist|lautet|beträgt|wäre|è|é|är|er"
+    r"|ni|là|to|adalah|равен|равна|هي|هو)\b|=|[:：]|就?是|[应應]该?[是为為]|[为為]|等于|は|คือ|হল|হলো|হবে|는|은|\s-\s|—|–|→)"
 )
 _AFTER_MARK = re.compile(
     r"[\s\"'*_:：】\]）)」은는=]{0,20}(?:(?:therefore|thus|so|simply|now|then|also|approximately|about|around|exactly|only|just|donc"
@@ -41,7 +41,7 @@ _BARE_MARK = re.compile(r"[\s】」\]*_]*(?=[-−$\\]?[\d\\$(])")
 _IS_THE_ANSWER = re.compile(
     r"\s+(?:is|would be|must be)\s+(?:the|our|my|your)\s+(?:final\s+|correct\s+)?[Aa]$"
 )
-_SENTENCE = re.compile(r"[.!?](?=\s|$|\\|<)|[。！？<]")
+_SENTENCE = re.compile(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$|\\|<)|[。！？<]")
 _NOT_BUT = re.compile(r"not\s[^.\n]{1,80}?\bbut\s+(?:rather\s+)?")
 
 
@@ -103,7 +103,7 @@ def _tail(text: str, at: int, hi: int, decimal_comma: bool) -> Found | None:
         if found is not None and found.answer is not None and canonical(found.answer) is None:
             return (
                 Found(found.answer, start, end)
-                if _spread(found.answer)
+                if is_spread(found.answer)
                 else read_claim(text, start, end, decimal_comma)
             )
         return found
@@ -116,12 +116,8 @@ def _value_end(text: str, start: int, end: int) -> int:
     return sentence.start() if sentence and sentence.start() > start else end
 
 
-def _spread(answer: str) -> bool:
-    return answer[:7].lower() in ("between", "from th") or answer[:5].lower() == "from "
-
-
 def _value_before(text: str, lo: int, at: int) -> Found | None:
-    """ "Hence 27 is the answer"."""
+    """The value that stands first, as in "Hence 27 is the answer"."""
     back = max(lo, at - 80)
     verb = _IS_THE_ANSWER.search(text, back, at)
     if verb is None:

@@ -18,43 +18,38 @@ _THINKING = (
         for name in ("think", "thinking", "thought", "reasoning", "reflection", "THINK")
     ),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
 )
 # The end of a turn, in the notation of the usual chat templates.
 _TURNS = (
-    *(f"<|{name}|>" for name in ("im_end", "im_start", "endoftext", "eot_id", "end", "end_of_text", "eom_id", "user")),
-    "<|start_header_id|>", "</s>", "<end_of_turn>", "<start_of_turn>", "<eos>", "[INST]",
+    "<|im_end|>", "<|im_start|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|end_of_text|>",
+    "<|start|>", "<|return|>", "<|user|>", "<|start_header_id|>", "</s>", "<end_of_turn>", "<start_of_turn>",
+    "<eos>", "[INST]",
 )  # fmt: skip
 # One of these stands in any text that has a thinking block or the end of a turn.
 _STEMS = (
-    "hink>",
-    "hinking>",
-    "hought>",
-    "HINK",
-    "hink▷",
-    "easoning>",
-    "eflection>",
-    "|>",
-    "</s>",
-    "_of_turn>",
-    "<eos>",
-    "[INST]",
-)
+    "hink>", "hinking>", "hought>", "HINK", "hink▷", "easoning>", "eflection>", "|>", "</s>", "_of_turn>",
+    "<eos>", "[INST]",
+)  # fmt: skip
 _QUESTIONS = (
-    "Human", "User", "Q", "Question", "Problem", "Exercise", "Task", "Instruction", "Input", "QUESTION", "PROBLEM",
-    "Frage", "Aufgabe", "Pregunta", "Domanda", "Pergunta",
+    "Human", "User", "Q", "Question", "Problem", "Exercise", "Task", "Instruction", "Input", "QUESTION",
+    "PROBLEM", "Frage", "Aufgabe", "Pregunta", "Domanda", "Pergunta",
 )  # fmt: skip
 _QUESTIONS_BEYOND_ASCII = ("问题", "题目", "題目", "問題", "问", "質問", "Вопрос", "Задача")
 # Before such a word only marks of a heading may stand on its line, after it a number and a colon.
-_BEFORE = re.compile(r"(?:^|\n)[ \t]{0,8}(?:#{1,6}[ \t]{0,4}|\*\*)?(?:(?:New|Next|Another|Math) )?$")
-_AFTER = re.compile(r"[ \t]{0,4}[#№]?\d{0,4}[ \t]{0,4}(?:\*\*)?[:：]")
+_BEFORE = re.compile(
+    r"(?:\n|[.!?][ \t]{1,2})[ \t]{0,8}(?:#{1,6}[ \t]{0,4}|\*\*)?(?:(?:New|Next|Another|Math) )?$"
+)
+_AFTER = re.compile(r"[ \t]{0,4}[#№]?(?:\d{0,4}[ \t]{0,4}(?:\*\*)?[:：]|\d{1,4}(?:\*\*)?[ \t]{0,4}\n)")
 _LONGEST_BEFORE = 24
 _MOST_TRIED = 64
 
 # A sign that a segment works something out, rather than only telling what to do.
 _WORKED = re.compile(
-    r"=\s{0,3}\S{0,3}\d|#{3,9}\s{0,3}\S{0,3}\d|oxed\s?\{[^}\n]{0,60}\d|\d[^\n.。]{0,300}[.。]\s|nswer\W{1,9}\d|nswer is\W{1,9}\d"
+    r"=\s{0,3}\S{0,3}\d|#{3,9}\s{0,3}\S{0,3}\d|oxed\s?\{[^}\n]{0,60}\d|\d[^\n.。]{0,300}[.。]\s|nswer\W{1,9}\d"
+    r"|nswer is\W{1,9}\d"
 )
 
 
@@ -64,7 +59,7 @@ def region(text: str) -> tuple[int, int]:
     if (">" in text or "]" in text or "▷" in text) and any(stem in text for stem in _STEMS):
         lo, hi = _after_thinking(text, lo, hi)
         hi = _first_turn(text, lo, hi)
-    if ":" in text or "：" in text:
+    if ":" in text or "：" in text or "\n" in text:
         lo, hi = _own_question(text, lo, hi)
     return lo, hi
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from evalkit.extract.claim import read_claim
 from evalkit.extract.content import read_content
@@ -58,7 +59,7 @@ def read_unmarked(text: str, lo: int, hi: int) -> Found | None:
     printed = _read_output(text, lo, hi)
     if printed is not None:
         return printed
-    if _ends_in_code(text, lo, hi) or _CUT.search(text, max(lo, hi - 12), hi):
+    if _ends_in_code(text, lo, hi) or _breaks_off(text, lo, hi):
         return None
     return _read_lines(text, lo, hi) or _read_words(text, lo, hi)
 
@@ -90,7 +91,7 @@ def _read_line(text: str, lo: int, hi: int) -> Found | None:
         cell = text.rfind("|", lo, hi - 1)
         return read_content(text, cell + 1, hi - 1)
     ends = [lo, *(match.end() for match in _SENTENCE.finditer(text, lo, hi)), hi]
-    for first, last in list(zip(ends, ends[1:], strict=False))[: -_SENTENCES_BACK - 1 : -1]:
+    for first, last in list(pairwise(ends))[: -_SENTENCES_BACK - 1 : -1]:
         if _POLITE.search(text, first, last):
             continue
         found = read_claim(text, first, last)
@@ -115,6 +116,13 @@ def _ends_in_code(text: str, lo: int, hi: int) -> bool:
     if not fences or (len(fences) % 2 == 0 and text[fences[-1].end() : hi].strip()):
         return False
     return fences[-1 if len(fences) % 2 else -2]["language"].lower() in _PROGRAMS
+
+
+def _breaks_off(text: str, lo: int, hi: int) -> bool:
+    """Whether the text ends inside a formula, or with a word that leads on."""
+    if any(text.rfind(f"\\{a}", lo, hi) > text.rfind(f"\\{b}", lo, hi) for a, b in ("()", "[]")):
+        return True
+    return _CUT.search(text, max(lo, hi - 12), hi) is not None
 
 
 def _read_output(text: str, lo: int, hi: int) -> Found | None:
