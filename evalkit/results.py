@@ -181,6 +181,11 @@ class RunWriter:
             ) from None
         self.done.add((record.id, record.sample))
 
+    def note(self, **values: Any) -> None:
+        """Put what was learned on the way into the manifest, so that a kill does not lose it."""
+        self.manifest = {**self.manifest, **values}
+        write_json(self.folder / "manifest.json", self.manifest)
+
     def finish(self, manifest: dict[str, Any], summary: dict[str, Any]) -> None:
         """Mark the run complete: summary first, then the manifest that says so."""
         os.fsync(self._file.fileno())

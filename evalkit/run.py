@@ -20,7 +20,7 @@ from evalkit.judge import judge, make_record, unscored
 from evalkit.plan import Plan
 from evalkit.progress import RunProgress
 from evalkit.provenance import git_state, gpu_name, packages, portable
-from evalkit.records import Completion, Row
+from evalkit.records import Completion, Outcome, Row
 from evalkit.results import SCHEMA, Run, RunWriter, read_run
 from evalkit.run_folder import default_folder, model_slug, open_folder
 from evalkit.summary import count, summarize
@@ -50,18 +50,18 @@ def score_model(
     writer = RunWriter(folder, manifest, plan.lock.as_dict())
     try:
         times, tokens = _fill(plan, writer, load)
-        manifest = {**writer.manifest, **times}
+        manifest = {**writer.manifest, "times": times}
     except BaseException:
         writer.close()
         raise
     records = read_run(folder).records
-    rate = tokens / times["times"]["generate"] if tokens else None
+    rate = tokens / times["generate"] if tokens else None
     writer.finish({**manifest, **count(records)}, summarize(records, rate))
     return read_run(folder)
 
 
-def _fill(plan: Plan, writer: RunWriter, load: Load | None) -> tuple[dict[str, Any], int]:
-    """Write every record that is missing. Returns what the manifest learns, and the tokens generated."""
+def _fill(plan: Plan, writer: RunWriter, load: Load | None) -> tuple[dict[str, float], int]:
+    """Write every record that is missing. Returns seconds per phase, and the tokens generated."""
     wanted = []
     for index, (row, ids) in enumerate(zip(plan.task.rows, plan.prompts, strict=True)):
         for sample in range(plan.sampling.samples):
@@ -76,18 +76,17 @@ def _fill(plan: Plan, writer: RunWriter, load: Load | None) -> tuple[dict[str, A
                 writer.append(make_record(row, len(ids), "", None, verdict, sample=sample, seed=request.seed))
     start = time.monotonic()
     if not wanted:
-        return {"times": {"load": 0.0, "generate": 0.0, "score": 0.0}}, 0
+        return {"load": 0.0, "generate": 0.0, "score": 0.0}, 0
     engine = load(plan) if load else _load(plan, writer.folder)
+    writer.note(engine={**writer.manifest["engine"], "version": engine.version}, gpu=gpu_name())
     loaded = time.monotonic()
     try:
         scoring, tokens = _generate(plan, writer, engine, wanted)
+        done = time.monotonic()
     finally:
         if load is None:
             engine.close()
-    done = time.monotonic()
-    times = {"load": loaded - start, "generate": done - loaded, "score": scoring}
-    version = {**writer.manifest["engine"], "version": engine.version}
-    return {"times": times, "engine": version, "gpu": gpu_name()}, tokens
+    return {"load": loaded - start, "generate": done - loaded, "score": scoring}, tokens
 
 
 def _generate(plan: Plan, writer: RunWriter, engine: Engine, wanted: list[Request]) -> tuple[float, int]:
@@ -108,7 +107,7 @@ def _generate(plan: Plan, writer: RunWriter, engine: Engine, wanted: list[Reques
     return scoring, tokens
 
 
-def _write(plan: Plan, writer: RunWriter, row: Row, completion: Completion, seed: int) -> Any:
+def _write(plan: Plan, writer: RunWriter, row: Row, completion: Completion, seed: int) -> Outcome:
     """One completion to one record; returns its outcome."""
     text = decode(plan.tokenizer, completion.token_ids)
     if completion.finish_reason == "error":
