@@ -32,8 +32,7 @@ def extract_file(source: str, rule: str, output: str) -> None:
             raise UserError(f"{source} cannot be read: {error.strerror}") from None
         rows = _rows(lines, source, rule)
         if output == "-":
-            sys.stdout.buffer.writelines(rows)
-            sys.stdout.flush()
+            _print(rows)
             return
         refuse_existing(Path(output))
         temporary = Path(output).with_name(f".{Path(output).name}.{os.getpid()}")
@@ -45,6 +44,15 @@ def extract_file(source: str, rule: str, output: str) -> None:
             raise UserError(f"{output} cannot be written: {error.strerror}") from None
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _print(rows: Iterator[bytes]) -> None:
+    """Write to standard output, and stop quietly where the reader (`head`) has seen enough."""
+    try:
+        sys.stdout.buffer.writelines(rows)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _rows(lines: Iterable[bytes], source: str, rule: str) -> Iterator[bytes]:
