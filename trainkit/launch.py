@@ -72,6 +72,8 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
         openmp = Path(sys.prefix) / "lib/libiomp5.so"
         if openmp.exists():
             added["LD_PRELOAD"] = str(openmp)  # vLLM's kernels are 40 % faster with Intel's OpenMP
+            # Without this it binds whatever forks to one core: Ray, and so all of its workers.
+            added["KMP_AFFINITY"] = "none"
     else:
         # Its kernels would be compiled at every start on a new machine.
         added["VLLM_USE_FLASHINFER_SAMPLER"] = "0"
