@@ -15,6 +15,12 @@ from evalkit.extract.numbers import NUMBER, canonical
 
 CLOCK = re.compile(r"\d{1,3}(?:\s?[:：]\s?\d{1,3}){1,2}(?:\s?[apAP]\.?\s?[mM]\b\.?)?(?![\d:])")
 DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?!\d)")
+_TWO_UNKNOWNS = re.compile(
+    r"(?<![A-Za-z])([A-Za-z])\s*=\s*[-$]?\d[\d.]*\s*(?:,|;|and)\s*(?!\1)[A-Za-z]\s*=\s*[-$]?\d[\d.]*"
+)
+# A number that is only denied or set beside the claimed one: "not 20 but 18", ", which is 3 more than Jim".
+_DENIED = re.compile(r"(?:\bnot\s(?:[A-Za-z]+\s)?|,\s(?:which|that)\s(?:is|was|are|were)\s)[$€£]?$", re.I)
+_RELATIVE = re.compile(r"[^.,;]{0,20}\s(?:more|less|fewer|times|higher|lower|greater|older|younger)\b")
 _MINUS = re.compile(r"(?:^|[^\d)\s])\s*\b(?:minus|negative)\s+[$€£]?$", re.IGNORECASE)
 
 
@@ -100,8 +106,8 @@ def read_claim(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Foun
     if not numbers:
         return None
     claimed = _claimed(text, lo, hi, numbers)
-    for whole in (CLOCK, DATE, _COMPOUND):
-        for match in whole.finditer(text, max(lo, claimed.start - 8), min(hi, claimed.end + 60)):
+    for whole in (CLOCK, DATE, _COMPOUND, _TWO_UNKNOWNS):
+        for match in whole.finditer(text, max(lo, claimed.start - 24), min(hi, claimed.end + 60)):
             if match.start() <= claimed.start < match.end():
                 return Found(match.group(), match.start(), match.end())
             if match.start() > claimed.start:
@@ -125,6 +131,7 @@ def _claimed(text: str, lo: int, hi: int, numbers: list[Number]) -> Number:
         if after:
             return after[0]
     numbers = _outside_brackets(text, lo, numbers)
+    numbers = [n for n in numbers if not _is_beside(text, lo, hi, n)] or numbers
     opening = _SUBORDINATE.match(text, lo, hi)
     if opening:
         numbers = [number for number in numbers if number.start >= opening.end()] or numbers
@@ -135,6 +142,13 @@ def _claimed(text: str, lo: int, hi: int, numbers: list[Number]) -> Number:
         return claimed[-1]
     free = [n for n in numbers if not _CIRCUMSTANCE.search(text, max(lo, n.start - 24), n.start)]
     return free[0] if free else numbers[-1]
+
+
+def _is_beside(text: str, lo: int, hi: int, number: Number) -> bool:
+    before = _DENIED.search(text, max(lo, number.start - 24), number.start)
+    return before is not None and (
+        before.group()[0] != "," or _RELATIVE.match(text, number.end, hi) is not None
+    )
 
 
 def _outside_brackets(text: str, lo: int, numbers: list[Number]) -> list[Number]:

@@ -32,7 +32,7 @@ _VULGAR = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 
 # One number with its sign and currency. It never starts inside a word, an index or a power.
 NUMBER = re.compile(
-    rf"(?<![A-Za-z0-9_^])(?:(?<![\w)\]}}%]){_SIGN})?(?:{_CURRENCY}\s?)?(?:(?<=[$€£¥]){_SIGN})?"
+    rf"(?<![A-Za-z0-9^])(?<![A-Za-z0-9}}]_)(?:(?<![\w)\]}}%]){_SIGN})?(?:{_CURRENCY}\s?)?(?:(?<=[$€£¥]){_SIGN})?"
     rf"(?:(?:\d+\s*)?{_LATEX}|\d*\s?[{_VULGAR}]"
     rf"|\d+(?:\s+|-)\d+\s?/\s?\d+(?![\d./])|{_CORE}(?:\s?/\s?{_CORE}(?!\s?/))?{_POWER}?)(?:\s?\\?[%％])?"
 )

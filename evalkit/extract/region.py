@@ -49,7 +49,8 @@ _MOST_TRIED = 64
 # A sign that a segment works something out, rather than only telling what to do.
 _WORKED = re.compile(
     r"=\s{0,3}\S{0,3}\d|#{3,9}\s{0,3}\S{0,3}\d|oxed\s?\{[^}\n]{0,60}\d|\d[^\n.。]{0,300}[.。]\s|nswer\W{1,9}\d"
-    r"|nswer is\W{1,9}\d"
+    r"|nswer is\W{1,9}\d|(?:^|\n)\W{0,4}\d[\d.,]*[^\n]{0,20}\n"
+    r"|\b(?:is|are|has|have|makes?|gets?|left|total)\b[^\n]{0,20}\d"
 )
 
 
