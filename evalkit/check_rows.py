@@ -51,16 +51,19 @@ def check_parquet(
     tokenizer or chat template, or a row was edited, added or removed.
     """
     locked = read_lock(path)
+    way_out = (
+        f"render the data again: trainkit data FOLDER --model {folder} --task {{}} --prompt {template.ref}"
+    )
     if locked is None:
         raise Mismatch(
             f"{path} carries no prompt lock, so nothing says how its prompts were made; "
-            f"render the data: trainkit data --model MODEL --task TASK --prompt {template.ref}"
+            f"{way_out.format(task or 'TASK')}"
         )
+    way_out = way_out.format(task or locked.data.get("task"))
     for key, wanted in (("task", task), ("split", split)):
         if wanted is not None and locked.data.get(key) != wanted:
             raise Mismatch(
-                f"{path} was rendered for {key} {locked.data.get(key)!r}, asked for is {wanted!r}; "
-                f"render the data: trainkit data --model MODEL --task {task} --prompt {template.ref}"
+                f"{path} was rendered for {key} {locked.data.get(key)!r}, asked for is {wanted!r}; {way_out}"
             )
     rows = list(read_rows(path))
     prompts = [(_id(path, row), encode_row(template, tokenizer, path, row)) for row in rows]
@@ -75,20 +78,17 @@ def check_parquet(
         scorer=scorer_like(locked.reading["scorer"], template),
     )
     if found := differences(locked, now):
-        if all(entry.key.startswith("scorer.") for entry in found):
-            raise Mismatch(
-                f"{path} says that its answers are read by {locked.rule}, {template.ref} reads them by "
-                f"{now.rule}; render the data: trainkit data --task TASK --prompt {template.ref}"
-            )
-        raise mismatch(locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer)
-    _check_ids(path, template, rows)
-    _check_messages(path, template, rows)
+        raise mismatch(
+            locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer, way_out=way_out
+        )
+    _check_ids(path, rows, way_out)
+    _check_messages(path, template, rows, way_out)
     if found := differences(locked, now, sections=("data",)):
-        raise mismatch(locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer)
+        raise mismatch(locked, now, found, what=str(path), model=str(folder), way_out=way_out)
     if len(rows) != locked.data["rows"]:
         raise Mismatch(
             f"{path} holds {len(rows):,} rows, its lock says {locked.data['rows']:,} (a row stands twice); "
-            f"render the data: trainkit data --model MODEL --task TASK --prompt {template.ref}"
+            f"{way_out}"
         )
     return locked
 
@@ -108,7 +108,7 @@ def encode_row(
     return encode(tokenizer, render_question(template, row.question), template.chat_template_kwargs)
 
 
-def _check_messages(path: Path, template: Template, rows: Sequence[ParquetRow]) -> None:
+def _check_messages(path: Path, template: Template, rows: Sequence[ParquetRow], way_out: str) -> None:
     """Compare the messages that a row holds with what its question renders to."""
     wrong = [row for row in rows if row.messages != prompt_messages(template, str(row.question))]
     if not wrong:
@@ -116,21 +116,19 @@ def _check_messages(path: Path, template: Template, rows: Sequence[ParquetRow]) 
     first = wrong[0]
     raise Mismatch(
         f"{path} row {first.number} (id {first.id}) does not hold what {template.ref} renders from its "
-        f"question, nor do {len(wrong) - 1:,} more of {len(rows):,} rows; render the data again: "
-        f"trainkit data --model MODEL --task TASK --prompt {template.ref}",
+        f"question, nor do {len(wrong) - 1:,} more of {len(rows):,} rows; {way_out}",
         text_diff(flat(prompt_messages(template, str(first.question))), flat(first.messages)),
     )
 
 
-def _check_ids(path: Path, template: Template, rows: Sequence[ParquetRow]) -> None:
+def _check_ids(path: Path, rows: Sequence[ParquetRow], way_out: str) -> None:
     """Compare each id with question and gold: it is their hash, so an edited gold shows here."""
     for row in rows:
         expected = content_id(str(row.question), row.gold)
         if str(row.id).partition("-")[0] != expected:
             raise Mismatch(
                 f"{path} row {row.number}: id {row.id} is not that of its question and gold ({expected}), "
-                "so one of the three was edited; render the data again: "
-                f"trainkit data --model MODEL --task TASK --prompt {template.ref}",
+                f"so one of the three was edited; {way_out}",
                 f"  question: {row.question}\n  gold: {row.gold}",
             )
 

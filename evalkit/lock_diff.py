@@ -68,13 +68,14 @@ def mismatch(
     what: str,
     model: str,
     tokenizer: PreTrainedTokenizerFast | None = None,
+    way_out: str | None = None,
 ) -> Mismatch:
-    """The error for differences that were found."""
+    """The error for differences that were found. `way_out` replaces the command for a checkpoint."""
     keys = list(dict.fromkeys(entry.key.split(".")[0].replace("_", " ") for entry in found))
     parts = [key for key in keys if key != "probe"] or keys
     return Mismatch(
         f"{what} was locked with {locked.template} (fingerprint {locked.fingerprint}), and these differ now: "
-        f"{', '.join(parts)}; {right_command(locked, found, model)}",
+        f"{', '.join(parts)}; {way_out or right_command(locked, found, model)}",
         explain(locked, now, found, tokenizer),
     )
 
@@ -177,7 +178,7 @@ def right_command(locked: Lock, found: Sequence[Difference], model: str) -> str:
     """What to do about the differences: the command that is right for the checkpoint of `locked`."""
     keys = {f"{entry.section}.{entry.key}" for entry in found}
     if any(key.startswith("data.") for key in keys):
-        return "render the data again: trainkit data --model MODEL --task TASK --prompt " + locked.template
+        return "these are not the rows it was trained on; give its own parquet to --data"
     if "reading.template.ref" in keys:
         return f"use the prompt it was made with: evalkit score --model {model} --prompt {locked.template}"
     if any(key.startswith("reading.template.") for key in keys):

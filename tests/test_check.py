@@ -274,7 +274,9 @@ def test_a_tampered_parquet_is_caught(smollm2: Path, rows: Path, name: str) -> N
 
 
 def test_a_parquet_of_another_task_or_prompt_is_caught(model: Path, rows: Path) -> None:
-    assert "use the prompt it was made with" in caught(model=str(model), data=rows)  # trained on sums@1
+    text = caught(model=str(model), data=rows)
+    assert f"trainkit data FOLDER --model {model} --task sums --prompt gsm8k-boxed@1" in text
+    assert "-You do sums." in text and "template.ref: sums@1 | gsm8k-boxed@1" in text
     tokenizer = load_tokenizer(model)
     arguments: dict[str, Any] = {"template": get_template("sums"), "tokenizer": tokenizer, "folder": model}
     check_parquet(rows, **arguments, task="sums", split="train")
@@ -289,6 +291,7 @@ def test_a_swapped_parquet_is_caught(model: Path, tmp_path: Path) -> None:
     locked(model, "sums@1")
     other = parquet(model, tmp_path / "other.parquet", task="sums:99")
     text = caught(model=str(model), data=other)
+    assert "give its own parquet to --data" in text
     assert "rows missing" in text and "task: sums | sums:99" in text
 
 
