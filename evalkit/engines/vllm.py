@@ -66,6 +66,7 @@ def preload_openmp() -> None:
     library = Path(sys.prefix) / "lib/libiomp5.so"
     with contextlib.suppress(UserError):
         if library.exists() and installed_version()[1] and "torch" not in sys.modules:
+            os.environ.setdefault("KMP_AFFINITY", "none")  # else it may bind this process to one core
             ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
 
 
