@@ -24,6 +24,7 @@ from trainkit.doctor import diagnose, first_step_verdict
 from trainkit.follow import Follower
 from trainkit.reward import compute
 from trainkit.training_run import GrowingLines, TrainingRun
+from trainkit.watch import WORTH_SAYING
 
 CORPUS = Path(__file__).parent / "corpora" / "doctor"
 CASES = sorted(path.parent for path in CORPUS.glob("*/expected.txt"))
@@ -34,6 +35,12 @@ def test_the_cause_of_a_run_that_really_failed_comes_first(case: Path) -> None:
     findings = diagnose(TrainingRun(case))
     assert findings, "nothing was found"
     assert findings[0].cause == (case / "expected.txt").read_text().strip()
+
+
+def test_a_recorded_run_that_learned_has_nothing_serious() -> None:
+    run = TrainingRun(CORPUS / "healthy")
+    assert run.complete
+    assert [finding for finding in diagnose(run) if finding.weight >= WORTH_SAYING] == []
 
 
 def make_run(

@@ -128,7 +128,7 @@ def rate_too_low(run: TrainingRun) -> Finding | None:
 def no_advantage(run: TrainingRun) -> Finding | None:
     """Most groups are all right or all wrong, so that their advantages are zero."""
     shares = [value for _, value in run.series("trainkit/no_advantage")]
-    if not shares or run.options.get("samples") == 1:
+    if len(shares) < 3 or run.options.get("samples") == 1:
         return None
     share, reward = fmean(shares), fmean(rewards(run))
     if share < 0.7 or reward == 0:
@@ -154,7 +154,7 @@ def often_cut(run: TrainingRun) -> Finding | None:
         sentence=f"Many completions are cut off at {run.job['response_length']} tokens.",
         evidence=f"{percent(fmean(shares))} are truncated, mean reward {fmean(reward):.2f}",
         option=f"Give them more room: --response-length {2 * int(run.job['response_length'])}.",
-        weight=0.25 + 0.4 * fmean(shares),
+        weight=0.2 + 0.25 * fmean(shares),
     )
 
 
