@@ -12,6 +12,7 @@ _STEMS = ("nswer", "NSWER", "hoice", "ption", "答案", "选", "####")
 _LETTER = re.compile(
     r"(?: is| would be| should be|是|为|择|项)?[\s:：*_(（\[\]】\"'$\\{=]{0,12}"
     r"(?:option |choice |text\{)?[(（*]{0,2}(?P<letter>[A-E])(?![A-Za-z0-9'’])"
+    r"(?![)*]{0,2}\s?(?:or|and|,|/|&)\s?\(?[A-E]\b)"
 )
 _ALONE = re.compile(r"\n[ \t*_(（\[]{0,8}(?P<letter>[A-E])[*_)）\].,。 \t]{0,8}(?=\n)")
 _BOXED = re.compile(r"[\s({$\\]*(?:text\w*\{)?[\s(]*(?P<letter>[A-E])(?![A-Za-z0-9])")

@@ -34,7 +34,7 @@ _STEMS = (
     "<eos>", "[INST]",
 )  # fmt: skip
 _QUESTIONS = (
-    "Human", "User", "Q", "Question", "Problem", "Exercise", "Task", "Instruction", "Input", "QUESTION",
+    "Human", "User", "Q", "Question", "Problem", "Exercise", "Instruction", "QUESTION",
     "PROBLEM", "Frage", "Aufgabe", "Pregunta", "Domanda", "Pergunta",
 )  # fmt: skip
 _QUESTIONS_BEYOND_ASCII = ("问题", "题目", "題目", "問題", "问", "質問", "Вопрос", "Задача")
@@ -43,6 +43,9 @@ _BEFORE = re.compile(
     r"(?:\n|[.!?][ \t]{1,2})[ \t]{0,8}(?:#{1,6}[ \t]{0,4}|\*\*)?(?:(?:New|Next|Another|Math) )?$"
 )
 _AFTER = re.compile(r"[ \t]{0,4}[#№]?(?:\d{0,4}[ \t]{0,4}(?:\*\*)?[:：]|\d{1,4}(?:\*\*)?[ \t]{0,4}\n)")
+_REPLY = re.compile(
+    r"\s(?:\*\*|#{1,4} ?)?(?:Answer|A|Solution|Response|Reply|Assistant|解|答|答案|解答|Antwort)[:：]"
+)
 _LONGEST_BEFORE = 24
 _MOST_TRIED = 64
 
@@ -109,7 +112,16 @@ def _own_question(text: str, lo: int, hi: int) -> tuple[int, int]:
     if _WORKED.search(text, lo, first[0]):
         return lo, first[0]
     last = max(place for word in words if (place := next(_headings(text, word, lo, hi, True), None)))
-    return last[1], hi
+    return _after_question(text, last[1], hi), hi
+
+
+def _after_question(text: str, lo: int, hi: int) -> int:
+    """Where the reply to an echoed question begins: at "Answer:", else on the next line."""
+    reply = _REPLY.search(text, lo, hi)
+    if reply:
+        return reply.start()
+    line = text.find("\n", lo + len(text[lo : lo + 80]) - len(text[lo : lo + 80].lstrip()), hi)
+    return hi if line < 0 else line
 
 
 def _headings(text: str, word: str, lo: int, hi: int, backwards: bool = False) -> Iterator[tuple[int, int]]:

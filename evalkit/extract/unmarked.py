@@ -24,6 +24,10 @@ _LAST_TAG = re.compile(r"\s*<[/|]?\w{1,18}\|?>\s*$")
 _SENTENCE = re.compile(
     r"(?<![\d\s][A-Z])(?<!\bvs)(?<!Mr)(?<!Mrs)(?<!Dr)[.!?]+[\"'”)*$\]}]*\s+(?=\S)|[。！？]\s*(?=\S)"
 )
+# A text that ends in the question answers nothing.
+_ASKS = re.compile(
+    r"\b(?:how (?:many|much|long|far|old|fast)|what (?:is|was|are|will))\b[^?\n]{0,200}\?\s*$", re.I
+)
 # The last word of a sentence that was cut off.
 _CUT = re.compile(
     r"(?:\b(?:an?|the|of|to|by|and|or|is|are|was|were|with|for|in|on|that|which|so|we|from|at|as|if|than|then)|[-+=×/,])\s*$"
@@ -119,7 +123,9 @@ def _ends_in_code(text: str, lo: int, hi: int) -> bool:
 
 
 def _breaks_off(text: str, lo: int, hi: int) -> bool:
-    """Whether the text ends inside a formula, or with a word that leads on."""
+    """Whether the text ends in a question, inside a formula, or with a word that leads on."""
+    if text[max(lo, hi - 9) : hi].rstrip().endswith("?") and _ASKS.search(text, max(lo, hi - 260), hi):
+        return True
     if any(text.rfind(f"\\{a}", lo, hi) > text.rfind(f"\\{b}", lo, hi) for a, b in ("()", "[]")):
         return True
     return _CUT.search(text, max(lo, hi - 12), hi) is not None
