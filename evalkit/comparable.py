@@ -65,7 +65,8 @@ def _detail(
 def differences(base: Run, new: Run) -> list[Difference]:
     """Every key of lock, task and sampling that differs between two runs, rows of one side left aside.
 
-    Not counted: the seed (another draw from the same distribution is comparable).
+    Not counted: the seed (another draw from the same distribution is comparable). The probe stands
+    last: it follows from the keys before it.
 
     Raises UserError where a run has no lock, Mismatch where its lock was edited.
     """
@@ -76,7 +77,8 @@ def differences(base: Run, new: Run) -> list[Difference]:
     for key, left, right in _manifest_pairs(base, new):
         if left != right and key.split(".")[-1] not in named:
             found.append(Difference("manifest", key, left, right))
-    return [d for d in found if d.key.split(".")[-1] != "seed"]
+    found = [d for d in found if d.key.split(".")[-1] != "seed"]
+    return sorted(found, key=lambda d: d.key.startswith("probe."))
 
 
 def _same_file(base: Run, new: Run) -> bool:
