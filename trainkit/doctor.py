@@ -33,6 +33,7 @@ def zero_rewards(run: TrainingRun) -> list[Finding]:
             rule=run.rule,
             prompt=run.prompt,
             response_length=run.job["response_length"],
+            chosen_length=run.options.get("response_length") is not None,
         )
     )
 

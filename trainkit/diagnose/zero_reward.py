@@ -42,6 +42,8 @@ class Batch:
     rule: str
     prompt: str
     response_length: int
+    chosen_length: bool
+    """The response length was asked for, so that the task's own is another."""
 
     @property
     def marker(self) -> str | None:
@@ -166,7 +168,9 @@ def cut_short(batch: Batch) -> Finding | None:
         cause="truncated",
         sentence=f"The completions are cut off at {batch.response_length} tokens, before the answer.",
         evidence=f"{percent(batch.truncated)} are truncated",
-        option=f"Give them more room: --response-length {longer(batch)}.",
+        option="Leave --response-length out to get the task's own, or give a longer one."
+        if batch.chosen_length
+        else f"Give them more room: --response-length {longer(batch)}.",
         weight=0.5 + 0.42 * batch.truncated,
     )
 
