@@ -69,7 +69,7 @@ def test_an_exact_name_wins_over_longer_ones(root: Path) -> None:
         ("[x]*", r"no run '\[x\]\*' in"),
         (
             "step_75",
-            r"no complete run of step_75 in .*; make it: evalkit score --model runs/demo/global_step_75 --task gsm8k",
+            r"no complete run of step_75 in .*: evalkit score --model runs/demo/global_step_75 --task gsm8k",
         ),
         (
             "other:step_50",
