@@ -26,12 +26,14 @@ from trainkit.reward import compute
 from trainkit.training_run import GrowingLines, TrainingRun
 from trainkit.watch import WORTH_SAYING
 
-CORPUS = Path(__file__).parent / "corpora" / "doctor"
+ROOT = Path(__file__).parent.parent
+CORPUS = ROOT / "tests/corpora/doctor"
 CASES = sorted(path.parent for path in CORPUS.glob("*/expected.txt"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_cause_of_a_run_that_really_failed_comes_first(case: Path) -> None:
+def test_the_cause_of_a_run_that_really_failed_comes_first(case: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(ROOT)  # the recorded paths are relative
     findings = diagnose(TrainingRun(case))
     assert findings, "nothing was found"
     assert findings[0].cause == (case / "expected.txt").read_text().strip()
@@ -322,9 +324,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 def test_the_command_prints_findings(tmp_path: Path) -> None:
     make_run(tmp_path, rollouts=[[("The answer is 4.", "4", False)] * 8])
     command = [sys.executable, "-m", "trainkit", "doctor", str(tmp_path), "--format", "json"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=CORPUS.parent.parent.parent
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     found = json.loads(done.stdout)
     assert found[0]["cause"] == "no-marker"
     assert set(found[0]) == {"cause", "sentence", "evidence", "option", "weight"}

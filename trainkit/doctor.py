@@ -43,5 +43,5 @@ def first_step_verdict(folder: Path) -> Finding | None:
 
     The launcher calls it once, when step 1 has been trained, and goes on under --go-on.
     """
-    findings = zero_rewards(TrainingRun(folder))
-    return findings[0] if findings else None
+    run = TrainingRun(folder)
+    return diagnose(run)[0] if zero_rewards(run) else None
