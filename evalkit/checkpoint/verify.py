@@ -45,7 +45,9 @@ class Moves:
                 f"{name} has shape {tuple(tensor.shape)}, in the base {self.base} {tuple(before.shape)}: "
                 "the checkpoint belongs to another model"
             )
-        if torch.equal(before.float(), tensor.float()):
+        # The first row tells most tensors apart, so that few are compared whole.
+        parts = (slice(1), slice(1, None))
+        if all(torch.equal(before[part].float(), tensor[part].float()) for part in parts):
             self.same.append(name)
         else:
             self.moved += 1
