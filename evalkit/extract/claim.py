@@ -88,7 +88,7 @@ def numbers_in(text: str, lo: int, hi: int, decimal_comma: bool = False) -> list
             value is None
             or _LIST_MARK.match(text, match.end(), hi)
             or _NAMED.search(text, max(lo, match.start() - 12), match.start())
-            or (text.startswith("~~", match.end()) and text.startswith("~~", match.start() - 2))
+            or (text.startswith("~~", match.end()) and text.startswith("~~", max(0, match.start() - 2)))
         ):
             continue
         number = Number(signed(value, text, match.start()), match.start(), match.end())

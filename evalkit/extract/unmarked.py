@@ -13,6 +13,7 @@ from evalkit.extract.words import number_word
 
 # Only the end of a text may hold an answer that nothing announces (characters).
 _TAIL = 2000
+_LINE_END = 120
 _LINES_BACK = 4
 _SENTENCES_BACK = 3
 
@@ -44,10 +45,12 @@ def read_last_number(text: str, lo: int, hi: int) -> Found | None:
     lo = max(lo, hi - _TAIL)
     while lo < hi:
         start = max(text.rfind("\n", lo, hi - 1) + 1, lo)
-        for match in reversed(list(NUMBER.finditer(text, start, hi))):
-            number = canonical(match.group())
-            if number is not None:
-                return Found(number, match.start(), match.end())
+        # the end of a long line first: a number that begins well inside it was not cut
+        for begin in (hi - _LINE_END, start) if hi - start > 2 * _LINE_END else (start,):
+            for match in reversed(list(NUMBER.finditer(text, begin, hi))):
+                number = canonical(match.group())
+                if number is not None and (begin == start or match.start() > hi - _LINE_END // 2):
+                    return Found(number, match.start(), match.end())
         hi = start
     return None
 
