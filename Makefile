@@ -21,7 +21,7 @@ demo: $(SETUP)
 	@bash .ci/demo
 
 demo-train: $(SETUP)
-	@echo TODO
+	@bash .ci/demo-train
 
 test: $(SETUP)
 	$(BIN)/python -m pytest
