@@ -17,6 +17,9 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = 130
+
+
 def run_app(application: typer.Typer) -> None:
     """Run a typer application with the exit codes of docs/design.md."""
     try:
@@ -26,9 +29,10 @@ def run_app(application: typer.Typer) -> None:
         if isinstance(error, Mismatch) and error.detail:
             print(error.detail, file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer's answer to Ctrl-C
+            print("interrupted: the same command goes on from here", file=sys.stderr)
+        raise
 
 
 def main() -> None:
