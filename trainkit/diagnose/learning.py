@@ -43,8 +43,8 @@ def one_sample(run: TrainingRun) -> Finding | None:
         return None
     return Finding(
         cause="one-sample",
-        sentence="There is one sample a prompt, so no answer can be better than another of its group: "
-        "no advantage, nothing to learn from.",
+        sentence="There is one sample a prompt, so no answer is compared with another of its question: "
+        "verl takes the bare reward as advantage, and wrong answers teach nothing.",
         evidence="samples is 1",
         option="Give --samples 8 (at least 2).",
         weight=0.99,

@@ -9,7 +9,7 @@ from trainkit.reference import PHASE_SHARES, UPDATE_MFU
 from trainkit.training_run import TrainingRun
 
 REMEDIES = {
-    "gen": "Give vLLM more memory (--gpu-memory 0.6), or cut the tail of long answers: --response-length.",
+    "gen": "Cut the tail of long answers (--response-length); on a GPU give vLLM more memory (--gpu-memory).",
     "old_log_prob": "Raise --token-budget, so that the GPU works on more tokens at once.",
     "ref": "Do without the reference: --kl 0.",
     "update_actor": "Raise --token-budget; check with `evalkit doctor` that flash-attn is installed.",
@@ -58,7 +58,7 @@ def spent_between_steps(run: TrainingRun) -> Finding | None:
 def phase_out_of_proportion(run: TrainingRun) -> Finding | None:
     """The phase that takes most more than its recorded share of a step, if it takes half as much again."""
     whole = seconds(run, "step") - seconds(run, "save_checkpoint")
-    if len(run.steps) < 2 or whole <= 0:
+    if len(run.steps) < 3 or whole <= 0:
         return None
     usual = PHASE_SHARES["cpu" if run.options.get("device") == "cpu" else "cuda"]
     shares = {phase: seconds(run, phase) / whole for phase in usual}
