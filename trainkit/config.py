@@ -102,8 +102,19 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-MAY_CHANGE = ("steps", "epochs", "save_every", "validate_every", "keep", "logger", "gpu_memory", "go_on")
-"""Options that may differ when a run is resumed: they change neither data nor what a step does."""
+MAY_CHANGE = (
+    "steps",
+    "epochs",
+    "save_every",
+    "validate_every",
+    "keep",
+    "logger",
+    "gpu_memory",
+    "micro_batch",
+    "token_budget",
+    "go_on",
+)
+"""Options that may differ when a run is resumed: they change neither data nor what a step learns."""
 
 
 def resolve(
