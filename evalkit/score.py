@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from evalkit.extract.content import read_content
 from evalkit.extract.numbers import canonical, fraction_digits, rounded
 from evalkit.extract.peers import PEER_COMPARISONS
 from evalkit.formula import Value, read_formula, same, weight
@@ -61,7 +62,7 @@ def score(extraction: Extraction, gold: str | None) -> Score:
 
 
 def _compare(answer: str, gold: str) -> Score:
-    gold_number = _number(gold)
+    gold_number = _number(gold) or _read_number(gold)
     number = canonical(answer)
     if gold_number is not None and number is not None:
         return _compare_numbers(number, gold_number)
@@ -101,6 +102,13 @@ def _compare_formulas(answer: str, gold: str) -> Score:
 @lru_cache(maxsize=4096)
 def _number(gold: str) -> str | None:
     return canonical(gold.strip())
+
+
+@lru_cache(maxsize=4096)
+def _read_number(gold: str) -> str | None:
+    """The number of a gold that says more than it: "36 dollars"; read as an answer would be."""
+    found = read_content(gold, 0, len(gold))
+    return None if found is None or found.answer is None else canonical(found.answer)
 
 
 @lru_cache(maxsize=4096)

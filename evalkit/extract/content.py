@@ -38,6 +38,8 @@ _UNIT = re.compile(
 _ALGEBRA = re.compile(
     r"\\(?!\$|%)|[\^√π∞∪∩±!|<>≤≥+*×÷·]|[(\[{][^)\]}]*\d|(?<![A-Za-z'’])[a-zA-Z](?![A-Za-z'’.])|\d\s?/|\s-\s"
 )
+# An interval or a point, no number in brackets: "[2,5)".
+_PAIR = re.compile(r"[(\[]\s*-?\d+,(?!\d{3}(?!\d))\d+\s*[)\]]")
 _WORDS = re.compile(r"[^\W\d_]{2,}\s+[^\W\d_]+")
 _PROSE = re.compile(r"[^\W\d_]+\s+(?:[^\W\d_]+\s|[$€£]?\d)")
 _LEAD = re.compile(r"(?:[a-z]+\s){0,4}", re.IGNORECASE)
@@ -93,7 +95,7 @@ def _read_mixed(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -
             return first
     elif not _ALGEBRA.search(bare[: numbers[0].start()] + " " + bare[numbers[0].end() :]):
         number = canonical(numbers[0].group(), decimal_comma)
-        if number is not None:
+        if number is not None and not _PAIR.search(answer):
             number = signed(number, text, lo + numbers[0].start())
             return Found(number, lo + numbers[0].start(), lo + numbers[0].end())
     return Found(answer, lo, hi)
