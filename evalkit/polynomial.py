@@ -14,6 +14,7 @@ Monomial = tuple[tuple[str, Fraction], ...]
 Polynomial = dict[Monomial, Fraction]
 
 _MOST_TERMS = 64
+_MOST_PRODUCTS = 1024
 _MOST_BITS = 2000
 _HIGHEST_POWER = 64
 # Roots are simplified by the primes up to this one.
@@ -153,7 +154,7 @@ def _monomial(powers: dict[str, Fraction], factor: list[Fraction]) -> Monomial:
 
 
 def _times(left: Polynomial, right: Polynomial) -> Polynomial:
-    if len(left) * len(right) > _MOST_TERMS * _MOST_TERMS:
+    if len(left) * len(right) > _MOST_PRODUCTS:
         raise TooLarge("terms")
     product: Polynomial = {}
     for one, first in left.items():
