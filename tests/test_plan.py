@@ -5,7 +5,10 @@ pytest tests/test_plan.py
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from trainkit.config import PRESETS, Options
 from trainkit.memory import GIB, activations, cache_per_token, layer_activations
 from trainkit.model_shape import ModelShape, count_parameters, read_shape
 from trainkit.plan import Request, check_fits, make_plan
+from trainkit.plan_request import parse_gpu
 from trainkit.plan_table import as_dict, sentences
 
 H200 = Gpu(0, "NVIDIA H200", 143771, 143167)
@@ -252,3 +256,41 @@ def test_every_trajectory_is_learned_once(mini: int, factor: int, samples: int, 
     assert plan.batch.updates * plan.batch.per_update == plan.batch.trajectories
     assert plan.batch.accumulation(300) >= 1
     assert layer_activations(QWEN_05B) > 0
+
+
+def run_plan(smollm2: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "trainkit",
+        "plan",
+        "--model",
+        str(smollm2),
+        "--task",
+        "sums",
+        *arguments,
+    ]
+    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+
+
+def test_the_command_plans_for_a_gpu_that_is_not_here(smollm2: Path) -> None:
+    done = run_plan(smollm2, "--preset", "tutorial", "--on", "A800:80", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert (plan["trajectories"], plan["mini_batches"], plan["accumulation"]) == (256, 4, 8)
+    assert plan["fits"]
+    assert plan["peak"] == max(sum(parts.values()) for parts in plan["memory"].values())
+
+
+def test_the_command_refuses_what_does_not_fit(smollm2: Path) -> None:
+    done = run_plan(smollm2, "--on", "T4:2")
+    assert done.returncode == 2
+    assert "it does NOT fit" in done.stdout
+    assert len(done.stderr.splitlines()) == 1
+    assert "GiB of the GPU are free" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["H200", "H200:", ":80", "H200:many", "H200:0"])
+def test_a_gpu_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--on H200:140"):
+        parse_gpu(text)
