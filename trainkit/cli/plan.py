@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainkit.cli.app import app
-from trainkit.cli.train import ALL, _with_options
+from trainkit.cli.train import ALL, with_options
 from trainkit.config import PRESETS, resolve
 
 
@@ -49,4 +49,4 @@ EXTRA: dict[str, Any] = {
     ),
     "format": (Annotated[Literal["table", "json"], typer.Option(help="How to print it.")], "table"),
 }
-app.command("plan")(_with_options(plan_command, ("algorithm", *ALL), EXTRA))
+app.command("plan")(with_options(plan_command, ("algorithm", *ALL), EXTRA))

@@ -68,7 +68,7 @@ def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
     )
 
 
-def _with_options(function: Callable[..., None], names: tuple[str, ...], extra: dict[str, Any]) -> Any:
+def with_options(function: Callable[..., None], names: tuple[str, ...], extra: dict[str, Any]) -> Any:
     """The function under a signature that typer can read: `extra` first, then the named options."""
     hints = get_type_hints(Options)
     parameters = []
@@ -103,5 +103,5 @@ TRAIN_EXTRA: dict[str, Any] = {
 ALL = tuple(item.name for item in fields(Options) if item.name != "algorithm")
 
 for _word in ALGORITHMS:
-    app.command(_word)(_with_options(train_command, ALL, TRAIN_EXTRA))
-app.command("data")(_with_options(data_command, DATA_OPTIONS, {"output": (OUTPUT, EMPTY)}))
+    app.command(_word)(with_options(train_command, ALL, TRAIN_EXTRA))
+app.command("data")(with_options(data_command, DATA_OPTIONS, {"output": (OUTPUT, EMPTY)}))
