@@ -113,7 +113,7 @@ def test_one_process_writes(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_line_and_resumable(tmp_path: Path) -> None:
-    """A file size limit stands in for the full disk: the same error number class, the same path."""
+    """A file size limit stands in for the full disk: the last write is cut short there too."""
     code = """
 import resource, sys
 from pathlib import Path
@@ -134,7 +134,7 @@ except UserError as error: print(error)
         cwd=here,
         check=True,
     )
-    assert "cannot be written: File too large; free some space" in done.stdout
+    assert "cannot be written: No space left on device; free some space" in done.stdout
     writer = RunWriter(tmp_path / "run", MANIFEST, LOCK.as_dict())
     assert 0 < len(writer.done) < 100
     writer.close()
