@@ -96,7 +96,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "samples": 8,
         "mini_batch": 8,
         "micro_batch": 64,
-        "learning_rate": 2e-5,
+        "learning_rate": 4e-5,
         "save_every": 8,
         "validate_every": 8,
     },
