@@ -57,4 +57,6 @@ def portable(path: Path) -> str:
 
 def command_line() -> str:
     """The command that was given, as it can be given again."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    return shlex.join([name, *sys.argv[1:]])

@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -90,25 +93,35 @@ def _fill(plan: Plan, writer: RunWriter, load: Load | None) -> tuple[dict[str, f
 
 
 def _generate(plan: Plan, writer: RunWriter, engine: Engine, wanted: list[Request]) -> tuple[float, int]:
-    """Take completions as they finish: decode, read, score, write. Returns seconds of that, and tokens."""
+    """Take completions as they finish: decode, read, score, write. Returns seconds of that, and tokens.
+
+    One thread does that work, so that the engine's next step does not wait for it. Whatever ends the
+    generation, what was handed to the thread is written first.
+    """
     seeds = {(request.index, request.sample): request.seed for request in wanted}
     total = len(plan.task.rows) * plan.sampling.samples
     scoring, tokens = 0.0, 0
     label = f"{model_slug(plan.model.name)} {plan.task.name} {plan.template.ref}"
-    with RunProgress(label, total, total - len(wanted)) as progress:
-        for completion in engine.generate(wanted, plan.sampling, plan.stop_ids):
-            start = time.monotonic()
-            row = plan.task.rows[completion.index]
-            seed = seeds[completion.index, completion.sample]
-            outcome = _write(plan, writer, row, completion, seed)
-            scoring += time.monotonic() - start
-            tokens += len(completion.token_ids)
-            progress.add(outcome, len(completion.token_ids))
+    queue: deque[tuple[Future[tuple[Outcome, float]], int]] = deque()
+    with RunProgress(label, total, total - len(wanted)) as progress, ThreadPoolExecutor(1) as thread:
+        for completion in chain(engine.generate(wanted, plan.sampling, plan.stop_ids), [None]):
+            if completion is not None:
+                seed = seeds[completion.index, completion.sample]
+                queue.append(
+                    (thread.submit(_write, plan, writer, completion, seed), len(completion.token_ids))
+                )
+            while queue and (completion is None or queue[0][0].done()):
+                written, length = queue.popleft()
+                outcome, seconds = written.result()
+                scoring, tokens = scoring + seconds, tokens + length
+                progress.add(outcome, length)
     return scoring, tokens
 
 
-def _write(plan: Plan, writer: RunWriter, row: Row, completion: Completion, seed: int) -> Outcome:
-    """One completion to one record; returns its outcome."""
+def _write(plan: Plan, writer: RunWriter, completion: Completion, seed: int) -> tuple[Outcome, float]:
+    """One completion to one record; returns its outcome and the seconds that it took."""
+    start = time.monotonic()
+    row = plan.task.rows[completion.index]
     text = decode(plan.tokenizer, completion.token_ids)
     if completion.finish_reason == "error":
         verdict = unscored(plan.lock.rule, completion.error or "engine error")
@@ -117,7 +130,7 @@ def _write(plan: Plan, writer: RunWriter, row: Row, completion: Completion, seed
     prompt_tokens = len(plan.prompts[completion.index])
     record = make_record(row, prompt_tokens, text, completion, verdict, sample=completion.sample, seed=seed)
     writer.append(record)
-    return record.outcome
+    return record.outcome, time.monotonic() - start
 
 
 def seed_of(plan: Plan, row: Row, sample: int) -> int:

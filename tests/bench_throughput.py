@@ -3,7 +3,9 @@
 Same engine, token ids and sampling, one after the other in turns; the ratio of medians is printed.
 
     make bench
-    python tests/bench_throughput.py --model MODEL --prompts 1319 --max-tokens 512    (any model, also on a GPU)
+    python tests/bench_throughput.py --model MODEL --prompts 1319 --max-tokens 512
+
+The second form takes any model, also on a GPU.
 """
 
 from __future__ import annotations
@@ -50,12 +52,12 @@ def throughput_ratio(
         start = time.monotonic()
         outputs = engine.llm.generate(ids, parameters, use_tqdm=False)
         plain.append(sum(len(o.outputs[0].token_ids) for o in outputs) / (time.monotonic() - start))
-    ratio = statistics.median(ours[1:]) / statistics.median(plain[1:])
+    us, them = statistics.median(ours[1:]), statistics.median(plain[1:])
     print(
-        f"\nevalkit score {statistics.median(ours[1:]):,.0f} tokens/s, vllm.LLM.generate "
-        f"{statistics.median(plain[1:]):,.0f} tokens/s, ratio {ratio:.3f} ({prompts} prompts, {ROUNDS} rounds)"
+        f"\nevalkit score {us:,.0f} tokens/s, vllm.LLM.generate {them:,.0f} tokens/s, ratio {us / them:.3f} "
+        f"({prompts} prompts, {ROUNDS} rounds)"
     )
-    return ratio
+    return us / them
 
 
 def test_throughput(vllm_engine: Any, trapped_model: Any, data_folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ A new flag is a decision: add it to tests/golden/cli_flags.txt by
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,7 +43,8 @@ def modules() -> list[Path]:
 def imported(path: Path) -> Iterator[tuple[str, bool]]:
     """Top-level names of what a module imports, and whether that happens at import time."""
     tree = ast.parse(path.read_text())
-    inside = {node for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(f)}
+    functions = [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {node for function in functions for node in ast.walk(function)}
     for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.Import):
@@ -82,8 +84,8 @@ def cli_flags() -> list[str]:
     """Every command of both programs with its options, one line a command."""
     import typer
 
-    import evalkit.cli
-    import trainkit.cli  # noqa: F401
+    importlib.import_module("evalkit.cli")
+    importlib.import_module("trainkit.cli")
     from evalkit.cli.app import app as evaluate
     from trainkit.cli.app import app as train
 

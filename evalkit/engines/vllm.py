@@ -111,11 +111,14 @@ class VllmEngine:
         from vllm.inputs import tokens_input
 
         engine = self.llm.llm_engine
+        greedy = sampling_params(sampling, stop_ids, 0) if sampling.temperature == 0 else None
         waiting: dict[str, Request] = {}
         for number, request in enumerate(requests):
             prompt = tokens_input(list(request.prompt_ids))
             try:
-                engine.add_request(str(number), prompt, sampling_params(sampling, stop_ids, request.seed))
+                engine.add_request(
+                    str(number), prompt, greedy or sampling_params(sampling, stop_ids, request.seed)
+                )
             except Exception as error:  # as at loading: of no common kind
                 yield _failed(request, f"vLLM refused the prompt: {_reason(error)}")
             else:
