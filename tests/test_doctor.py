@@ -347,3 +347,7 @@ def test_many_cut_off_although_some_are_right(tmp_path: Path) -> None:
     finding = diagnose(make_run(tmp_path, steps=HEALTHY, rollouts=[row] * 4, response_length=100))[0]
     assert finding.cause == "truncated"
     assert "--response-length 200" in finding.option
+
+
+def test_the_recorded_gpu_run_has_no_findings() -> None:
+    assert diagnose(TrainingRun(ROOT / "results/recorded/coder-1.5b-gsm8k")) == []

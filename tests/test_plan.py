@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -294,3 +295,28 @@ def test_the_command_refuses_what_does_not_fit(smollm2: Path) -> None:
 def test_a_gpu_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="--on H200:140"):
         parse_gpu(text)
+
+
+RECORDED = Path(__file__).parent.parent / "results/recorded/coder-1.5b-gsm8k"
+
+
+def test_the_recorded_run_took_what_the_plan_says() -> None:
+    """20 steps of Qwen2.5-Coder-1.5B-Instruct on one H200: memory within 15 %, phases to a factor of two."""
+    job = json.loads((RECORDED / "train.json").read_text())
+    lines = [json.loads(line) for line in (RECORDED / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "timing_s/step" in line]
+    asked = replace(
+        request(QWEN_15B),
+        options=Options(**job["options"]),
+        prompt_length=job["prompt_length"],
+        response_length=job["response_length"],
+        steps=job["total_steps"],
+    )
+    plan = make_plan(asked)
+    check_fits(plan)
+    peak = max(line["actor/perf/max_memory_allocated_gb"] for line in steps)
+    assert plan.trainer_peak / GIB == pytest.approx(peak, rel=0.15)
+    measured = {"generation": "gen", "old log-probs": "old_log_prob", "update": "update_actor"}
+    for phase, name in measured.items():
+        seconds = median(line[f"timing_s/{name}"] for line in steps[1:])
+        assert seconds / 2 < plan.seconds[phase] < seconds * 2

@@ -57,7 +57,8 @@ def spent_between_steps(run: TrainingRun) -> Finding | None:
 
 def phase_out_of_proportion(run: TrainingRun) -> Finding | None:
     """The phase that takes most more than its recorded share of a step, if it takes half as much again."""
-    whole = seconds(run, "step") - seconds(run, "save_checkpoint")
+    spent = [line["timing_s/step"] - line.get("timing_s/save_checkpoint", 0.0) for line in run.steps]
+    whole = median(spent[1:] or spent or [0.0])
     if len(run.steps) < 3 or whole <= 0:
         return None
     usual = PHASE_SHARES["cpu" if run.options.get("device") == "cpu" else "cuda"]
