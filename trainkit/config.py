@@ -95,7 +95,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch": 8,
         "samples": 8,
         "mini_batch": 8,
-        "micro_batch": 64,
         "learning_rate": 4e-5,
         "save_every": 8,
         "validate_every": 8,

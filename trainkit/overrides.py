@@ -92,8 +92,17 @@ def _model(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
 
 
 def _sizes(options: Options, facts: Facts, cpu: bool) -> tuple[bool, int]:
-    """Whether a token budget decides what is computed at once, and the micro-batch where it does not."""
-    return not cpu and options.micro_batch is None, options.micro_batch or 1
+    """Whether verl packs by the token budget, and the micro-batch (sequences) where it does not.
+
+    On a CPU rows are padded, so the budget becomes a micro-batch: the largest that divides the mini-batch.
+    """
+    if options.micro_batch:
+        return False, options.micro_batch
+    if not cpu:
+        return True, 1
+    whole = options.mini_batch * options.samples
+    most = max(1, facts.token_budget // (facts.prompt_length + facts.response_length))
+    return False, max(size for size in range(1, min(whole, most) + 1) if whole % size == 0)
 
 
 def _actor(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
