@@ -3,7 +3,8 @@
     pytest tests/test_structure.py
 
 A new flag is a decision: add it to tests/golden/cli_flags.txt by
-`python tests/test_structure.py > tests/golden/cli_flags.txt` and say why in the CHANGELOG.
+`python tests/test_structure.py flags > tests/golden/cli_flags.txt` and say why in the CHANGELOG.
+The file tree of the README comes from `python tests/test_structure.py tree`.
 """
 
 from __future__ import annotations
@@ -109,5 +110,19 @@ def test_cli_flags_are_the_recorded_ones() -> None:
     assert cli_flags() == FLAGS.read_text().splitlines()
 
 
+def file_tree() -> list[str]:
+    """Every module with the first line of its docstring."""
+    lines = []
+    for path in modules():
+        first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0].rstrip(".:")
+        lines.append(f"{path.relative_to(ROOT).as_posix():<38} {first}".rstrip())
+    return lines
+
+
+def test_readme_lists_every_module() -> None:
+    missing = set(file_tree()) - set((ROOT / "README.md").read_text().splitlines())
+    assert not missing, "renew the tree: python tests/test_structure.py tree"
+
+
 if __name__ == "__main__":
-    print("\n".join(cli_flags()))
+    print("\n".join({"flags": cli_flags, "tree": file_tree}[sys.argv[1]]()))
