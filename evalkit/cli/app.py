@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 
@@ -18,21 +19,35 @@ app = typer.Typer(
 
 
 INTERRUPTED = 130
+# What click raises for an unknown option, value or command; typer brings a click of its own.
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def run_app(application: typer.Typer) -> None:
-    """Run a typer application with the exit codes of docs/design.md."""
+    """Run a typer application with the exit codes of docs/design.md; each error is one line on stderr."""
     try:
-        application()
+        code = application(standalone_mode=False)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         if isinstance(error, Mismatch) and error.detail:
             print(error.detail, file=sys.stderr)
         sys.exit(error.exit_code)
-    except SystemExit as end:
-        if end.code == INTERRUPTED:  # typer's answer to Ctrl-C
-            print("interrupted: the same command goes on from here", file=sys.stderr)
-        raise
+    except USAGE_ERROR as error:
+        if line := _usage_line(error):
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
+    if code == INTERRUPTED:  # typer's answer to Ctrl-C
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+    sys.exit(code)
+
+
+def _usage_line(error: Any) -> str:
+    """What is wrong with the command line and where help stands; empty where help was printed already."""
+    words = error.format_message().replace("Value error, ", "").split()
+    if not words:
+        return ""
+    command = error.ctx.command_path if error.ctx else "evalkit"
+    return f"{' '.join(words).rstrip('.')}; `{command} --help` shows what is allowed"
 
 
 def main() -> None:

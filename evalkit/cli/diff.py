@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 from typing import Annotated, Any, Literal
 
 import typer
@@ -20,7 +21,7 @@ class OptionalMargin(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the 0 where the word after the option is no number."""
         filled: list[str] = []
-        for word, following in zip(args, [*args[1:], ""], strict=True):
+        for word, following in zip_longest(args, args[1:], fillvalue=""):
             filled += [word, "0"] if word == WORSE and not _is_number(following) else [word]
         return super().parse_args(ctx, filled)
 

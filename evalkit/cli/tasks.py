@@ -53,7 +53,10 @@ def show_command(
     from evalkit.config import settings
     from evalkit.show import printable
     from evalkit.tasks import load_rows
+    from prompts.errors import UserError
 
+    if n < 1:
+        raise UserError(f"-n {n}: at least 1 row")
     loaded = load_rows(
         task, split, data=data or settings().data, question_field=question_field, answer_field=answer_field
     )
