@@ -37,7 +37,7 @@ class Side:
     samples: int
     no_answer: float
     truncated: float
-    mean_completion_tokens: float
+    mean_completion_tokens: float | None
     tokens_per_second: float | None
     task: str
     template: str
@@ -182,7 +182,7 @@ def side_of(run: Run, questions: Questions, left_out: int) -> Side:
         samples=int(questions.samples.max()),
         no_answer=float((completions.outcome == NO_ANSWER).mean()),
         truncated=float(completions.truncated.mean()),
-        mean_completion_tokens=float(completions.tokens.mean()),
+        mean_completion_tokens=float(completions.tokens.mean()) if completions.tokens.any() else None,
         tokens_per_second=run.summary.get("tokens_per_second"),
         task=f"{run.manifest['task']} {run.manifest['split']}",
         template=run.manifest["template"],

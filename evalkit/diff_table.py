@@ -74,10 +74,15 @@ def rows_of(diff: Diff) -> list[tuple[str, ...]]:
         left, right = getattr(diff.base, name), getattr(diff.new, name)
         rows.append((label, points(left), points(right), points(right - left, sign=True), "", ""))
     left, right = diff.base.mean_completion_tokens, diff.new.mean_completion_tokens
-    rows.append(("mean tokens", f"{left:.1f}", f"{right:.1f}", f"{right - left:+.1f}", "", ""))
-    speeds = [side.tokens_per_second for side in (diff.base, diff.new)]
-    rows.append(("tokens per second", *("" if s is None else f"{s:,.0f}" for s in speeds), "", "", ""))
+    longer = f"{right - left:+.1f}" if left is not None and right is not None else ""
+    rows.append(("mean tokens", *(_known(length, ".1f") for length in (left, right)), longer, "", ""))
+    speeds = (_known(side.tokens_per_second, ",.0f") for side in (diff.base, diff.new))
+    rows.append(("tokens per second", *speeds, "", "", ""))
     return rows
+
+
+def _known(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def notes(diff: Diff) -> list[str]:
@@ -122,7 +127,8 @@ def flatten(diff: Diff) -> dict[str, str]:
     for role, side in (("base", diff.base), ("new", diff.new)):
         flat[role] = side.run
         for name in ("accuracy", "lenient_accuracy", "no_answer", "truncated", "mean_completion_tokens"):
-            flat[f"{role}_{name}"] = f"{getattr(side, name):.6g}"
+            value = getattr(side, name)
+            flat[f"{role}_{name}"] = "" if value is None else f"{value:.6g}"
         flat[f"{role}_low"], flat[f"{role}_high"] = (f"{x:.6g}" for x in side.ci.as_list())
     for name in ("delta", "p_value", "mde", "skill_gain", "format_gain"):
         flat[name] = f"{getattr(diff, name):.6g}"

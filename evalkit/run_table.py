@@ -34,7 +34,7 @@ def render_result(run: Run, format: Format) -> str:
 def figures(run: Run) -> list[list[str]]:
     """Name and value of everything that a person wants to know of a finished run."""
     summary, manifest = run.summary, run.manifest
-    sampling = manifest["sampling"]
+    sampling, length = manifest["sampling"], summary["mean_completion_tokens"]
     rows = [
         ["model", manifest["model"]["name"]],
         [
@@ -47,7 +47,7 @@ def figures(run: Run) -> list[list[str]]:
         ["no answer", _percent(summary["no_answer"])],
         ["truncated", f"{_percent(summary['truncated'])} at {sampling['max_tokens']} tokens"],
         ["unscored", _percent(summary["unscored"]) + _reasons(summary.get("unscored_reasons", {}))],
-        ["mean length", f"{summary['mean_completion_tokens']:.1f} tokens"],
+        ["mean length", f"{length:.1f} tokens" if length is not None else "–"],
         ["speed", f"{summary['tokens_per_second']:,.0f} tokens/s" if summary["tokens_per_second"] else "–"],
         ["run", str(run.folder)],
     ]

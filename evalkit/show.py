@@ -72,7 +72,7 @@ def _panel(record: dict[str, Any]) -> RenderableType:
         ("   lenient ", "bold"),
         f"{printable(str(record['lenient']['answer']))} ({record['lenient_outcome']})",
     )
-    tokens = f"{record['completion_tokens']} tokens{', truncated' if record['truncated'] else ''}"
+    tokens = f"{record['completion_tokens'] or '–'} tokens{', truncated' if record['truncated'] else ''}"
     title = f"{record['id']} sample {record['sample']}, {tokens}"
     return Panel(Group(sides, Text(), verdict), title=title, title_align="left", border_style=colour)
 

@@ -27,11 +27,12 @@ def summarize(records: Sequence[dict[str, Any]], tokens_per_second: float | None
 
     `n` is the number of questions with a scored completion. Accuracy is the share of correct ones
     among the completions that could be scored; the other shares are of all completions.
-    `unscored_reasons` says how many were left out of the accuracy and why.
+    `unscored_reasons` says how many were left out of the accuracy and why. The mean length is None
+    where no record counts tokens (imported runs do not know them).
     """
     total = max(1, len(records))
     scored = [record for record in records if record["outcome"] != "unscored"]
-    generated = [record for record in records if record["completion_tokens"]]
+    generated = [record["completion_tokens"] for record in records if record["completion_tokens"]]
     accuracy, ci = _share(scored, "outcome")
     lenient, lenient_ci = _share(scored, "lenient_outcome")
     reasons = Counter(record["reason"] for record in records if record["outcome"] == "unscored")
@@ -45,7 +46,7 @@ def summarize(records: Sequence[dict[str, Any]], tokens_per_second: float | None
         "truncated": sum(record["truncated"] for record in records) / total,
         "unscored": (len(records) - len(scored)) / total,
         "unscored_reasons": dict(reasons.most_common()),
-        "mean_completion_tokens": sum(r["completion_tokens"] for r in generated) / max(1, len(generated)),
+        "mean_completion_tokens": sum(generated) / len(generated) if generated else None,
         "tokens_per_second": tokens_per_second,
     }
 

@@ -13,6 +13,7 @@ import pytest
 from made_runs import completion, evalkit, gsm8k_rows, make_run, needs_gsm8k, refused
 
 from evalkit.diff import diff_runs
+from evalkit.diff_table import flatten, rows_of
 from evalkit.exchange.import_lm_eval import read_log, write_run
 from evalkit.exchange.inspect import to_inspect
 from evalkit.exchange.lm_eval import to_lm_eval
@@ -23,6 +24,7 @@ from evalkit.report.collect import collect
 from evalkit.report.page import render_page
 from evalkit.rescore import rescore
 from evalkit.results import Run, read_run
+from evalkit.run_table import figures
 from evalkit.verdict import sentence
 from prompts.errors import Mismatch, UserError
 from prompts.lock import read_lock
@@ -119,6 +121,11 @@ def test_lock_says_what_is_not_known(tmp_path: Path) -> None:
     assert without.manifest["split"] == "unknown" and with_results.manifest["split"] == "test"
     assert read_lock(without.folder) is not None
     assert with_results.summary["mean_completion_tokens"] is None
+    assert ["mean length", "–"] in figures(with_results)
+    diff = diff_runs(with_results, imported(tmp_path, log_of("tuned")))
+    assert diff.base.mean_completion_tokens is None
+    assert ("mean tokens", "–", "–", "", "", "") in rows_of(diff)
+    assert flatten(diff)["base_mean_completion_tokens"] == ""
 
 
 def test_broken_text_is_replaced_and_counted(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def write_run(run: ImportedRun, results: Path) -> Path:
         for record in run.records:
             writer.append(record)
         summary = summarize([record.as_dict() for record in run.records], None)
-        writer.finish(run.manifest, {**summary, "mean_completion_tokens": None})
+        writer.finish(run.manifest, summary)
         temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
