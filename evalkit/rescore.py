@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -42,14 +43,20 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
         "fingerprint": lock.fingerprint,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "source": run.name,
+        "noise": None,  # flips were counted under the other reading
     }
+    records = run.records  # read before anything is written
     writer = RunWriter(folder, manifest, lock.as_dict())
-    start = time.monotonic()
-    for record in run.records:
-        writer.append(_read_again(record, name))
-    manifest["times"] = {**run.manifest["times"], "score": time.monotonic() - start}
-    records = read_run(folder).records
-    writer.finish({**manifest, **count(records)}, summarize(records, run.summary["tokens_per_second"]))
+    try:
+        start = time.monotonic()
+        for record in records:
+            writer.append(_read_again(record, name))
+        manifest["times"] = {**run.manifest["times"], "score": time.monotonic() - start}
+        records = read_run(folder).records
+        writer.finish({**manifest, **count(records)}, summarize(records, run.summary["tokens_per_second"]))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return read_run(folder)
 
 

@@ -24,6 +24,8 @@ from evalkit.records import Record
 from prompts.errors import UserError
 
 SCHEMA = 1
+NEEDED = ("status", "command", "model", "task", "split", "template", "fingerprint", "sampling", "date")
+"""Keys without which a manifest is none."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def iter_records(folder: Path) -> Iterator[dict[str, Any]]:
 def read_run(folder: Path) -> Run:
     """Open a result folder.
 
-    Raises UserError where it is none, or was written by a newer evalkit.
+    Raises UserError where it is none, was written by a newer evalkit, or is not whole.
     """
     if not (folder / "manifest.json").exists():
         raise UserError(f"{folder} is no result folder (no manifest.json); `evalkit runs` lists them")
@@ -121,13 +123,28 @@ def read_run(folder: Path) -> Run:
             f"{folder.name} has schema {manifest['schema']}, this evalkit reads up to {SCHEMA}; "
             "upgrade it: pip install -U lockstep-evalkit"
         )
-    return Run(folder, manifest)
+    if missing := [key for key in NEEDED if key not in manifest]:
+        raise UserError(f"{folder.name}/manifest.json is not whole, it lacks {', '.join(missing)}")
+    run = Run(folder, manifest)
+    if run.complete and not (folder / "summary.json").exists():
+        raise UserError(f"{folder.name} is not whole, it lacks summary.json; score it again")
+    return run
 
 
 def list_runs(root: Path) -> list[Run]:
-    """All runs below `root` (also those in results/recorded), newest first."""
-    folders = [path.parent for path in (*root.glob("*/manifest.json"), *root.glob("*/*/manifest.json"))]
-    return sorted((read_run(f) for f in folders), key=lambda r: (r.manifest["date"], r.name), reverse=True)
+    """All runs below `root` (also those in results/recorded) that can be read, newest first."""
+    return read_runs(root)[0]
+
+
+def read_runs(root: Path) -> tuple[list[Run], list[UserError]]:
+    """As `list_runs`, and why the others cannot be read: one broken folder does not hide the rest."""
+    runs, broken = [], []
+    for path in (*root.glob("*/manifest.json"), *root.glob("*/*/manifest.json")):
+        try:
+            runs.append(read_run(path.parent))
+        except UserError as error:
+            broken.append(error)
+    return sorted(runs, key=lambda run: (run.manifest["date"], run.name), reverse=True), broken
 
 
 class RunWriter:
@@ -159,13 +176,20 @@ class RunWriter:
         done: set[tuple[str, int]] = set()
         end = 0
         with (self.folder / "records.jsonl").open("rb") as written:
-            for line in written:
+            for number, line in enumerate(written, 1):
                 if not line.endswith(b"\n"):
                     break
-                record = orjson.loads(line)
+                try:
+                    record = orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise UserError(
+                        f"{self.folder}/records.jsonl line {number} is not JSON ({error}); remove that line "
+                        "and give the same command again"
+                    ) from None
                 done.add((record["id"], record["sample"]))
                 end += len(line)
         self._file.truncate(end)
+        self._end = end
         return done
 
     def append(self, record: Record) -> None:
@@ -175,10 +199,12 @@ class RunWriter:
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
+            self._file.truncate(self._end)  # a part of a line would spoil the next one
             raise UserError(
                 f"{self.folder}/records.jsonl cannot be written: {error.strerror}; "
-                "free some space and give the same command again, it goes on from here"
+                "free some space and give the same command again"
             ) from None
+        self._end += len(line)
         self.done.add((record.id, record.sample))
 
     def note(self, **values: Any) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from evalkit.judge import judge, make_record
 from evalkit.records import Completion, Record, Row
 from evalkit.rescore import rescore
-from evalkit.results import RunWriter, list_runs, read_run
+from evalkit.results import RunWriter, list_runs, read_run, read_runs
 from evalkit.show import choose, marked, printable
 from evalkit.summary import count, summarize
 from prompts.errors import UserError
@@ -122,9 +122,9 @@ from evalkit.results import RunWriter
 from prompts.errors import UserError
 writer = RunWriter(Path(sys.argv[1]), MANIFEST, LOCK.as_dict())
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-try:
-    for i in range(100): writer.append(record(f"row{i:03}", "it is 7"))
-except UserError as error: print(error)
+for i in range(100):
+    try: writer.append(record(f"row{i:03}", "it is 7"))
+    except UserError as error: print(error)
 """
     here = Path(__file__).parent
     done = subprocess.run(
@@ -135,6 +135,7 @@ except UserError as error: print(error)
         check=True,
     )
     assert "cannot be written: No space left on device; free some space" in done.stdout
+    assert (tmp_path / "run" / "records.jsonl").read_bytes().endswith(b"\n"), "a torn line spoils the next"
     writer = RunWriter(tmp_path / "run", MANIFEST, LOCK.as_dict())
     assert 0 < len(writer.done) < 100
     writer.close()
@@ -148,8 +149,25 @@ def test_newer_and_broken_runs_are_refused(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text("{")
     with pytest.raises(UserError, match="is not JSON"):
         read_run(folder)
+    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "status": "complete"}))
+    with pytest.raises(UserError, match="not whole, it lacks command, model"):
+        read_run(folder)
     with pytest.raises(UserError, match="no result folder"):
         read_run(tmp_path)
+    other = write(tmp_path / "other", [record("a", "7")])
+    runs, broken = read_runs(tmp_path)
+    assert [run.name for run in runs] == ["other"] and "lacks command" in str(broken[0])
+    (other / "summary.json").unlink()
+    with pytest.raises(UserError, match=r"lacks summary\.json"):
+        read_run(other)
+
+
+def test_a_spoilt_line_is_named_when_a_run_goes_on(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", [record("a", "7")], finish=False)
+    with (folder / "records.jsonl").open("ab") as file:
+        file.write(b"{\n")
+    with pytest.raises(UserError, match="line 2 is not JSON"):
+        RunWriter(folder, MANIFEST, LOCK.as_dict())
 
 
 def test_summary_counts(tmp_path: Path) -> None:
@@ -167,8 +185,10 @@ def test_rescore_writes_a_new_run(tmp_path: Path) -> None:
     records = [record("a", "\\boxed{8} or 7"), record("b", "#### 7"), record("c", "7", None)]
     run = read_run(write(tmp_path / "run", records))
     assert [r["outcome"] for r in run.records] == ["correct", "correct", "unscored"]
+    run.manifest["noise"] = {"n": 3, "flips": 1}
     again = rescore(run, rule="boxed", command="evalkit rescore run --rule boxed")
     assert again.name == "run-boxed@1" and again.manifest["source"] == "run" and again.complete
+    assert again.manifest["noise"] is None, "measured under another rule"
     assert [r["outcome"] for r in again.records] == ["wrong", "no_answer", "unscored"]
     assert again.manifest["fingerprint"] != run.manifest["fingerprint"] == LOCK.fingerprint
     assert [r["text"] for r in again.records] == [r["text"] for r in run.records]

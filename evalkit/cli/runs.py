@@ -24,12 +24,15 @@ def runs_command(
     import sys
 
     from evalkit.config import settings
-    from evalkit.results import list_runs
+    from evalkit.results import read_runs
     from evalkit.run_table import render_runs
 
+    runs, broken = read_runs(settings().results)
+    for error in broken:
+        print(f"left out: {error}", file=sys.stderr)
     found = [
         run
-        for run in list_runs(settings().results)
+        for run in runs
         if (model or "") in run.manifest["model"]["name"] and task in (None, run.manifest["task"])
     ]
     if not found:
