@@ -102,6 +102,8 @@ class _SharedEngine:
     def load(self, plan: Plan) -> Engine:
         if self._engine is None:
             check_engine(plan.engine, plan.options)
+            if warning := next((p.warning for p in self._plans if p.warning), None):
+                print(f"warning: {warning}", file=sys.stderr)
             longest = max(plan.needed for plan in self._plans)
             print(f"loading {plan.model.name} into {plan.engine}", file=sys.stderr)
             options = replace(plan.options, max_model_len=longest, log=self._results / "engine.log")

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalkit.check import stop_warning
 from evalkit.engines import EngineOptions
 from evalkit.lock_diff import require_same
 from evalkit.models import Model
@@ -63,6 +64,11 @@ class Plan:
         longest = max((len(ids) for ids in self.prompts if not self.too_long(ids)), default=1)
         needed = -(-(longest + self.sampling.max_tokens) // STEP) * STEP
         return min(needed, self.limit) if self.limit else needed
+
+    @property
+    def warning(self) -> str | None:
+        """What will probably go wrong though it can be run, as a sentence; None where all is well."""
+        return stop_warning(self.tokenizer, self.stop_ids) if self.template.kind == "chat" else None
 
     def too_long(self, ids: Sequence[int]) -> bool:
         """Whether a prompt leaves no room for a single token."""

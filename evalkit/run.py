@@ -140,6 +140,8 @@ def seed_of(plan: Plan, row: Row, sample: int) -> int:
 
 
 def _load(plan: Plan, folder: Path) -> Engine:
+    if plan.warning:
+        print(f"warning: {plan.warning}", file=sys.stderr)
     print(f"loading {plan.model.name} into {plan.engine} (log: {folder}/engine.log)", file=sys.stderr)
     options = replace(plan.options, max_model_len=plan.needed, log=folder / "engine.log")
     return make_engine(plan.engine, plan.model, options)
@@ -170,6 +172,7 @@ def new_manifest(plan: Plan, command: str) -> dict[str, Any]:
             "batch_invariant": plan.options.batch_invariant,
             "dtype": plan.options.dtype,
             "tp": plan.options.tp,
+            "max_model_len": plan.options.max_model_len,
         },
         "packages": packages(),
         "git": git_state(),

@@ -26,7 +26,8 @@ def model_slug(name: str) -> str:
 
 def default_folder(plan: Plan, results: Path) -> Path:
     """`<model>-<task>-<split>-<template>-<hash>`: the hash tells apart all that `identity` names."""
-    digest = hashlib.sha256(json.dumps(_identity(plan), sort_keys=True).encode()).hexdigest()[:6]
+    said = {key: value for key, value in _identity(plan).items() if value is not None}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:6]
     task = re.sub(r"[^\w.+-]+", "_", plan.task.name)
     return results / f"{model_slug(plan.model.name)}-{task}-{plan.task.split}-{plan.template.ref}-{digest}"
 
@@ -72,6 +73,7 @@ def _identity(plan: Plan) -> dict[str, Any]:
         "engine": plan.engine,
         "batch_invariant": plan.options.batch_invariant,
         "dtype": plan.options.dtype,
+        "max_model_len": plan.options.max_model_len,
         "lock": plan.lock.as_dict()["sha256"],
     }
 
@@ -83,4 +85,5 @@ def _held(run: Run) -> dict[str, Any]:
         "engine": engine["name"],
         "batch_invariant": engine["batch_invariant"],
         "dtype": engine.get("dtype", "auto"),
+        "max_model_len": engine.get("max_model_len"),
     }

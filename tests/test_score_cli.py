@@ -12,12 +12,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from evalkit.cli.app import app, run_app
+from evalkit.engines import EngineOptions
 from evalkit.models import resolve_model
 from evalkit.plan import make_plan, select
 from evalkit.results import RunWriter, list_runs
@@ -83,6 +85,13 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tp": ((*SCORE, "--tp", "64"), ("--tp 64 needs 64 GPUs", "found")),
     "missing file": (("score", "--model", "smollm2-135m", "--task", "no.jsonl"), ("no file no.jsonl",)),
     "data": ((*SCORE[:3], "--task", "gsm8k", "--data", "."), ("gsm8k/test.jsonl", "--data", "EVALKIT_DATA")),
+    "unknown option": (("score", "--modle", "m"), ("No such option: --modle", "--model", "score --help")),
+    "unknown format": ((*SCORE, "--format", "yaml"), ("'yaml' is not one of 'table', 'json'", "--format")),
+    "no number": ((*SCORE, "--limit", "few"), ("'--limit'", "integer")),
+    "unknown command": (("scroe",), ("No such command 'scroe'", "evalkit --help")),
+    "missing task": (("tasks", "check"), ("Missing argument 'task'", "evalkit tasks check --help")),
+    "nothing to compare": (("diff",), ("Missing argument", "evalkit diff --help")),
+    "no rows to show": (("tasks", "show", "sums", "-n", "0"), ("-n 0",)),
     "no run": (("show", "nothing"), ("no run 'nothing'", "evalkit score")),
     "fields of a named task": ((*SCORE, "--answer-field", "gold"), ("are for files",)),
 }
@@ -146,6 +155,14 @@ def test_an_output_folder_that_holds_something_else(cli: Cli, tmp_path: Path, sm
     one_line(cli(*SCORE, "--output", "file"), "file is a file")
 
 
+def test_an_end_token_that_is_no_stop_id_is_warned_of(smollm2: Path) -> None:
+    plan = planned(smollm2)
+    assert plan.warning is None
+    assert "not among the stop ids [0]" in str(replace(plan, stop_ids=(0,)).warning)
+    raw = replace(plan.template, kind="raw")
+    assert replace(plan, stop_ids=(0,), template=raw).warning is None, "no chat template is used"
+
+
 def test_default_folders_tell_runs_apart(smollm2: Path) -> None:
     results = Path("results")
     plans = [
@@ -153,9 +170,10 @@ def test_default_folders_tell_runs_apart(smollm2: Path) -> None:
         planned(smollm2, 5),
         planned(smollm2, prompt="sums-hash"),
         planned(smollm2, engine="hf"),
+        planned(smollm2, options=EngineOptions(max_model_len=64)),  # cuts prompts and replies off
     ]
     names = [default_folder(plan, results).name for plan in plans]
-    assert len(set(names)) == 4
+    assert len(set(names)) == 5
     assert names[0].startswith("smollm2-135m-sums-test-sums@1-")
     assert default_folder(planned(smollm2), results).name == names[0]
     slugs = {
