@@ -48,7 +48,9 @@ def load_tokenizer(folder: Path | str, trust_remote_code: bool = False) -> PreTr
             folder, trust_remote_code=trust_remote_code, local_files_only=True
         )
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
+        files = ("tokenizer.json", "tokenizer.model", "vocab.json")
+        known = any((folder / name).exists() for name in files)
+        reason = str(error).strip().splitlines()[0] if known else f"it has none of {', '.join(files)}"
         raise UserError(f"{folder} holds no tokenizer that can be loaded: {reason}") from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UserError(
