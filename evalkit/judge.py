@@ -22,8 +22,11 @@ class Verdict:
 def judge(text: str, gold: str | None, rule: str) -> Verdict:
     """Read and score a text. The lenient cascade tries `rule` first, so strictly right is leniently right."""
     strict = extract(text, rule)
-    lenient = extract(text, "lenient", strict=rule)
-    return Verdict(strict, score(strict, gold), lenient, score(lenient, gold).outcome)
+    verdict = score(strict, gold)
+    if strict.answer is not None:  # what the cascade would find first: the text is not read twice
+        return Verdict(strict, verdict, strict, verdict.outcome)
+    lenient = extract(text, "lenient")
+    return Verdict(strict, verdict, lenient, score(lenient, gold).outcome)
 
 
 def unscored(rule: str, reason: str) -> Verdict:
