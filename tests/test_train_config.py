@@ -79,6 +79,7 @@ def test_toml_round_trip(
         ("batch = 1.5", "it takes int"),
         ("algorithm = 'ppo'", "unknown option 'algorithm'"),
         ("batch = ", "is not TOML"),
+        ("set = [1, 2]", "set is \\[1, 2\\], it takes a list of texts"),
     ],
 )
 def test_toml_mistakes(tmp_path: Path, content: str, says: str) -> None:
@@ -107,7 +108,15 @@ def test_missing_toml(tmp_path: Path) -> None:
         ({"device": "tpu"}, "there are cpu and cuda"),
         ({"validate": "tets"}, "there are train and test"),
         ({"learning_rate": -1.0}, "cannot be negative"),
-        ({"device": "cpu", "gpus": 2}, "--gpus needs --device cuda"),
+        ({"kl": -1.0}, "--kl -1.0 cannot be negative"),
+        ({"seed": -1}, "--seed -1 cannot be negative"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan is no usable number"),
+        ({"kl": float("inf")}, "--kl inf is no usable number"),
+        ({"temperature": float("nan")}, "--temperature nan is no usable number"),
+        ({"device": "cpu", "gpus": 2}, "--gpus 2 needs --device cuda"),
+        ({"device": "cpu", "tp": 2}, "--tp 2 needs --device cuda"),
+        ({"device": "cpu", "nodes": 2}, "--nodes 2 needs --device cuda"),
+        ({"logger": ["wanbd"]}, "did you mean 'wandb'"),
     ],
 )
 def test_impossible_options(given: dict[str, Any], says: str) -> None:

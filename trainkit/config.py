@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -101,6 +102,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+LOGGERS = ("tensorboard", "wandb", "mlflow", "swanlab", "vemlp_wandb", "clearml", "trackio", "rl_insight")
+"""What verl can log to beside the console and its file (verl/utils/tracking.py)."""
+
 MAY_CHANGE = (
     "steps",
     "epochs",
@@ -155,6 +159,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         ):
             wanted = " or ".join(getattr(k, "__name__", str(k)) for k in _kinds(kinds[name]))
             raise UserError(f"{path}: {key} is {value!r}, it takes {wanted}")
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            raise UserError(f"{path}: {key} is {value!r}, it takes a list of texts")
         values[name] = value
     return values
 
@@ -186,8 +192,12 @@ def check(options: Options) -> Options:
         raise UserError(f"--validate {options.validate} is unknown; there are train and test")
     if not 0 < options.gpu_memory < 1:
         raise UserError(f"--gpu-memory {options.gpu_memory} is no share; give one between 0 and 1, as in 0.4")
-    if options.learning_rate < 0 or options.kl < 0 or options.lora_rank < 0:
-        raise UserError("--learning-rate, --kl and --lora-rank cannot be negative")
+    for name in ("learning_rate", "kl", "temperature"):
+        if not math.isfinite(getattr(options, name)):
+            raise UserError(f"--{name.replace('_', '-')} {getattr(options, name)} is no usable number")
+    for name in ("learning_rate", "kl", "lora_rank", "seed"):
+        if getattr(options, name) < 0:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(options, name)} cannot be negative")
     if options.temperature <= 0:
         raise UserError(f"--temperature {options.temperature}: rollouts must be sampled; 1.0 is usual")
     _divides("--mini-batch", options.mini_batch, options.batch, f"--batch {options.batch}")
@@ -200,8 +210,14 @@ def check(options: Options) -> Options:
             f"{options.algorithm} compares the samples of a prompt, and --samples 1 leaves none to compare; "
             "give --samples 8 (or train with reinforce++ or ppo)"
         )
-    if options.device == "cpu" and (options.gpus or 1) > 1:
-        raise UserError("--gpus needs --device cuda")
+    for name in ("gpus", "nodes", "tp"):
+        if options.device == "cpu" and (getattr(options, name) or 1) > 1:
+            raise UserError(f"--{name} {getattr(options, name)} needs --device cuda")
+    for logger in options.logger:
+        if logger not in LOGGERS:
+            near = difflib.get_close_matches(logger, LOGGERS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(LOGGERS)}"
+            raise UserError(f"--logger {logger} is unknown; {hint}")
     return options
 
 
