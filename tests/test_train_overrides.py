@@ -106,6 +106,10 @@ def test_verl_accepts_every_algorithm(smollm2: Path) -> None:
         ("reward.reward_manager.name=dapo", "--prompt"),
         ("trainer.v1.sampler.custom_sampler.path=x", "trainkit's sampler"),
         ("~trainer.checkpoint_callback_class=", "prompt lock"),
+        ("actor_rollout_ref.actor.ppo_mini_batch_size=3", "--mini-batch"),
+        ("actor_rollout_ref.rollout.max_model_len=64", "--response-length"),
+        ("data={prompt_key: question}", "set one key in it"),
+        ("++actor_rollout_ref.rollout={n: 3}", "set one key in it"),
     ],
 )
 def test_refused_settings_name_the_option(key: str, instead: str) -> None:

@@ -37,6 +37,9 @@ REFUSED: dict[str, str] = {
     f"{MODEL}.trust_remote_code": "--trust-remote-code",
     f"{MODEL}.lora_rank": "--lora-rank",
     f"{ROLLOUT}.prompt_length": "--prompt-length",
+    f"{ROLLOUT}.max_model_len": "--response-length",
+    f"{ROLLOUT}.gpu_memory_utilization": "--gpu-memory",
+    f"{ROLLOUT}.tensor_model_parallel_size": "--tp",
     f"{ROLLOUT}.response_length": "--response-length",
     f"{ROLLOUT}.n": "--samples",
     f"{ROLLOUT}.temperature": "--temperature",
@@ -67,8 +70,12 @@ REFUSED: dict[str, str] = {
     "trainer.use_v1": "nothing: trainkit is written for verl's v1 trainer",
     "trainer.v1*": "nothing: trainkit's sampler stands there",
     "trainer.checkpoint_callback_class": "nothing: it writes the prompt lock",
-    "actor_rollout_ref.actor.optim.lr": "--learning-rate",
-    "actor_rollout_ref.actor.*kl_loss*": "--kl",
+    f"{ACTOR}.ppo_mini_batch_size": "--mini-batch",
+    f"{ACTOR}.ppo_micro_batch_size*": "--micro-batch",
+    f"{ACTOR}.ppo_max_token_len_per_gpu": "--token-budget",
+    f"{ACTOR}.use_dynamic_bsz": "--micro-batch or --token-budget",
+    f"{ACTOR}.optim.lr": "--learning-rate",
+    f"{ACTOR}.*kl_loss*": "--kl",
 }
 """verl settings that could change prompts, tokens, reward or lengths, or that an option decides."""
 
@@ -87,6 +94,8 @@ def parse_set(items: Sequence[str]) -> dict[str, Any]:
         for pattern, instead in REFUSED.items():
             if fnmatchcase(bare, pattern) or fnmatchcase(bare, f"{pattern}.*"):
                 raise UserError(f"--set {bare} is refused, since trainkit answers for it; use {instead}")
+            if pattern.startswith(f"{bare}."):
+                raise UserError(f"--set {bare} is refused, since it holds {pattern}; set one key in it")
         try:
             settings[key.strip()] = json.loads(value)
         except json.JSONDecodeError:
