@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalkit.extract import RULES, extract, resolve_rule
-from evalkit.records import Outcome
+from evalkit.records import UNANSWERED, Outcome
 from evalkit.results import Run
 from evalkit.score import score
 
@@ -61,10 +61,15 @@ def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> Comparison:
     for record in run.records:
         readings: dict[str, Reading] = {}
         for name in names:
-            found = extract(record["text"], name)
-            outcome = score(found, record["gold"]).outcome
-            readings[name] = found.answer, outcome
-            counts[name][outcome] += 1
+            readings[name] = _read(record, name)
+            counts[name][readings[name][1]] += 1
         if len({outcome == "correct" for _, outcome in readings.values()}) > 1:
             disagreements.append((record, readings))
     return Comparison(run.name, len(run.records), counts, tuple(disagreements))
+
+
+def _read(record: dict[str, Any], rule: str) -> Reading:
+    if record["finish_reason"] in UNANSWERED:
+        return None, "unscored"
+    found = extract(record["text"], rule)
+    return found.answer, score(found, record["gold"]).outcome

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Outcome = Literal["correct", "wrong", "no_answer", "unscored"]
+UNANSWERED = ("none", "error")
+"""Finish reasons of rows that no engine answered: there is nothing to read, under any rule."""
 OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "no_answer", "unscored")
 
 

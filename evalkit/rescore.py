@@ -11,14 +11,11 @@ from typing import Any
 
 from evalkit.extract import SCORER_VERSION, resolve_rule
 from evalkit.judge import judge
-from evalkit.records import Extraction, Record
+from evalkit.records import UNANSWERED, Extraction, Record
 from evalkit.results import Run, RunWriter, read_run
 from evalkit.summary import count, summarize
 from prompts.errors import UserError
 from prompts.lock import Lock
-
-SKIPPED = ("none", "error")
-"""Finish reasons of rows that no engine answered: there is nothing to read again."""
 
 
 def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = None) -> Run:
@@ -62,7 +59,7 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
 
 def _read_again(record: dict[str, Any], rule: str) -> Record:
     values = {field.name: record[field.name] for field in fields(Record)}
-    if record["finish_reason"] in SKIPPED:
+    if record["finish_reason"] in UNANSWERED:
         return Record(**{**values, "extraction": Extraction(None, rule), "lenient": Extraction(None, rule)})
     verdict = judge(record["text"], record["gold"], rule)
     values |= {

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evalkit.judge import judge, make_record
+from evalkit.compare_rules import compare_rules
+from evalkit.judge import judge, make_record, unscored
 from evalkit.records import Completion, Record, Row
 from evalkit.rescore import rescore
 from evalkit.results import RunWriter, list_runs, read_run, read_runs
@@ -198,6 +199,18 @@ def test_rescore_writes_a_new_run(tmp_path: Path) -> None:
         rescore(run, rule="boxed", command="")
     with pytest.raises(UserError, match="did you mean boxed"):
         rescore(run, rule="boxd", command="")
+
+
+def test_rows_that_were_never_generated_are_unscored_under_every_rule(tmp_path: Path) -> None:
+    row = Row(id="b", question="q", gold="7", problem="duplicate of a")
+    verdict = unscored("last-number@1", "duplicate of a")
+    never = make_record(row, 5, "", None, verdict, sample=0, seed=1)
+    run = read_run(write(tmp_path / "run", [record("a", "\\boxed{7}"), never]))
+    compared = compare_rules(run, ["boxed", "hash", "lenient"])
+    assert [compared.counts[rule]["unscored"] for rule in compared.counts] == [1, 1, 1]
+    assert compared.accuracy("boxed@1") == 1
+    again = rescore(run, rule="boxed", command="")
+    assert [r["outcome"] for r in again.records] == ["correct", "unscored"]
 
 
 def test_show_chooses_and_escapes(tmp_path: Path) -> None:
