@@ -159,7 +159,10 @@ def _shards(folder: Path) -> list[Path]:
     """The safetensors files of a folder; UserError where one that the index names is missing."""
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise UserError(f"{index} names no weight files; copy or download the folder again") from None
         if missing := [name for name in names if not (folder / name).exists()]:
             raise UserError(
                 f"{folder} misses {len(missing)} of {len(names)} weight files ({missing[0]} …); "

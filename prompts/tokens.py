@@ -143,6 +143,8 @@ def resolve_stop_ids(tokenizer: PreTrainedTokenizerFast, model_folder: Path | st
         except (ValueError, AttributeError) as error:
             raise UserError(f"{path} is no JSON object: {error}") from None
     ids = {tokenizer.eos_token_id, *(found if isinstance(found, list) else [found])} - {None}
+    if wrong := [value for value in ids if type(value) is not int]:
+        raise UserError(f"{path}: eos_token_id holds {wrong[0]!r}; token ids are whole numbers")
     if not ids:
         raise UserError(f"neither the tokenizer nor {path} names an end token, so no reply could end")
     return tuple(sorted(ids))

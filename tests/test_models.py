@@ -63,6 +63,8 @@ def test_folders_that_are_no_model(tmp_path: Path) -> None:
     assert "no file *.safetensors" in refused(str(folder))
     (folder / "pytorch_model.bin").write_bytes(b"x")
     assert "pickled" in refused(str(folder))
+    (folder / "model.safetensors.index.json").write_text("{}")
+    assert "names no weight files" in refused(str(folder))
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     save_file(tensors(), folder / "model-1.safetensors")

@@ -83,6 +83,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "max-tokens": ((*SCORE, "--max-tokens", "0"), ("--max-tokens 0",)),
     "positions": ((*SCORE, "--max-model-len", "9999"), ("--max-model-len 9999", "8192")),
     "tp": ((*SCORE, "--tp", "64"), ("--tp 64 needs 64 GPUs", "found")),
+    "hf over GPUs": ((*SCORE, "--engine", "hf", "--tp", "2"), ("--tp", "leave them out")),
     "missing file": (("score", "--model", "smollm2-135m", "--task", "no.jsonl"), ("no file no.jsonl",)),
     "data": ((*SCORE[:3], "--task", "gsm8k", "--data", "."), ("gsm8k/test.jsonl", "--data", "EVALKIT_DATA")),
     "unknown option": (("score", "--modle", "m"), ("No such option: --modle", "--model", "score --help")),

@@ -222,6 +222,12 @@ def test_stop_ids_are_those_of_both_sources(
     assert resolve_stop_ids(tokenizer, tmp_path) == expected
 
 
+def test_an_end_token_that_is_no_id_is_an_error(own: Any, tmp_path: Path) -> None:
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": ["<|im_end|>"]}')
+    with pytest.raises(UserError, match="token ids are whole numbers"):
+        resolve_stop_ids(own, tmp_path)
+
+
 def test_no_stop_id_at_all_is_an_error(own: Any, tmp_path: Path) -> None:
     own.eos_token = None
     with pytest.raises(UserError, match="names an end token"):

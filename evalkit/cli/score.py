@@ -96,7 +96,7 @@ def score_command(
     rows = load_rows(
         task, split, data=data or settings().data, question_field=question_field, answer_field=answer_field
     )
-    rows = select(rows, limit, ids.split(",") if ids else [])
+    rows = select(rows, limit, [part.strip() for part in ids.split(",")] if ids else [])
     plan = make_plan(
         resolve_model(model, trust_remote_code=trust_remote_code),
         rows,

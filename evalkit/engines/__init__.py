@@ -79,6 +79,9 @@ def check_engine(name: str, options: EngineOptions) -> None:
         check_machine(options)
     else:
         _maker(name)
+        from evalkit.engines.hf import check_options
+
+        check_options(options)
 
 
 def _maker(name: str) -> Callable[[Model, EngineOptions], Engine]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 from evalkit.engines import EngineOptions, Request
@@ -14,23 +15,25 @@ from prompts.errors import Failed, UserError
 BATCH = 32
 
 
+def check_options(options: EngineOptions) -> None:
+    """UserError where torch is missing, or an option is not this engine's."""
+    if find_spec("torch") is None:
+        raise UserError("--engine hf needs torch; pip install 'lockstep-evalkit[hf]', or `make setup`")
+    if options.tp > 1 or options.batch_invariant:
+        raise UserError("--tp and --batch-invariant are vLLM's; leave them out with --engine hf")
+
+
 class HfEngine:
     """A model loaded with transformers, on the GPU where there is one."""
 
     name = "hf"
 
     def __init__(self, model: Model, options: EngineOptions) -> None:
-        try:
-            import torch
-        except ImportError:
-            raise UserError(
-                "--engine hf needs torch; pip install 'lockstep-evalkit[hf]', or `make setup`"
-            ) from None
+        check_options(options)
+        import torch
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
-        if options.tp > 1 or options.batch_invariant:
-            raise UserError("--tp and --batch-invariant are vLLM's; leave them out with --engine hf")
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         self.version = version("transformers")
@@ -66,12 +69,16 @@ class HfEngine:
         # generate() fills fields that stand at their default from the model's own file: replace that too
         self.model.generation_config = _generation_config(sampling, stop_ids, pad)
         torch.manual_seed(batch[0].seed)
-        with torch.inference_mode():
-            output = self.model.generate(
-                torch.tensor(rows, device=self.device),
-                attention_mask=torch.tensor(mask, device=self.device),
-                generation_config=self.model.generation_config,
-            )
+        try:
+            with torch.inference_mode():
+                output = self.model.generate(
+                    torch.tensor(rows, device=self.device),
+                    attention_mask=torch.tensor(mask, device=self.device),
+                    generation_config=self.model.generation_config,
+                )
+        except RuntimeError as error:  # no memory left is one
+            reason = str(error).strip().splitlines()[0]
+            raise Failed(f"transformers failed: {reason}; the same command goes on from there") from error
         stops = set(stop_ids)
         for request, ids in zip(batch, output[:, width:].tolist(), strict=True):
             end = next((place + 1 for place, token in enumerate(ids) if token in stops), None)
