@@ -84,6 +84,8 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.follower = Follower(self.prepared.folder)
+        # A run that goes on has validated before.
+        self.accuracies.update(self.monitor.run.validation())
 
     def poll(self) -> None:
         lines = self.follower.poll()
