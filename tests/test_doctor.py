@@ -349,5 +349,12 @@ def test_many_cut_off_although_some_are_right(tmp_path: Path) -> None:
     assert "--response-length 200" in finding.option
 
 
+def test_what_a_recorded_run_leaves_out_is_said() -> None:
+    command = [sys.executable, "-m", "trainkit", "doctor", str(ROOT / "results/recorded/coder-1.5b-gsm8k")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    assert done.returncode == 0
+    assert done.stderr == "not there, so not looked at: prompt.lock.json, rollouts.jsonl, verl.log\n"
+
+
 def test_the_recorded_gpu_run_has_no_findings() -> None:
     assert diagnose(TrainingRun(ROOT / "results/recorded/coder-1.5b-gsm8k")) == []

@@ -22,7 +22,7 @@ from evalkit.tasks import load_rows
 from prompts.errors import UserError
 from trainkit.dataset import load_training_rows
 from trainkit.job import Job, read_job
-from trainkit.training_run import GrowingLines
+from trainkit.training_run import GrowingLines, existing
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ def agreement(folder: Path, step: int, *, gpu_memory: float) -> Agreement:
     Raises UserError where the step was not validated, or its checkpoint is not there.
     """
     job = read_job(folder)
+    if existing(folder / "rollouts.jsonl") is None:
+        raise UserError(f"{folder} has no rollouts.jsonl, so there is nothing to compare with")
     validated = [
         line
         for line in GrowingLines(folder / "rollouts.jsonl").new()

@@ -141,7 +141,10 @@ def phases(run: TrainingRun) -> Text:
 
 
 def footer(run: TrainingRun) -> Text:
-    return Text(f"verl's own output: {run.folder / 'verl.log'}", style="dim")
+    log = existing(run.folder / "verl.log")
+    return Text(
+        f"verl's own output: {log}" if log else "verl's own output (verl.log) is not there", style="dim"
+    )
 
 
 class Monitor:

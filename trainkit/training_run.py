@@ -110,6 +110,11 @@ class TrainingRun:
             probe: Line = json.loads(file.read())["reading"]["probe"]
         return str(next(iter(probe.values()))["text"])
 
+    def missing(self) -> list[str]:
+        """Files of a run that has begun which are not in its folder (a recorded run leaves some out)."""
+        names = ("prompt.lock.json", "metrics.jsonl", "rollouts.jsonl", "verl.log")
+        return [name for name in names if existing(self.folder / name) is None]
+
     @property
     def steps(self) -> list[Line]:
         """The lines of steps that trained something (validation before the first is left out)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -19,7 +20,10 @@ def doctor_command(
     from trainkit.training_run import TrainingRun
     from trainkit.watch import find_training_run
 
-    findings = diagnose(TrainingRun(find_training_run(run)))
+    folder = TrainingRun(find_training_run(run))
+    findings = diagnose(folder)
+    if missing := folder.missing():
+        print(f"not there, so not looked at: {', '.join(missing)}", file=sys.stderr)
     if format == "json":
         import json
 
