@@ -291,6 +291,17 @@ def test_the_command_refuses_what_does_not_fit(smollm2: Path) -> None:
     assert "GiB of the GPU are free" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(["--token-budget", "10"], "give at least"), (["--tp", "3", "--gpus", "4"], "--tp 1 does")],
+)
+def test_what_verl_would_stumble_over_is_refused(smollm2: Path, options: list[str], says: str) -> None:
+    done = run_plan(smollm2, "--on", "H200:140", *options)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert says in done.stderr
+
+
 @pytest.mark.parametrize("text", ["H200", "H200:", ":80", "H200:many", "H200:0"])
 def test_a_gpu_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="--on H200:140"):

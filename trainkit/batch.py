@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 from prompts.errors import UserError
 from trainkit.config import Options
@@ -53,6 +54,8 @@ def check_batch(options: Options, gpus: int) -> None:
     What a single GPU needs (mini-batch divides batch, micro-batch divides mini-batch) is checked by
     trainkit/config.py already.
     """
+    if gpus % options.tp:
+        raise UserError(f"--tp {options.tp} does not divide {gpus} GPUs; --tp {gcd(options.tp, gpus)} does")
     shared = options.mini_batch * options.samples
     if shared % gpus:
         fits = [

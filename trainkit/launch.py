@@ -99,19 +99,24 @@ def hold(run: Path) -> Iterator[int]:
     verl inherits it, so the folder stays taken while a verl lives whose trainkit was killed. The lock
     lies beside the folder, which need not exist yet. Raises UserError where another process has it.
     """
+    path = run.with_name(f".{run.name}.lock")
     try:
         run.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(run.with_name(f".{run.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UserError(f"{run.parent} cannot be written: {error.strerror}") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(descriptor), path.stat()):
+            raise BlockingIOError  # a start that was refused removed it in between
     except OSError:
         os.close(descriptor)
         raise UserError(f"{run} is being trained by another process; wait for it, or stop it first") from None
     try:
         yield descriptor
     finally:
+        if not run.exists():  # the start was refused: nothing of it stays
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 

@@ -100,6 +100,11 @@ def make_plan(request: Request) -> Plan:
     """Reckon a plan; UserError where the batch cannot be shared among the GPUs. It may not fit."""
     options = request.options
     check_batch(options, request.gpus)
+    if request.gpu and not options.micro_batch and 0 < (options.token_budget or 0) < request.room:
+        raise UserError(
+            f"--token-budget {options.token_budget} holds not even one prompt and response; "
+            f"give at least {request.room}"
+        )
     budget, checkpointing = choose_budget(request)
     return Plan(
         request=request,

@@ -79,13 +79,21 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
 
 def write_data(options: Options, folder: Path) -> Dataset:
     """Only the data of a run: parquet and lock, in a folder that is empty or does not exist yet."""
-    if folder.exists() and any(folder.iterdir()):
+    new = not folder.exists()
+    if not new and not folder.is_dir():
+        raise UserError(f"{folder} is a file; name a new folder")
+    if not new and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; name a new folder")
     model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
     train = load_training_rows(options.task, _data_folder(options))
     template = get_template(options.prompt or train.template, extra=_template_folders(options))
     length = options.response_length or train.max_tokens
-    return write_dataset(_data_options(options, model, template, length), folder)
+    try:
+        return write_dataset(_data_options(options, model, template, length), folder)
+    except BaseException:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def run_folder(options: Options) -> Path:
@@ -102,6 +110,8 @@ def _read_existing(folder: Path, options: Options) -> Job | None:
     """The job of a run that is taken up again; UserError where the folder holds something else."""
     if not folder.exists():
         return None
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file; name another --output")
     if not (folder / FILE_NAME).exists():
         if any(folder.iterdir()):
             raise UserError(f"{folder} holds other files and no training run; name another --output")
