@@ -24,9 +24,11 @@ from prompts.errors import Failed, Mismatch, UserError
 from prompts.registry import get_template
 from prompts.render import render_question
 from prompts.tokens import encode, resolve_stop_ids
+from trainkit.config import resolve
 from trainkit.follow import Follower, cut_back, describe, validation_accuracy
 from trainkit.job import Job
 from trainkit.launch import announce_plugins, failure, hold, run_verl
+from trainkit.prepare import write_data
 from trainkit.token_check import check_tokens
 from trainkit.train import keep_best
 
@@ -125,12 +127,13 @@ def alive(pid: int) -> bool:
 def test_plugins_are_announced_to_the_run_alone(tmp_path: Path) -> None:
     code = (
         "from importlib.metadata import entry_points;"
-        "found = entry_points(group='vllm.general_plugins');"
-        "print([point.value for point in found if point.name.startswith('trainkit_')])"
+        "found = [*entry_points(group='vllm.general_plugins'), *entry_points(group='verl.plugins')];"
+        "print([point.value for point in found if point.value.startswith('trainkit.')])"
     )
     env = {**os.environ, "PYTHONPATH": str(announce_plugins(tmp_path))}
     seen = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert "trainkit.token_capture:plugin" in seen.stdout
+    assert "trainkit.cpu_vllm:plugin" in seen.stdout
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert seen.stdout.strip() == "[]"
 
@@ -292,3 +295,32 @@ def test_keep_best_keeps_the_last_too(tmp_path: Path) -> None:
         (tmp_path / f"global_step_{step}").mkdir()
     keep_best(tmp_path, {0: 0.9, 2: 0.5, 4: 0.7, 6: 0.6, 8: 0.1}, keep=1)
     assert sorted(path.name for path in tmp_path.glob("global_step_*")) == ["global_step_4", "global_step_8"]
+
+
+def test_a_refused_start_leaves_no_lock_behind(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="of the start"), hold(tmp_path / "run"):
+        raise UserError("of the start")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["data", "taken"], ["grpo", "--dry-run", "--output", "taken"]])
+def test_an_output_that_is_a_file_is_refused(smollm2: Path, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "taken").write_text("mine")
+    words = [*command, "--model", str(smollm2), "--task", "sums"]
+    done = subprocess.run(
+        [sys.executable, "-m", "trainkit", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "taken is a file" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_refused_data_set_leaves_no_folder(smollm2: Path, tmp_path: Path) -> None:
+    given = {"task": "sums", "model": str(smollm2), "prompt_length": 3}
+    with pytest.raises(UserError, match="raise --prompt-length"):
+        write_data(resolve("grpo", given, preset=None, config=None, has_gpu=True), tmp_path / "data")
+    assert not (tmp_path / "data").exists()

@@ -1,8 +1,8 @@
 """verl 0.9.1 on a machine without GPU: a platform, and patches where verl knows GPUs only.
 
-verl imports this module in each of its processes (`VERL_USE_EXTERNAL_MODULES`, or the entry point
-`verl.plugins`). It acts only where trainkit started the process with `--device cpu`, so a user's own
-verl never notices it. docs/training.md says why each patch is needed.
+verl imports this module in each of its processes (`VERL_USE_EXTERNAL_MODULES`, which trainkit.launch
+sets for `--device cpu` alone), so a user's own verl never loads it. docs/training.md says why each
+patch is needed.
 """
 
 from __future__ import annotations

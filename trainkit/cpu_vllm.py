@@ -1,7 +1,7 @@
 """vLLM on a CPU: keep weights as they are, so that new ones can be loaded into a live engine.
 
-vLLM calls `plugin` in each of its processes (entry point `vllm.general_plugins`). It acts only where
-trainkit started the process with `--device cpu`.
+vLLM calls `plugin` in each of its processes (entry point `vllm.general_plugins`, announced by
+trainkit.launch alone). It acts only under `--device cpu`.
 """
 
 from __future__ import annotations
