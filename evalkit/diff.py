@@ -36,7 +36,7 @@ class Side:
     lenient_ci: Interval
     samples: int
     no_answer: float
-    truncated: float
+    truncated: float | None
     mean_completion_tokens: float | None
     tokens_per_second: float | None
     task: str
@@ -181,7 +181,7 @@ def side_of(run: Run, questions: Questions, left_out: int) -> Side:
         lenient_ci=lenient.ci,
         samples=int(questions.samples.max()),
         no_answer=float((completions.outcome == NO_ANSWER).mean()),
-        truncated=float(completions.truncated.mean()),
+        truncated=float(completions.truncated.mean()) if run.summary.get("truncated") is not None else None,
         mean_completion_tokens=float(completions.tokens.mean()) if completions.tokens.any() else None,
         tokens_per_second=run.summary.get("tokens_per_second"),
         task=f"{run.manifest['task']} {run.manifest['split']}",

@@ -71,8 +71,9 @@ def rows_of(diff: Diff) -> list[tuple[str, ...]]:
     rows.append(("skill gain", "", "", points(diff.skill_gain, sign=True), span(diff.skill_ci), ""))
     rows.append(("format gain", "", "", points(diff.format_gain, sign=True), span(diff.format_ci), ""))
     for label, name in (("no answer", "no_answer"), ("truncated", "truncated")):
-        left, right = getattr(diff.base, name), getattr(diff.new, name)
-        rows.append((label, points(left), points(right), points(right - left, sign=True), "", ""))
+        shares = getattr(diff.base, name), getattr(diff.new, name)
+        change = "" if None in shares else points(shares[1] - shares[0], sign=True)
+        rows.append((label, *("–" if share is None else points(share) for share in shares), change, "", ""))
     left, right = diff.base.mean_completion_tokens, diff.new.mean_completion_tokens
     longer = f"{right - left:+.1f}" if left is not None and right is not None else ""
     rows.append(("mean tokens", *(_known(length, ".1f") for length in (left, right)), longer, "", ""))

@@ -34,7 +34,7 @@ def render_result(run: Run, format: Format) -> str:
 def figures(run: Run) -> list[list[str]]:
     """Name and value of everything that a person wants to know of a finished run."""
     summary, manifest = run.summary, run.manifest
-    sampling, length = manifest["sampling"], summary["mean_completion_tokens"]
+    sampling, length, cut = manifest["sampling"], summary["mean_completion_tokens"], summary["truncated"]
     rows = [
         ["model", manifest["model"]["name"]],
         [
@@ -45,7 +45,7 @@ def figures(run: Run) -> list[list[str]]:
         ["accuracy", f"{_percent(summary['accuracy'])}  (95 % CI {interval(summary['ci'])})"],
         ["lenient", f"{_percent(summary['lenient_accuracy'])}  (95 % CI {interval(summary['lenient_ci'])})"],
         ["no answer", _percent(summary["no_answer"])],
-        ["truncated", f"{_percent(summary['truncated'])} at {sampling['max_tokens']} tokens"],
+        ["truncated", f"{_percent(cut)} at {sampling['max_tokens']} tokens" if cut is not None else "–"],
         ["unscored", _percent(summary["unscored"]) + _reasons(summary.get("unscored_reasons", {}))],
         ["mean length", f"{length:.1f} tokens" if length is not None else "–"],
         ["speed", f"{summary['tokens_per_second']:,.0f} tokens/s" if summary["tokens_per_second"] else "–"],

@@ -28,11 +28,12 @@ def summarize(records: Sequence[dict[str, Any]], tokens_per_second: float | None
     `n` is the number of questions with a scored completion. Accuracy is the share of correct ones
     among the completions that could be scored; the other shares are of all completions.
     `unscored_reasons` says how many were left out of the accuracy and why. The mean length is None
-    where no record counts tokens (imported runs do not know them).
+    where no record counts tokens, and `truncated` where none says how it ended (imported runs).
     """
     total = max(1, len(records))
     scored = [record for record in records if record["outcome"] != "unscored"]
     generated = [record["completion_tokens"] for record in records if record["completion_tokens"]]
+    ends_known = not records or any(record["finish_reason"] != "unknown" for record in records)
     accuracy, ci = _share(scored, "outcome")
     lenient, lenient_ci = _share(scored, "lenient_outcome")
     reasons = Counter(record["reason"] for record in records if record["outcome"] == "unscored")
@@ -43,7 +44,7 @@ def summarize(records: Sequence[dict[str, Any]], tokens_per_second: float | None
         "lenient_accuracy": lenient,
         "lenient_ci": [lenient_ci.low, lenient_ci.high],
         "no_answer": sum(record["outcome"] == "no_answer" for record in records) / total,
-        "truncated": sum(record["truncated"] for record in records) / total,
+        "truncated": sum(record["truncated"] for record in records) / total if ends_known else None,
         "unscored": (len(records) - len(scored)) / total,
         "unscored_reasons": dict(reasons.most_common()),
         "mean_completion_tokens": sum(generated) / len(generated) if generated else None,

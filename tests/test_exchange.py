@@ -14,6 +14,7 @@ from made_runs import completion, evalkit, gsm8k_rows, make_run, needs_gsm8k, re
 
 from evalkit.diff import diff_runs
 from evalkit.diff_table import flatten, rows_of
+from evalkit.exchange.hf_card import to_hf_card
 from evalkit.exchange.import_lm_eval import read_log, write_run
 from evalkit.exchange.inspect import to_inspect
 from evalkit.exchange.lm_eval import to_lm_eval
@@ -123,7 +124,10 @@ def test_lock_says_what_is_not_known(tmp_path: Path) -> None:
     assert with_results.summary["mean_completion_tokens"] is None
     assert ["mean length", "–"] in figures(with_results)
     diff = diff_runs(with_results, imported(tmp_path, log_of("tuned")))
-    assert diff.base.mean_completion_tokens is None
+    assert diff.base.mean_completion_tokens is None and diff.base.truncated is None
+    assert ("truncated", "–", "–", "", "", "") in rows_of(diff)
+    assert ["truncated", "–"] in figures(with_results)
+    assert b"| \xe2\x80\x93 |" in to_hf_card(with_results)
     assert ("mean tokens", "–", "–", "", "", "") in rows_of(diff)
     assert flatten(diff)["base_mean_completion_tokens"] == ""
 

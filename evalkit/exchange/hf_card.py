@@ -38,6 +38,7 @@ def _results(run: Run) -> list[EvalResult]:
 def _table(run: Run) -> str:
     manifest, summary = run.manifest, run.summary
     sampling = ", ".join(f"{key} {value}" for key, value in manifest["sampling"].items())
+    cut = "–" if summary["truncated"] is None else f"{100 * summary['truncated']:.1f} %"
     lines = [
         "## Evaluation",
         "",
@@ -46,7 +47,7 @@ def _table(run: Run) -> str:
         f"| {_cell(manifest['task'])}, {_cell(manifest['split'])} | {summary['n']:,} "
         f"| {_percent(summary['accuracy'], summary['ci'])} "
         f"| {_percent(summary['lenient_accuracy'], summary['lenient_ci'])} "
-        f"| {100 * summary['no_answer']:.1f} % | {100 * summary['truncated']:.1f} % |",
+        f"| {100 * summary['no_answer']:.1f} % | {cut} |",
         "",
         f"Prompt `{manifest['template']}`, lock fingerprint `{manifest['fingerprint']}`; {sampling}; "
         f"{manifest['engine']['name']} {manifest['engine']['version']}; {manifest['date']}.",

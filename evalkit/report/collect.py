@@ -114,7 +114,7 @@ def _cells(run: Run, delta: str, p: str) -> tuple[str, ...]:
         p,
         _percent(summary["lenient_accuracy"], summary["lenient_ci"]),
         f"{100 * summary['no_answer']:.1f} %",
-        f"{100 * summary['truncated']:.1f} %",
+        "—" if summary["truncated"] is None else f"{100 * summary['truncated']:.1f} %",
         f"{100 * summary['unscored']:.1f} %",
         _number(summary.get("mean_completion_tokens")),
     )
