@@ -18,7 +18,7 @@ from prompts.errors import UserError
 from trainkit.algorithms import ALGORITHMS
 from trainkit.config import Options, resolve
 from trainkit.overrides import Facts, build, to_arguments
-from trainkit.passthrough import parse_set
+from trainkit.passthrough import ACTOR, check_known, parse_set
 
 # Composes with Hydra and validates as verl.trainer.main_ppo does, in one process for all cases.
 COMPOSE = """
@@ -128,6 +128,12 @@ def test_other_settings_pass() -> None:
     for wrong in ("", "key", "=value"):
         with pytest.raises(UserError, match="write key=value"):
             parse_set([wrong])
+
+
+def test_settings_that_verl_does_not_have() -> None:
+    check_known([f"{ACTOR}.clip_ratio=0.1", "+trainer.note=1", "~trainer.rollout_data_dir=", "ray_kwargs={}"])
+    with pytest.raises(UserError, match=f"did you mean {ACTOR}.clip_ratio"):
+        check_known([f"{ACTOR}.clip_ration=0.1"])
 
 
 def test_set_wins_over_what_trainkit_sets(smollm2: Path) -> None:

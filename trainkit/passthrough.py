@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from prompts.errors import UserError
@@ -101,3 +104,31 @@ def parse_set(items: Sequence[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             settings[key.strip()] = value
     return settings
+
+
+def check_known(items: Sequence[str]) -> None:
+    """Refuse keys that verl's configuration does not have; "+key" adds one, so it passes.
+
+    Nothing is checked where verl is not installed.
+    """
+    keys = [key for item in items if not (key := item.partition("=")[0].strip()).startswith("+")]
+    verl = importlib.util.find_spec("verl") if keys else None
+    if verl is None or verl.origin is None:
+        return
+    import yaml  # type: ignore[import-untyped]
+
+    text = Path(verl.origin).with_name("trainer").joinpath("config/_generated_ppo_trainer.yaml").read_text()
+    known = set(_keys(yaml.safe_load(text)))
+    for key in (key.lstrip("~") for key in keys):
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"+{key}=… adds a key"
+            raise UserError(f"--set {key}: verl has no such setting; {hint}")
+
+
+def _keys(group: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Every key of a configuration, as in "data.seed"."""
+    for name, value in group.items():
+        yield f"{before}{name}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{before}{name}.")

@@ -33,6 +33,7 @@ from trainkit.job import FILE_NAME, Job, read_job, write_job
 from trainkit.launch import verl_command
 from trainkit.model_shape import ModelShape, read_shape
 from trainkit.overrides import Facts, build, to_arguments
+from trainkit.passthrough import check_known, parse_set
 from trainkit.plan import Plan, Request, check_fits, make_plan
 
 PROMPT_LENGTH = 1024
@@ -55,6 +56,8 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     `dry` leaves nothing behind. Raises UserError for bad input, Mismatch where data or prompts are not
     what they should be.
     """
+    parse_set(options.set)
+    check_known(options.set)
     folder = run_folder(options)
     before = _read_existing(folder, options)
     model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
