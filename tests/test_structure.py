@@ -13,6 +13,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,18 @@ def cli_flags() -> list[str]:
 
 def test_cli_flags_are_the_recorded_ones() -> None:
     assert cli_flags() == FLAGS.read_text().splitlines()
+
+
+def test_options_that_commands_share_are_spelled_once() -> None:
+    spelled = Counter(
+        ast.unparse(node)
+        for path in (ROOT / "evalkit/cli").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Annotated"
+    )
+    assert len(spelled) > 60
+    twice = [option for option, times in spelled.items() if times > 1]
+    assert not twice, "what several commands take stands in evalkit/cli/options.py"
 
 
 def file_tree() -> list[str]:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from evalkit.cli import options
 from evalkit.cli.app import app
-from evalkit.cli.prompts import Folders, template_folders
 
 
 @app.command("check")
@@ -21,10 +21,8 @@ def check_command(
     prompt: Annotated[
         str | None, typer.Option(help="Compare under this template instead of the lock's.")
     ] = None,
-    prompts: Folders = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Allow code in the model folder.")
-    ] = False,
+    prompts: options.Prompts = None,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Compare tokenizer, chat template, end tokens, template and data of a checkpoint with its prompt lock.
 
@@ -35,7 +33,11 @@ def check_command(
     from prompts.tokens import load_tokenizer
 
     lock = check_all(
-        model, data=data, prompt=prompt, extra=template_folders(prompts), trust_remote_code=trust_remote_code
+        model,
+        data=data,
+        prompt=prompt,
+        extra=options.template_folders(prompts),
+        trust_remote_code=trust_remote_code,
     )
     print(f"{model}: read as locked ({lock.template}, rule {lock.rule}, fingerprint {lock.fingerprint})")
     tokenizer = load_tokenizer(model_folder(model)[0], trust_remote_code)

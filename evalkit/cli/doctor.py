@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
 
-import typer
-
+from evalkit.cli import options
 from evalkit.cli.app import app
 
 
 @app.command("doctor")
-def doctor_command(
-    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
-) -> None:
+def doctor_command(format: options.TableOrJson = "table") -> None:
     """Show what is installed, the GPUs and their free memory, and the command that adds what is missing."""
     from evalkit.environment import read_environment
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from evalkit.cli import options
 from evalkit.cli.app import app
 
 
@@ -45,9 +46,7 @@ def compare_rules_command(
         str | None, typer.Option(help="Rules to compare, split by commas; all unless said.")
     ] = None,
     n: Annotated[int, typer.Option("-n", help="How many rows to show on which rules disagree.")] = 5,
-    format: Annotated[
-        Literal["table", "json", "csv", "markdown"], typer.Option(help="How to print it.")
-    ] = "table",
+    format: options.Format = "table",
 ) -> None:
     """Read the same completions under every rule, and show where the rules disagree."""
     from evalkit.compare_rules import compare_rules

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from evalkit.cli import options
 from evalkit.cli.app import app
 
 
 @app.command("noise")
 def noise_command(
     model: Annotated[str, typer.Argument(help="As --model of `evalkit score`.")],
-    task: Annotated[str, typer.Option(help="As in `evalkit score`.")],
-    split: Annotated[str | None, typer.Option(help="Split of the task; the test split unless said.")] = None,
-    prompt: Annotated[str | None, typer.Option(help="Prompt template, as in `evalkit score`.")] = None,
-    prompts: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder with templates of your own; may be given more than once."),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder that holds gsm8k/test.jsonl and the like.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first rows.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Response limit; unless said the task's.")] = None,
-    engine: Annotated[str, typer.Option(help="vllm, or hf: plain transformers.")] = "vllm",
-    gpu_memory: Annotated[float, typer.Option(help="Share of each GPU's memory that vLLM may take.")] = 0.9,
-    tp: Annotated[int, typer.Option(help="GPUs that the model is split over.")] = 1,
+    task: options.Task,
+    split: options.Split = None,
+    prompt: options.Prompt = None,
+    prompts: options.Prompts = None,
+    data: options.Data = None,
+    limit: options.Limit = None,
+    max_tokens: options.MaxTokens = None,
+    engine: options.Engine = "vllm",
+    gpu_memory: options.GpuMemory = 0.9,
+    tp: options.Tp = 1,
     batch_invariant: Annotated[
         bool, typer.Option("--batch-invariant", help="With vLLM's switch that should leave no noise (GPU).")
     ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Let the model folder's own code run.")
-    ] = False,
-    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+    trust_remote_code: options.TrustRemoteCode = False,
+    format: options.TableOrJson = "table",
 ) -> None:
     """Score a checkpoint twice and count the greedy answers that flip; `evalkit diff` shows it then."""
     from evalkit.engines.vllm import preload_openmp
@@ -42,7 +35,6 @@ def noise_command(
     preload_openmp()
     import json
 
-    from evalkit.cli.prompts import template_folders
     from evalkit.config import settings
     from evalkit.engines import EngineOptions
     from evalkit.models import resolve_model
@@ -57,7 +49,7 @@ def noise_command(
         resolve_model(model, trust_remote_code=trust_remote_code),
         rows,
         prompt=prompt,
-        folders=template_folders(prompts),
+        folders=options.template_folders(prompts),
         sampling=Sampling(max_tokens=rows.max_tokens if max_tokens is None else max_tokens),
         engine=engine,
         options=EngineOptions(

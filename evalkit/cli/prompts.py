@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from evalkit.cli import options
 from evalkit.cli.app import app
 
 prompts_app = typer.Typer(
@@ -16,32 +17,16 @@ prompts_app = typer.Typer(
 )
 app.add_typer(prompts_app, name="prompts")
 
-Folders = Annotated[
-    list[Path] | None,
-    typer.Option("--prompts", help="Folder with templates of your own; may be given more than once."),
-]
 QUESTION = "A farmer has 17 sheep and buys 25 more. How many sheep does he have?"
 
 
-def template_folders(given: list[Path] | None) -> list[Path]:
-    """Folders of the settings, then those of the command line."""
-    from evalkit.config import settings
-
-    return [*settings().prompts, *(given or [])]
-
-
 @prompts_app.command("list")
-def list_command(
-    prompts: Folders = None,
-    format: Annotated[
-        Literal["table", "json", "csv", "markdown"], typer.Option(help="How to print it.")
-    ] = "table",
-) -> None:
+def list_command(prompts: options.Prompts = None, format: options.Format = "table") -> None:
     """List all prompt templates: kind, extraction rule, the marker asked for, tasks, released or draft."""
     from evalkit.grid import render_grid
     from prompts.registry import load_templates
 
-    folders = template_folders(prompts)
+    folders = options.template_folders(prompts)
     rows: list[dict[str, Any]] = [
         {
             "prompt": template.ref,
@@ -70,17 +55,15 @@ def show_command(
         str | None, typer.Option(help="Show the text and token ids as this model reads them.")
     ] = None,
     question: Annotated[str, typer.Option(help="The question to put in.")] = QUESTION,
-    prompts: Folders = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Allow code in the model folder.")
-    ] = False,
-    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+    prompts: options.Prompts = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    format: options.TableOrJson = "table",
 ) -> None:
     """Show a template around a question; with --model the exact text, the token ids and their count."""
     from evalkit.prompt_view import as_text, view
     from prompts.registry import get_template
 
-    shown = view(get_template(name, template_folders(prompts)), question, model, trust_remote_code)
+    shown = view(get_template(name, options.template_folders(prompts)), question, model, trust_remote_code)
     print(json.dumps(shown, indent=2, ensure_ascii=False) if format == "json" else as_text(shown))
     if shown.get("warning"):
         print(f"warning: {shown['warning']}", file=sys.stderr)
@@ -101,7 +84,7 @@ def new_command(
     from prompts.registry import BUILT_IN, find_template, load_templates
     from prompts.release import new_template
 
-    configured = template_folders(None)
+    configured = options.template_folders(None)
     folder = prompts or next(iter(configured), Path("prompt-templates"))
     folders = list(dict.fromkeys([*configured, *([folder] if folder.is_dir() else [])]))
     known = load_templates(folders, verify=False)
@@ -134,11 +117,9 @@ def adopt_command(
     model: Annotated[str, typer.Argument(help="Folder of a checkpoint without a prompt lock.")],
     prompt: Annotated[str | None, typer.Option(help="The template that it was trained under.")] = None,
     data: Annotated[Path | None, typer.Option(help="The parquet that it was trained on.")] = None,
-    prompts: Folders = None,
+    prompts: options.Prompts = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a lock that is there.")] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Allow code in the model folder.")
-    ] = False,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Write a prompt lock for somebody else's checkpoint, from a template name or its training data."""
     from evalkit.adopt import adopt
@@ -147,7 +128,7 @@ def adopt_command(
         model,
         prompt=prompt,
         data=data,
-        extra=template_folders(prompts),
+        extra=options.template_folders(prompts),
         force=force,
         trust_remote_code=trust_remote_code,
     )

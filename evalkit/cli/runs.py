@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from evalkit.cli import options
 from evalkit.cli.app import app
 
-Format = Annotated[Literal["table", "json", "csv", "markdown"], typer.Option(help="How to print it.")]
 RunName = Annotated[str, typer.Argument(help="Folder, name, start of a name, or step_50.")]
 
 
@@ -18,7 +18,7 @@ RunName = Annotated[str, typer.Argument(help="Folder, name, start of a name, or 
 def runs_command(
     model: Annotated[str | None, typer.Option(help="Only models whose name holds this.")] = None,
     task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
-    format: Format = "table",
+    format: options.Format = "table",
 ) -> None:
     """List the runs in the results folder, newest first."""
     import sys
@@ -46,8 +46,8 @@ def show_command(
     outcome: Annotated[str | None, typer.Option(help="correct, wrong, no_answer or unscored.")] = None,
     reason: Annotated[str | None, typer.Option(help="Text that the reason holds.")] = None,
     id: Annotated[str | None, typer.Option(help="Row id, or its start.")] = None,
-    n: Annotated[int, typer.Option("-n", help="How many rows.")] = 5,
-    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+    n: options.Number = 5,
+    format: options.TableOrJson = "table",
 ) -> None:
     """Show rows of a run: question, completion with the span that was read, gold, verdict."""
     from rich.console import Console
@@ -73,7 +73,7 @@ def rescore_command(
     output: Annotated[
         Path | None, typer.Option(help="Folder of the new run; unless said beside the old one.")
     ] = None,
-    format: Format = "table",
+    format: options.Format = "table",
 ) -> None:
     """Read a run's stored completions again and write a new run that points to its source."""
     from evalkit.config import settings

@@ -7,49 +7,35 @@ from typing import Annotated, Literal
 
 import typer
 
+from evalkit.cli import options
 from evalkit.cli.app import app
 
 
 @app.command("score")
 def score_command(
-    model: Annotated[
-        str,
-        typer.Option(help="Folder, Hugging Face id[@revision], global_step_N, run:step_50 or smollm2-135m."),
-    ],
-    task: Annotated[
-        str, typer.Option(help="gsm8k, sums, rg:NAME, math-500, aime, or a jsonl/json/csv/parquet file.")
-    ],
-    split: Annotated[str | None, typer.Option(help="Split of the task; the test split unless said.")] = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option(help="Prompt template; unless said the one of the model's lock, else the task's."),
-    ] = None,
-    prompts: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder with templates of your own; may be given more than once."),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder that holds gsm8k/test.jsonl and the like.")
-    ] = None,
-    question_field: Annotated[
-        str | None, typer.Option(help="Field of a file that holds the question.")
-    ] = None,
-    answer_field: Annotated[str | None, typer.Option(help="Field of a file that holds the gold.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first rows.")] = None,
+    model: options.Model,
+    task: options.Task,
+    split: options.Split = None,
+    prompt: options.Prompt = None,
+    prompts: options.Prompts = None,
+    data: options.Data = None,
+    question_field: options.QuestionField = None,
+    answer_field: options.AnswerField = None,
+    limit: options.Limit = None,
     ids: Annotated[
         str | None, typer.Option(help="Only the rows with these ids, separated by commas.")
     ] = None,
     samples: Annotated[int, typer.Option(help="Completions a question.")] = 1,
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
     top_p: Annotated[float, typer.Option(help="Share of probability that is sampled from.")] = 1.0,
-    max_tokens: Annotated[int | None, typer.Option(help="Response limit; unless said the task's.")] = None,
+    max_tokens: options.MaxTokens = None,
     seed: Annotated[int, typer.Option(help="Seed of sampled completions.")] = 0,
     output: Annotated[
         Path | None, typer.Option(help="Result folder; unless said one in the results folder.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="vllm, or hf: plain transformers.")] = "vllm",
-    gpu_memory: Annotated[float, typer.Option(help="Share of each GPU's memory that vLLM may take.")] = 0.9,
-    tp: Annotated[int, typer.Option(help="GPUs that the model is split over.")] = 1,
+    engine: options.Engine = "vllm",
+    gpu_memory: options.GpuMemory = 0.9,
+    tp: options.Tp = 1,
     max_model_len: Annotated[
         int | None, typer.Option(help="Positions for prompt and completion together.")
     ] = None,
@@ -62,9 +48,7 @@ def score_command(
             "--batch-invariant", help="Completions that do not depend on their batch (GPU, slower)."
         ),
     ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Let the model folder's own code run.")
-    ] = False,
+    trust_remote_code: options.TrustRemoteCode = False,
     allow_mismatch: Annotated[
         bool,
         typer.Option(
@@ -74,15 +58,12 @@ def score_command(
     allow_overlap: Annotated[
         bool, typer.Option("--allow-overlap", help="Score questions that the model was trained on; marked.")
     ] = False,
-    format: Annotated[
-        Literal["table", "json", "csv", "markdown"], typer.Option(help="How to print it.")
-    ] = "table",
+    format: options.Format = "table",
 ) -> None:
     """Score a model on a task. The same command goes on with a run that was stopped."""
     from evalkit.engines.vllm import preload_openmp
 
     preload_openmp()
-    from evalkit.cli.prompts import template_folders
     from evalkit.config import settings
     from evalkit.engines import EngineOptions
     from evalkit.models import resolve_model
@@ -101,7 +82,7 @@ def score_command(
         resolve_model(model, trust_remote_code=trust_remote_code),
         rows,
         prompt=prompt,
-        folders=template_folders(prompts),
+        folders=options.template_folders(prompts),
         sampling=Sampling(
             temperature=temperature,
             top_p=top_p,

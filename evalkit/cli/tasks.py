@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from evalkit.cli import options
 from evalkit.cli.app import app
 
 tasks_app = typer.Typer(help="Tasks: what there is, what their rows look like.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 
 TaskName = Annotated[str, typer.Argument(help="gsm8k, sums, rg:NAME, math-500, aime, or a file.")]
-Split = Annotated[str | None, typer.Option(help="Split of the task; the test split unless said.")]
-Data = Annotated[Path | None, typer.Option(help="Folder that holds gsm8k/test.jsonl and the like.")]
-QuestionField = Annotated[str | None, typer.Option(help="Field of a file that holds the question.")]
-AnswerField = Annotated[str | None, typer.Option(help="Field of a file that holds the gold.")]
 
 
 @tasks_app.command("list")
-def list_command(
-    format: Annotated[
-        Literal["table", "json", "csv", "markdown"], typer.Option(help="How to print it.")
-    ] = "table",
-) -> None:
+def list_command(format: options.Format = "table") -> None:
     """List the tasks that have a name."""
     from evalkit.grid import render_grid
     from evalkit.tasks.listing import KEYS, listing
@@ -40,12 +32,12 @@ def list_command(
 @tasks_app.command("show")
 def show_command(
     task: TaskName,
-    split: Split = None,
-    data: Data = None,
-    question_field: QuestionField = None,
-    answer_field: AnswerField = None,
-    n: Annotated[int, typer.Option("-n", help="How many rows.")] = 5,
-    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+    split: options.Split = None,
+    data: options.Data = None,
+    question_field: options.QuestionField = None,
+    answer_field: options.AnswerField = None,
+    n: options.Number = 5,
+    format: options.TableOrJson = "table",
 ) -> None:
     """Show the first rows of a task, and how many cannot be scored and why."""
     from collections import Counter
@@ -75,11 +67,11 @@ def show_command(
 @tasks_app.command("check")
 def check_command(
     task: TaskName,
-    split: Split = None,
-    data: Data = None,
-    question_field: QuestionField = None,
-    answer_field: AnswerField = None,
-    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+    split: options.Split = None,
+    data: options.Data = None,
+    question_field: options.QuestionField = None,
+    answer_field: options.AnswerField = None,
+    format: options.TableOrJson = "table",
 ) -> None:
     """Write every gold, and its neighbours, as a model would under each template, and score them."""
     from dataclasses import asdict
