@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalkit.check import stop_warning
 from evalkit.check_rows import check_parquet
 from evalkit.records import Row
 from evalkit.scorer import scorer_entry
@@ -52,6 +53,8 @@ class Dataset:
     too_long_validation (left out), longest_prompt and mean_prompt (tokens)."""
     marks: tuple[str, ...] = ()
     """"overlap" and "validate on test", for the manifest and every number that follows."""
+    warning: str | None = None
+    """A sentence where the model's stop ids do not end a reply as its chat template does."""
 
 
 def write_dataset(options: DataOptions, folder: Path) -> Dataset:
@@ -89,7 +92,12 @@ def write_dataset(options: DataOptions, folder: Path) -> Dataset:
     }
     lock = maker.lock(train, source.split)
     dataset = Dataset(
-        train=folder / TRAIN_FILE, validation=folder / VALIDATION_FILE, lock=lock, counts=counts, marks=marks
+        train=folder / TRAIN_FILE,
+        validation=folder / VALIDATION_FILE,
+        lock=lock,
+        counts=counts,
+        marks=marks,
+        warning=maker.warning(lock.reading["stop_ids"]),
     )
     maker.write(dataset, train, validation, maker.lock(validation, split.validation_split))
     return dataset
@@ -125,6 +133,10 @@ class Maker:
             sampling=self.options.sampling,
             scorer=scorer_entry(self.template.rule),
         )
+
+    def warning(self, stop_ids: Sequence[int]) -> str | None:
+        """A sentence where replies could not end; a raw prompt has no chat template to end them."""
+        return stop_warning(self.tokenizer, stop_ids) if self.template.kind == "chat" else None
 
     def write(
         self, dataset: Dataset, train: Sequence[Prompt], validation: Sequence[Prompt], validation_lock: Lock

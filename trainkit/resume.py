@@ -1,0 +1,68 @@
+"""Taking up a training run that was begun: the same options, the same prompts, the last whole checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from evalkit.checkpoint import last_complete_step, list_steps
+from evalkit.lock_diff import explain
+from prompts.errors import Mismatch, UserError
+from prompts.lock import SECTIONS, compare, read_lock
+from prompts.tokens import load_tokenizer
+from trainkit.config import MAY_CHANGE, Options
+from trainkit.follow import cut_back
+from trainkit.job import FILE_NAME, Job, read_job
+
+
+def read_existing(folder: Path, options: Options) -> Job | None:
+    """The job of a run that is taken up again, None for a new one.
+
+    Raises UserError where the folder holds something else.
+    """
+    if not folder.exists():
+        return None
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file; name another --output")
+    if not (folder / FILE_NAME).exists():
+        if any(folder.iterdir()):
+            raise UserError(f"{folder} holds other files and no training run; name another --output")
+        return None
+    job = read_job(folder)
+    now = options.as_dict()
+    for key, was in job.options.items():
+        if key not in MAY_CHANGE and now.get(key) != was and key != "output":
+            raise UserError(
+                f"{folder} holds another run: {key} is {was!r} there and {now.get(key)!r} here; "
+                "give the same options to go on, or name another --output"
+            )
+    return job
+
+
+def same_prompts(folder: Path, building: Path, model: Path, options: Options) -> None:
+    """A run goes on under the lock with which it began; Mismatch names what changed since."""
+    was, now = read_lock(folder), read_lock(building)
+    if was is None or now is None:
+        raise Mismatch(f"{folder} has no prompt lock, so it cannot be known what it was trained on")
+    if found := compare(was, now, SECTIONS):
+        keys = [entry.key for entry in found if not entry.key.startswith("probe.")] or ["probe"]
+        raise Mismatch(
+            f"the prompts of {folder.name} are not those with which it began ({keys[0]}); "
+            "restore them, or start a new run with --output",
+            explain(was, now, found, load_tokenizer(model, options.trust_remote_code)),
+        )
+
+
+def take_up(building: Path, folder: Path) -> int:
+    """Renew a run's files from `building` and drop what is newer than its last whole checkpoint.
+
+    Returns that checkpoint's step, 0 where there is none.
+    """
+    step = last_complete_step(folder) or 0
+    for path in sorted(building.iterdir()):
+        path.replace(folder / path.name)
+    for cut_off in list_steps(folder):
+        if cut_off > step:
+            shutil.rmtree(folder / f"global_step_{cut_off}")
+    cut_back(folder, step)
+    return step
