@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ def extract_file(source: str, rule: str, output: str) -> None:
         except OSError as error:
             raise UserError(f"{output} cannot be written: {error.strerror}") from None
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # it is gone, or never was: too long a name
+                temporary.unlink()
 
 
 def _print(rows: Iterator[bytes]) -> None:

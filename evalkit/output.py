@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from prompts.errors import UserError
+from prompts.files import write_whole
 
 
 def refuse_existing(output: Path) -> None:
@@ -29,13 +30,7 @@ def refuse_existing(output: Path) -> None:
 def write_file(output: Path, content: bytes) -> None:
     """Write a file that must not exist yet. Raises UserError where it does or cannot be written."""
     refuse_existing(output)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.rename(output)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{output} cannot be written: {error.strerror}") from None
+    write_whole(output, content)
 
 
 def write_folder(output: Path, contents: Mapping[str, bytes]) -> None:

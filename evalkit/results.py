@@ -22,6 +22,7 @@ import orjson
 
 from evalkit.records import Record
 from prompts.errors import UserError
+from prompts.files import write_whole
 
 SCHEMA = 1
 NEEDED = ("status", "command", "model", "task", "split", "template", "fingerprint", "sampling", "date")
@@ -75,16 +76,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write one JSON object so that the file is either the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    write_whole(path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def open_records(folder: Path) -> IO[bytes]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from prompts.errors import Mismatch, UserError
+from prompts.files import write_whole
 from prompts.reading import reading_of
 from prompts.registry import Template
 
@@ -191,13 +191,7 @@ def read_lock(path: Path | str) -> Lock | None:
 def write_lock(lock: Lock, folder: Path | str) -> Path:
     """Write prompt.lock.json into a folder, whole or not at all."""
     path = Path(folder) / FILE_NAME
-    temporary = path.with_name(f".{FILE_NAME}.{os.getpid()}")
-    try:
-        temporary.write_bytes(orjson.dumps(lock.as_dict(), option=_LAYOUT))
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    write_whole(path, orjson.dumps(lock.as_dict(), option=_LAYOUT))
     return path
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from prompts.errors import UserError
+from prompts.files import write_whole
 from prompts.registry import RELEASED, Template, load_folder, read_released, read_template
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
@@ -55,12 +55,9 @@ def release(ref: str, folder: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all; UserError where that cannot be done."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a text file and the folder it stands in; UserError where that cannot be done."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    write_whole(path, text.encode())
