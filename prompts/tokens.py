@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 FROZEN_DATE = datetime(2024, 7, 26)
 """What a chat template that asks for today's date is told (Llama 3's own fallback): a prompt that
 changes at midnight can be neither compared nor trained on."""
-
 DECODE_FLAGS = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-"""As verl decodes a response for its reward (verl 0.9.1, experimental/reward_loop)."""
+"""As verl decodes a response for its reward (verl 0.9.1, experimental/reward_loop); in every lock."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,13 @@ def apply_chat(
 
 
 def decode(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> str:
-    """The text of a completion, as the trainer's reward reads it too."""
-    return str(tokenizer.decode(list(ids), **DECODE_FLAGS))
+    """The text of a completion, as the trainer's reward reads it too.
+
+    What `tokenizer.decode(ids, **DECODE_FLAGS)` gives, in half the time: that method first looks at
+    the type of every id. The tokenizer beneath it never cleans up spaces.
+    """
+    skip = DECODE_FLAGS["skip_special_tokens"]
+    return str(tokenizer.backend_tokenizer.decode(list(ids), skip_special_tokens=skip))
 
 
 def decode_verbatim(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> str:

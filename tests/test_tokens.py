@@ -19,6 +19,7 @@ from prompts.reading import injected_system, probe_questions
 from prompts.registry import get_template, load_templates
 from prompts.render import render_question
 from prompts.tokens import (
+    DECODE_FLAGS,
     FROZEN_DATE,
     apply_chat,
     decode,
@@ -296,3 +297,9 @@ if __name__ == "__main__":
     from evalkit.models import model_folder
 
     print(json.dumps(prompt_ids(load_tokenizer(model_folder("smollm2-135m")[0])), indent=1))
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, 49151), max_size=60))
+def test_any_ids_are_decoded_as_the_tokenizer_s_own_method_does(tokenizer: Any, ids: list[int]) -> None:
+    assert decode(tokenizer, ids) == tokenizer.decode(ids, **DECODE_FLAGS)

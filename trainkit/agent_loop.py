@@ -37,6 +37,8 @@ class Worker:
         # O_APPEND: lines of several processes never mix.
         self.log = os.open(self.folder / "rollouts.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self.prompt_ids = lru_cache(maxsize=4096)(self._prompt_ids)
+        self.log_seconds = 0.0
+        """What writing the line before took: a line cannot hold its own."""
 
     def _prompt_ids(self, messages: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
         rendered: Rendered = [Message(role=role, content=content) for role, content in messages]
@@ -93,10 +95,12 @@ class Loop(AgentLoopBase):  # type: ignore[misc]
         text = decode(self.worker.tokenizer, response_ids)
         truncated = response_ids[-1] not in job.stop_ids
         reward = compute(text, row["reward_model"]["ground_truth"], job.rule)
+        ours = waiting - started + time.perf_counter() - answered
+        self._log(row, text, len(response_ids), truncated, reward, ours)
         output.extra_fields.update(
             {"reward_extra_info": reward.validation_values(truncated), "turn_scores": [], "tool_rewards": []}
         )
-        result = AgentLoopOutput(
+        return AgentLoopOutput(
             prompt_ids=prompt_ids,
             response_ids=response_ids,
             response_mask=[1] * len(response_ids),
@@ -106,12 +110,10 @@ class Loop(AgentLoopBase):  # type: ignore[misc]
             metrics=AgentLoopMetrics(generate_sequences=answered - waiting),
             extra_fields=output.extra_fields,
         )
-        ours = waiting - started + time.perf_counter() - answered
-        self._log(row, text, len(response_ids), truncated, reward, ours)
-        return result
 
     def _log(self, row: Row, text: str, tokens: int, truncated: bool, reward: Reward, seconds: float) -> None:
         """Append one line to rollouts.jsonl (its keys are listed in docs/training.md)."""
+        started = time.perf_counter()
         info = row["extra_info"]
         line = {
             "step": int(row["global_steps"]),
@@ -127,6 +129,7 @@ class Loop(AgentLoopBase):  # type: ignore[misc]
             "lenient_outcome": reward.lenient,
             "truncated": truncated,
             "completion_tokens": tokens,
-            "hook_seconds": round(seconds, 6),
+            "hook_seconds": round(seconds + self.worker.log_seconds, 6),
         }
         os.write(self.worker.log, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        self.worker.log_seconds = time.perf_counter() - started
