@@ -54,22 +54,28 @@ _OUTCOMES = ("correct", "wrong", "no_answer", "unscored")
 
 
 def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> Comparison:
-    """Read every completion of a run under every rule. Raises UserError for an unknown rule."""
+    """Read every completion of a run under every rule. Raises UserError for an unknown rule.
+
+    `lenient` tries the run's own rule first, as scoring does: what is strictly right is leniently right.
+    """
     names = [resolve_rule(rule)[0] for rule in rules]
+    own = str(run.lock["reading"]["scorer"]["rule"])
+    known = own.partition("@")[0] in RULES  # an imported run's is another tool's
+    first = {name: own if known and name.startswith("lenient@") else None for name in names}
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
     disagreements = []
     for record in run.records:
         readings: dict[str, Reading] = {}
         for name in names:
-            readings[name] = _read(record, name)
+            readings[name] = _read(record, name, first[name])
             counts[name][readings[name][1]] += 1
         if len({outcome == "correct" for _, outcome in readings.values()}) > 1:
             disagreements.append((record, readings))
     return Comparison(run.name, len(run.records), counts, tuple(disagreements))
 
 
-def _read(record: dict[str, Any], rule: str) -> Reading:
+def _read(record: dict[str, Any], rule: str, first: str | None) -> Reading:
     if record["finish_reason"] in UNANSWERED:
         return None, "unscored"
-    found = extract(record["text"], rule)
+    found = extract(record["text"], rule, strict=first)
     return found.answer, score(found, record["gold"]).outcome

@@ -9,6 +9,7 @@ import gzip
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,16 @@ def test_rows_that_were_never_generated_are_unscored_under_every_rule(tmp_path: 
     assert compared.accuracy("boxed@1") == 1
     again = rescore(run, rule="boxed", command="")
     assert [r["outcome"] for r in again.records] == ["correct", "unscored"]
+
+
+def test_compare_rules_reads_leniently_as_scoring_does(tmp_path: Path) -> None:
+    records = [record("a", "\\boxed{8} or 7"), record("b", "\\boxed{7} or 8"), record("c", "\\boxed{7}")]
+    run = read_run(write(tmp_path / "run", records))
+    compared = compare_rules(run, ["last-number", "lenient", "boxed"])
+    lenient = [readings["lenient@1"] for _, readings in compared.disagreements]
+    assert lenient == [("7", "correct"), ("8", "wrong")], "the run's own rule comes first: last-number"
+    stored = Counter(r["lenient_outcome"] for r in run.records)
+    assert compared.counts["lenient@1"] == stored == {"correct": 2, "wrong": 1}
 
 
 def test_show_chooses_and_escapes(tmp_path: Path) -> None:
