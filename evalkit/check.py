@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.check_rows import check_parquet
-from evalkit.lock_diff import differences, mismatch, require_same
+from evalkit.lock_diff import differences, explain, mismatch, require_same
 from evalkit.scorer import scorer_like
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock, read_lock
@@ -94,7 +94,10 @@ def check_model(
         ) from None
     found = differences(locked, now)
     if found:
-        raise mismatch(locked, now, found, what=name, model=name, tokenizer=tokenizer)
+        differs = mismatch(locked, now, found, what=name, model=name, tokenizer=tokenizer)
+        if broken is not None:
+            differs.detail += f"\n  {broken}"
+        raise differs
     if broken is not None:
         raise broken
     return locked
@@ -127,6 +130,34 @@ def lock_like(locked: Lock, template: Template, tokenizer: PreTrainedTokenizerFa
         scorer=scorer_like(locked.reading["scorer"], template),
     )
     return Lock(reading=now.reading, data=locked.data, budget=locked.budget)
+
+
+def verified_template(
+    ref: str, extra: Sequence[Path], places: Sequence[Path], folder: Path, trust_remote_code: bool = False
+) -> Template:
+    """As `get_template`; where a released text was edited, the refusal shows what a lock knows of it.
+
+    `places` (folders, parquets) may hold such a lock; `folder` is the model's, whose tokenizer renders.
+    """
+    template, broken = _template(ref, extra)
+    if broken is None:
+        return template
+    for place in places:
+        broken.detail = broken.detail or _as_locked(place, template, folder, trust_remote_code)
+    raise broken
+
+
+def _as_locked(place: Path, template: Template, folder: Path, trust_remote_code: bool) -> str:
+    """How a template differs from the lock in a place; empty where that says nothing about it."""
+    try:
+        locked = read_lock(place)
+        if locked is None or locked.template != template.ref:
+            return ""
+        tokenizer = load_tokenizer(folder, trust_remote_code)
+        now = lock_like(locked, template, tokenizer, folder)
+    except UserError:
+        return ""  # the edit alone is refused
+    return explain(locked, now, differences(locked, now), tokenizer)
 
 
 def _template(ref: str, extra: Sequence[Path]) -> tuple[Template, Mismatch | None]:

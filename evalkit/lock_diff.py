@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from prompts.errors import Mismatch
 from prompts.lock import Difference, Lock, compare
+from prompts.text_diff import line_diff
 from prompts.tokens import decode_verbatim
 
 if TYPE_CHECKING:
@@ -124,11 +124,8 @@ def _excerpt(text: str, start: int) -> str:
 
 
 def text_diff(locked: str, now: str) -> str:
-    """A line diff of two prompts; lines show their spaces at the ends and other invisible characters."""
-    lines = difflib.unified_diff(
-        _visible(locked), _visible(now), "prompt text, as locked", "prompt text, now", lineterm="", n=2
-    )
-    return "\n".join(f"  {line}" for line in lines if not line.startswith("@@"))
+    """A line diff of two prompts."""
+    return line_diff(locked, now, ("prompt text, as locked", "prompt text, now"))
 
 
 def token_diff(
@@ -162,10 +159,6 @@ def _around(ids: Sequence[int], first: int, tokenizer: PreTrainedTokenizerFast |
 
 def _ids(probe: dict[str, Any]) -> list[int]:
     return [int(token) for token in probe["ids"].split()]
-
-
-def _visible(text: str) -> list[str]:
-    return [line if line == line.strip() and line.isprintable() else repr(line) for line in text.split("\n")]
 
 
 def _row_ids(entry: Difference) -> str:

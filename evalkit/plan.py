@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.check import stop_warning
+from evalkit.check import stop_warning, verified_template
 from evalkit.engines import EngineOptions
 from evalkit.lock_diff import require_same
 from evalkit.models import Model
@@ -22,7 +22,7 @@ from evalkit.scorer import scorer_entry, scorer_like
 from evalkit.tasks import Task
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
-from prompts.registry import Template, get_template
+from prompts.registry import Template
 from prompts.render import render
 from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
 
@@ -100,7 +100,8 @@ def make_plan(
     check_sampling(sampling, options, model)
     other_task = model.lock is not None and _is_other_task(model.lock, task)
     locked = model.lock if not other_task else None
-    template = get_template(prompt or (locked.template if locked else task.template), folders)
+    ref = prompt or (locked.template if locked else task.template)
+    template = verified_template(ref, folders, [model.folder], model.folder, options.trust_remote_code)
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     stop_ids = resolve_stop_ids(tokenizer, model.folder)
     prompts = tuple(

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from prompts.errors import Mismatch, UserError
+from prompts.errors import UserError
 
 BUILT_IN = Path(__file__).parent / "templates"
 RELEASED = "released.json"
@@ -110,10 +110,9 @@ def load_folder(folder: Path, verify: bool = True) -> dict[str, Template]:
     for path in sorted(folder.glob("*.toml")):
         template = read_template(path)
         if verify and released.get(template.ref, template.text_sha256) != template.text_sha256:
-            raise Mismatch(
-                f"{path} was edited after its release as {template.ref}, and results may cite that text; "
-                f"undo the edit, or make a new version: evalkit prompts new {template.name}"
-            )
+            from prompts.edited import refusal  # it reads templates itself
+
+            raise refusal(path, template, released[template.ref])
         templates[template.ref] = replace(template, released=template.ref in released)
     if gone := sorted(set(released) - set(templates)):
         raise UserError(f"{folder}: released template {gone[0]} is gone; restore {gone[0]}.toml")
@@ -134,10 +133,10 @@ def read_released(folder: Path) -> dict[str, str]:
     return released
 
 
-def read_template(path: Path) -> Template:
-    """Read one TOML file; UserError names the key that is wrong."""
+def read_template(path: Path, text: str | None = None) -> Template:
+    """Read one TOML file, or what once stood in it; UserError names the key that is wrong."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8") if text is None else text)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as TOML: {error}") from None
     turns = _checked_turns(path, values.pop("turns", []))

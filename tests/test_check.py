@@ -208,6 +208,7 @@ def test_a_tampered_template_is_caught(model: Path, tmp_path: Path, name: str, r
     for part in shown:
         assert part.removeprefix("+It") in text
     assert "undo the edit of mine@1, or make a new version: evalkit prompts new mine" in text
+    assert (f"{path} was edited after its release as mine@1" in text) is released
 
 
 # Tampering with a training parquet.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +115,35 @@ def test_an_edited_released_text_is_refused_with_the_way_out(tmp_path: Path) -> 
         load_templates([tmp_path])
     assert error.value.exit_code == 3
     assert load_templates([tmp_path], verify=False)["mine@1"].user == "{question} "
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=me", "-c", "user.email=me@example.org")
+    done = subprocess.run(
+        ["git", "-C", str(folder), *identity, *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_git_shows_what_was_edited_and_brings_it_back(tmp_path: Path) -> None:
+    """The released text is two commits back: a correction and the edit itself were committed since."""
+    path = write(tmp_path)
+    released = path.read_text()
+    release("mine@1", tmp_path)
+    git(tmp_path, "init", "-q")
+    for text in (released, f'{released}\ndescription = "Corrected."', released.replace("}'", "}?'")):
+        path.write_text(text)
+        git(tmp_path, "add", ".")
+        git(tmp_path, "commit", "-q", "-m", "change")
+    with pytest.raises(Mismatch) as error:
+        load_templates([tmp_path])
+    assert "-user = '{question}'" in error.value.detail
+    assert "+user = '{question}?'" in error.value.detail
+    assert len(str(error.value).splitlines()) == 1
+    command = re.search(r"undo the edit of mine@1: (git .*), or make a new version", str(error.value))
+    assert command
+    subprocess.run(shlex.split(command[1]), check=True)
+    assert load_templates([tmp_path])["mine@1"].description == "Corrected."
 
 
 def test_tasks_and_description_may_be_corrected_after_release(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from evalkit.cli.app import app, run_app
+from evalkit.config import settings
 from evalkit.engines import EngineOptions
 from evalkit.models import resolve_model
 from evalkit.plan import make_plan, select
@@ -196,7 +197,8 @@ def locked_model(smollm2: Path, tmp_path: Path) -> Callable[[str, str], Path]:
         for path in smollm2.iterdir():
             (folder / path.name).symlink_to(path)
         train = select(load_rows("sums", "train"), 32, [])
-        lock: Lock = make_plan(resolve_model(str(folder)), train, prompt=prompt).lock
+        model = resolve_model(str(folder))
+        lock: Lock = make_plan(model, train, prompt=prompt, folders=settings().prompts).lock
         write_lock(lock, folder)
         return folder
 
@@ -227,6 +229,22 @@ def test_an_edited_chat_template_is_refused(cli: Cli, locked_model: Callable[[st
     )
     refused = cli("score", "--model", str(folder), "--task", "sums")
     assert refused.code == 3 and "chat template" in refused.err.splitlines()[0]
+
+
+def test_an_edited_released_template_is_refused_with_what_changed(
+    cli: Cli, locked_model: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    template = tmp_path / "templates/mine@1.toml"
+    words = ("--prompts", str(template.parent))
+    assert cli("prompts", "new", "mine", "--from", "sums", *words).code == 0
+    assert cli("prompts", "release", "mine@1", *words).code == 0
+    (tmp_path / "pyproject.toml").write_text('[tool.evalkit]\nprompts = ["templates"]\n')
+    folder = locked_model("m", "mine")
+    template.write_text(template.read_text().replace("You do sums.", "You do sums well."))
+    refused = cli("score", "--model", str(folder), "--task", "sums", "--allow-mismatch")
+    assert refused.code == 3 and refused.out == ""
+    assert f"{template} was edited after its release as mine@1" in refused.err.splitlines()[0]
+    assert "-You do sums.<|im_end|>" in refused.err and "+You do sums well.<|im_end|>" in refused.err
 
 
 def test_scoring_training_rows_is_refused(cli: Cli, locked_model: Callable[[str, str], Path]) -> None:

