@@ -1,14 +1,18 @@
 """verl settings: accepted by verl's own config for every algorithm; `--set` refused where it must be.
 
-pytest tests/test_train_overrides.py
+    pytest tests/test_train_overrides.py
+
+The table of refused settings in docs/training.md comes from `python tests/test_train_overrides.py`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,9 @@ from prompts.errors import UserError
 from trainkit.algorithms import ALGORITHMS
 from trainkit.config import Options, resolve
 from trainkit.overrides import Facts, build, to_arguments
-from trainkit.passthrough import ACTOR, check_known, parse_set
+from trainkit.passthrough import ACTOR, REFUSED, check_known, parse_set
+
+PAGE = Path(__file__).parent.parent / "docs/training.md"
 
 # Composes with Hydra and validates as verl.trainer.main_ppo does, in one process for all cases.
 COMPOSE = """
@@ -118,6 +124,21 @@ def test_refused_settings_name_the_option(key: str, instead: str) -> None:
     assert instead in str(caught.value)
 
 
+def refused_table() -> list[str]:
+    """What `--set` refuses, a line for each thing to use instead, as docs/training.md shows it."""
+    keys = defaultdict(list)
+    for key, instead in REFUSED.items():
+        keys[re.sub(r"(--[a-z-]+|trainkit dapo)", r"`\1`", instead)].append(f"`{key}`")
+    rows = [f"| {instead} | {', '.join(refused)} |" for instead, refused in keys.items()]
+    return ["| use instead | refused |", "| --- | --- |", *rows]
+
+
+def test_the_page_shows_what_set_refuses() -> None:
+    section = PAGE.read_text(encoding="utf-8").split("\n## `--set`\n")[1].split("\n## ")[0]
+    shown = [line for line in section.splitlines() if line.startswith("|")]
+    assert shown == refused_table(), "renew the table: python tests/test_train_overrides.py"
+
+
 def test_other_settings_pass() -> None:
     items = ["actor_rollout_ref.actor.clip_ratio=0.1", "+trainer.note=a b", "critic.optim.betas=[0.9, 0.95]"]
     assert parse_set(items) == {
@@ -139,3 +160,7 @@ def test_settings_that_verl_does_not_have() -> None:
 def test_set_wins_over_what_trainkit_sets(smollm2: Path) -> None:
     options = case("grpo", set=["actor_rollout_ref.actor.strategy=fsdp"])
     assert build(options, facts(smollm2, False))["actor_rollout_ref.actor.strategy"] == "fsdp"
+
+
+if __name__ == "__main__":
+    print("\n".join(refused_table()))
