@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -26,7 +27,9 @@ from evalkit.provenance import git_state, gpu_name, packages, portable
 from evalkit.records import Completion, Outcome, Row
 from evalkit.results import SCHEMA, Run, RunWriter, read_run
 from evalkit.run_folder import default_folder, model_slug, open_folder
+from evalkit.spent import Spent
 from evalkit.summary import count, summarize
+from prompts.errors import UserError
 from prompts.tokens import decode
 
 Load = Callable[[Plan], Engine]
@@ -51,20 +54,22 @@ def score_model(
         check_engine(plan.engine, plan.options)
     manifest = existing.manifest if existing else new_manifest(plan, command)
     writer = RunWriter(folder, manifest, plan.lock.as_dict())
+    spent = Spent.before(manifest)
     try:
-        times, tokens = _fill(plan, writer, load)
-        manifest = {**writer.manifest, "times": times}
+        _fill(plan, writer, spent, load)
     except BaseException:
+        with suppress(UserError):  # a full disk has been said already
+            writer.note(**spent.as_manifest())
         writer.close()
         raise
     records = read_run(folder).records
-    rate = tokens / times["generate"] if tokens else None
-    writer.finish({**manifest, **count(records)}, summarize(records, rate))
+    manifest = {**writer.manifest, **spent.as_manifest(), **count(records)}
+    writer.finish(manifest, summarize(records, spent.tokens_per_second))
     return read_run(folder)
 
 
-def _fill(plan: Plan, writer: RunWriter, load: Load | None) -> tuple[dict[str, float], int]:
-    """Write every record that is missing. Returns seconds per phase, and the tokens generated."""
+def _fill(plan: Plan, writer: RunWriter, spent: Spent, load: Load | None) -> None:
+    """Write every record that is missing, and add to `spent` what that took."""
     wanted = []
     for index, (row, ids) in enumerate(zip(plan.task.rows, plan.prompts, strict=True)):
         for sample in range(plan.sampling.samples):
@@ -77,49 +82,43 @@ def _fill(plan: Plan, writer: RunWriter, load: Load | None) -> tuple[dict[str, f
             else:
                 verdict = unscored(plan.lock.rule, reason)
                 writer.append(make_record(row, len(ids), "", None, verdict, sample=sample, seed=request.seed))
-    start = time.monotonic()
     if not wanted:
-        return {"load": 0.0, "generate": 0.0, "score": 0.0}, 0
+        return
+    spent.lap()
     engine = load(plan) if load else _load(plan, writer.folder)
     writer.note(engine={**writer.manifest["engine"], "version": engine.version}, gpu=gpu_name())
-    loaded = time.monotonic()
+    spent.load += spent.lap()
     try:
-        scoring, tokens = _generate(plan, writer, engine, wanted)
-        done = time.monotonic()
+        _generate(plan, writer, spent, engine, wanted)
     finally:
+        spent.generate += spent.lap()
         if load is None:
             engine.close()
-    return {"load": loaded - start, "generate": done - loaded, "score": scoring}, tokens
 
 
-def _generate(plan: Plan, writer: RunWriter, engine: Engine, wanted: list[Request]) -> tuple[float, int]:
-    """Take completions as they finish: decode, read, score, write. Returns seconds of that, and tokens.
+def _generate(plan: Plan, writer: RunWriter, spent: Spent, engine: Engine, wanted: list[Request]) -> None:
+    """Take completions as they finish: decode, read, score, write.
 
     One thread does that work, so that the engine's next step does not wait for it. Whatever ends the
     generation, what was handed to the thread is written first.
     """
     seeds = {(request.index, request.sample): request.seed for request in wanted}
     total = len(plan.task.rows) * plan.sampling.samples
-    scoring, tokens = 0.0, 0
     label = f"{model_slug(plan.model.name)} {plan.task.name} {plan.template.ref}"
-    queue: deque[tuple[Future[tuple[Outcome, float]], int]] = deque()
+    queue: deque[tuple[Future[Outcome], int]] = deque()
     with RunProgress(label, total, total - len(wanted)) as progress, ThreadPoolExecutor(1) as thread:
         for completion in chain(engine.generate(wanted, plan.sampling, plan.stop_ids), [None]):
             if completion is not None:
                 seed = seeds[completion.index, completion.sample]
-                queue.append(
-                    (thread.submit(_write, plan, writer, completion, seed), len(completion.token_ids))
-                )
+                written = thread.submit(_write, plan, writer, spent, completion, seed)
+                queue.append((written, len(completion.token_ids)))
             while queue and (completion is None or queue[0][0].done()):
                 written, length = queue.popleft()
-                outcome, seconds = written.result()
-                scoring, tokens = scoring + seconds, tokens + length
-                progress.add(outcome, length)
-    return scoring, tokens
+                progress.add(written.result(), length)
 
 
-def _write(plan: Plan, writer: RunWriter, completion: Completion, seed: int) -> tuple[Outcome, float]:
-    """One completion to one record; returns its outcome and the seconds that it took."""
+def _write(plan: Plan, writer: RunWriter, spent: Spent, completion: Completion, seed: int) -> Outcome:
+    """One completion to one record; returns its outcome."""
     start = time.monotonic()
     row = plan.task.rows[completion.index]
     text = decode(plan.tokenizer, completion.token_ids)
@@ -130,7 +129,12 @@ def _write(plan: Plan, writer: RunWriter, completion: Completion, seed: int) -> 
     prompt_tokens = len(plan.prompts[completion.index])
     record = make_record(row, prompt_tokens, text, completion, verdict, sample=completion.sample, seed=seed)
     writer.append(record)
-    return record.outcome, time.monotonic() - start
+    spent.tokens += len(completion.token_ids)
+    spent.score += time.monotonic() - start
+    spent.generate += spent.lap()
+    if spent.due():
+        writer.note(**spent.as_manifest())
+    return record.outcome
 
 
 def seed_of(plan: Plan, row: Row, sample: int) -> int:

@@ -177,11 +177,17 @@ def test_a_failed_run_goes_on_where_it_was(vllm_engine: Any, trapped_model: Mode
     (folder,) = tmp_path.iterdir()
     before = (folder / "records.jsonl").read_bytes()
     assert before.count(b"\n") == 7 and not read_run(folder).complete
+    first = read_run(folder)
+    assert first.manifest["timed_tokens"] == sum(r["completion_tokens"] for r in first.records)
     whole = Breaking(vllm_engine, 1000)
     run = score_model(plan, command=COMMAND, results=tmp_path, load=lambda _: whole)
     assert whole.asked == 17
     assert (folder / "records.jsonl").read_bytes().startswith(before)
     assert len({r["id"] for r in run.records}) == len(run.records) == 24 and run.complete
+    manifest, tokens = run.manifest, sum(r["completion_tokens"] for r in run.records)
+    assert all(0 < first.manifest["times"][phase] < manifest["times"][phase] for phase in manifest["times"])
+    assert manifest["timed_tokens"] == tokens
+    assert run.summary["tokens_per_second"] == tokens / manifest["times"]["generate"]
     again = score_model(
         plan, command=COMMAND, results=tmp_path, load=lambda _: pytest.fail("it was complete")
     )

@@ -8,6 +8,7 @@ any byte goes on is tested byte by byte in test_results.py.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -58,6 +59,10 @@ def lines(folder: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
+def tokens_in(written: bytes) -> int:
+    return sum(json.loads(line)["completion_tokens"] for line in written.splitlines())
+
+
 def stop_when(folder: Path, moment: Callable[[], bool], by: signal.Signals = signal.SIGKILL) -> bytes:
     """Start the command, stop it at the moment, and return what it had written in whole lines."""
     process = start(folder)
@@ -104,7 +109,9 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
     assert stop_when(killed, lambda: (killed / "run/engine.log").exists()) == b""  # while the engine loads
     first = stop_when(killed, lambda: lines(killed).count(b"\n") >= 1)
     second = stop_when(killed, lambda: lines(killed).count(b"\n") >= first.count(b"\n") + 10)
+    after_kills = read_run(killed / "run").manifest
     third = stop_when(killed, lambda: lines(killed).count(b"\n") > second.count(b"\n"), signal.SIGINT)
+    after_interrupt = read_run(killed / "run").manifest
     assert 1 <= first.count(b"\n") < second.count(b"\n") < third.count(b"\n") < ROWS
     assert second.startswith(first) and third.startswith(second)
 
@@ -117,6 +124,16 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
     same = sum(a["text"] == b["text"] for a, b in zip(run.records, reference.records, strict=True))
     assert same >= 0.9 * ROWS, f"only {same} completions are the same"
     assert run.manifest["counts"] == {**run.manifest["counts"], "unscored": 0}
+
+    # What a kill leaves out is left out of seconds and tokens alike; Ctrl-C and the end leave out nothing.
+    assert 0 < after_kills["timed_tokens"] <= tokens_in(second)
+    assert after_interrupt["timed_tokens"] - after_kills["timed_tokens"] == tokens_in(third[len(second) :])
+    timed = run.manifest["timed_tokens"]
+    assert timed - after_interrupt["timed_tokens"] == tokens_in(lines(killed)[len(third) :])
+    for phase in ("load", "generate", "score"):
+        spent = [manifest["times"][phase] for manifest in (after_kills, after_interrupt, run.manifest)]
+        assert 0 < spent[0] < spent[1] < spent[2], phase
+    assert run.summary["tokens_per_second"] == timed / run.manifest["times"]["generate"]
 
     before = lines(killed), os.stat(killed / "run/summary.json").st_mtime_ns
     finish(killed)  # complete: says so and touches nothing

@@ -1,0 +1,56 @@
+"""What a run took: seconds a phase and the tokens generated in them, summed over its processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EVERY = 5.0
+"""Seconds of work that a kill may leave out."""
+
+
+@dataclass
+class Spent:
+    """Seconds of loading, generating and scoring, and the tokens generated in them.
+
+    `generate` runs from the loaded engine to the last completion, `score` is the part of it that
+    reading and writing took in their own thread. What a process did after its last note is lost when
+    it is killed, seconds and tokens alike: the speed stays that of the tokens that were timed.
+    """
+
+    load: float = 0.0
+    generate: float = 0.0
+    score: float = 0.0
+    tokens: int = 0
+
+    def __post_init__(self) -> None:
+        self._lap = self._noted = time.monotonic()
+
+    @classmethod
+    def before(cls, manifest: Mapping[str, Any]) -> Spent:
+        """What earlier processes noted in the manifest of the run."""
+        return cls(**manifest.get("times", {}), tokens=manifest.get("timed_tokens", 0))
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """None where no token was timed."""
+        return self.tokens / self.generate if self.tokens else None
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        last, self._lap = self._lap, time.monotonic()
+        return self._lap - last
+
+    def due(self) -> bool:
+        """Whether it is time for a note again."""
+        if time.monotonic() - self._noted < EVERY:
+            return False
+        self._noted = time.monotonic()
+        return True
+
+    def as_manifest(self) -> dict[str, Any]:
+        """The keys `times` and `timed_tokens` of the manifest."""
+        times = {"load": self.load, "generate": self.generate, "score": self.score}
+        return {"times": times, "timed_tokens": self.tokens}
