@@ -26,7 +26,7 @@ from evalkit.progress import RunProgress
 from evalkit.provenance import git_state, gpu_name, packages, portable
 from evalkit.records import Completion, Outcome, Row
 from evalkit.results import SCHEMA, Run, RunWriter, read_run
-from evalkit.run_folder import default_folder, model_slug, open_folder
+from evalkit.run_folder import carry_marks, default_folder, model_slug, open_folder
 from evalkit.spent import Spent
 from evalkit.summary import count, summarize
 from prompts.errors import UserError
@@ -40,13 +40,16 @@ def score_model(
 ) -> Run:
     """Score a plan into `output` (by default a folder of `results` named after the run), and read it back.
 
-    A complete run of the same plan is returned as it is, without an engine; an unfinished one goes on.
+    A complete run of the same plan is returned without an engine, an unfinished one goes on; either gets
+    the plan's marks.
     `load` hands in an engine that is loaded already; it is not closed.
 
     Raises UserError where the folder holds another run, Failed where the engine fails.
     """
     folder = output or default_folder(plan, results)
     existing = open_folder(folder, plan)
+    if existing is not None:
+        existing = carry_marks(existing, plan.marks)
     if existing is not None and existing.complete:
         print(f"{folder} is complete already; nothing was run", file=sys.stderr)
         return existing

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from evalkit.plan import Plan
-from evalkit.results import Run, read_run
+from evalkit.results import Run, read_run, write_json
 from prompts.errors import UserError
 from prompts.lock import Lock, compare
 
@@ -56,6 +58,22 @@ def open_folder(folder: Path, plan: Plan) -> Run | None:
             "give another --output, or leave it out to get a folder of its own"
         )
     return run
+
+
+def carry_marks(run: Run, marks: Sequence[str]) -> Run:
+    """The run with these marks beside its own, which stay for ever.
+
+    A lock may have come to the model, or into its training run, after the run was scored: what is
+    known of it now must be said as of a new run. The manifest of an unfinished run is left to its writer.
+    """
+    new = [mark for mark in marks if mark not in run.manifest["marks"]]
+    if not new:
+        return run
+    print(f"{run.folder}: now marked {', '.join(new)}, as a new run would be", file=sys.stderr)
+    manifest = {**run.manifest, "marks": [*run.manifest["marks"], *new]}
+    if run.complete:
+        write_json(run.folder / "manifest.json", manifest)
+    return Run(run.folder, manifest)
 
 
 def _differing(run: Run, plan: Plan) -> list[str]:
