@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from made_runs import evalkit
 
 from evalkit.environment import (
     Gpu,
@@ -28,13 +29,19 @@ from evalkit.environment import (
 H200 = Gpu(0, "NVIDIA H200", 143771, 143167)
 
 
+def driver(folder: Path, text: str) -> None:
+    """A program in the place of nvidia-smi: there is no GPU that tests may count on."""
+    (folder / "nvidia-smi").write_text(text)
+    (folder / "nvidia-smi").chmod(0o755)
+
+
 def test_versions_are_those_of_the_metadata() -> None:
     found = {package.name: package.version for package in read_environment(Path.cwd()).packages}
     assert found["transformers"] == version("transformers")
     assert found["pandas"] == version("pandas")
 
 
-def test_a_missing_package_comes_with_its_command(tmp_path: Path) -> None:
+def test_a_missing_package_comes_with_its_command() -> None:
     code = (
         "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]\n"
         "from pathlib import Path; from evalkit.environment import read_environment\n"
@@ -58,9 +65,7 @@ def test_no_driver_means_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 @pytest.mark.parametrize("text", ["#!/bin/sh\nexit 9\n", "#!/bin/sh\necho 'No devices were found'\n"])
 def test_a_driver_that_fails_means_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text(text)
-    tool.chmod(0o755)
+    driver(tmp_path, text)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert find_gpus() == ()
 
@@ -105,11 +110,14 @@ def test_a_busy_gpu_is_named() -> None:
     assert "only 1 of 22 GiB" in busy_sentences((Gpu(1, "NVIDIA A10", 23028, 1200),))[0]
 
 
-def test_the_command_prints_json() -> None:
-    # A second command makes typer keep the name `doctor`, as in the real program.
-    code = "import evalkit.cli.app as a, evalkit.cli.doctor; a.app.command('other')(lambda: None); " + (
-        "a.app(['doctor', '--format', 'json'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+def test_the_command_prints_json(tmp_path: Path) -> None:
+    done = evalkit("doctor", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert {"python", "machine", "packages", "gpus", "sentences"} == set(report)
+
+
+def test_the_command_shows_the_gpus_that_the_driver_lists(tmp_path: Path) -> None:
+    driver(tmp_path, "#!/bin/sh\necho '0, NVIDIA H200, 143771, 143167'\n")
+    done = evalkit("doctor", cwd=tmp_path, PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert "GPU 0: NVIDIA H200, 139.8 of 140.4 GiB free" in done.stdout
