@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 from evalkit.environment import Gpu
 from prompts.errors import UserError
 from trainkit.batch import Batch, in_words
-from trainkit.config import PRESETS, Options
+from trainkit.config import PRESETS, Options, resolve
 from trainkit.memory import GIB, activations, cache_per_token, layer_activations
 from trainkit.model_shape import ModelShape, count_parameters, read_shape
 from trainkit.plan import Request, check_fits, make_plan
-from trainkit.plan_request import parse_gpu
+from trainkit.plan_request import make_request, parse_gpu
 from trainkit.plan_table import as_dict, sentences
+from trainkit.prepare import prepare
 
 H200 = Gpu(0, "NVIDIA H200", 143771, 143167)
 A800 = Gpu(0, "NVIDIA A800-SXM4-80GB", 81920, 81000)
@@ -293,13 +294,51 @@ def test_the_command_refuses_what_does_not_fit(smollm2: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [(["--token-budget", "10"], "give at least"), (["--tp", "3", "--gpus", "4"], "--tp 1 does")],
+    [
+        (["--token-budget", "10"], "give at least"),
+        (["--tp", "3", "--gpus", "4"], "--tp 1 does"),
+        (["--limit", "2"], "there are only 2 rows to train on"),
+    ],
 )
 def test_what_verl_would_stumble_over_is_refused(smollm2: Path, options: list[str], says: str) -> None:
     done = run_plan(smollm2, "--on", "H200:140", *options)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert says in done.stderr
+
+
+def on_sums(smollm2: Path, tmp_path: Path, **asked: Any) -> Options:
+    asked |= {"model": str(smollm2), "task": "sums", "output": str(tmp_path / "run")}
+    return resolve("grpo", asked, preset=None, config=None, has_gpu=False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"limit": 2}, "--batch 8: there are only 2 rows to train on; --batch 2 at most"),
+        ({"limit": 12, "prompt_length": 26}, "rows to train on"),
+        ({"prompt_length": 5}, "272 prompts are longer than 5 tokens; raise --prompt-length"),
+        ({"limit": 1, "validate": "test"}, "there are only 1 rows"),
+    ],
+)
+def test_too_few_rows_are_refused_as_training_refuses_them(
+    smollm2: Path, tmp_path: Path, asked: dict[str, Any], says: str
+) -> None:
+    options = on_sums(smollm2, tmp_path, **asked)
+    with pytest.raises(UserError) as training:
+        prepare(options, dry=True)
+    with pytest.raises(UserError, match=says) as planning:
+        make_request(options, None)
+    assert str(planning.value) == str(training.value)
+
+
+def test_steps_and_lengths_are_those_of_the_training_run(smollm2: Path, tmp_path: Path) -> None:
+    """Two passes over 12 rows whose prompts have at most 27 tokens, in batches of 4."""
+    asked = {"limit": 12, "prompt_length": 27, "epochs": 2, "batch": 4, "mini_batch": 4}
+    options = on_sums(smollm2, tmp_path, **asked)
+    planned, trained = make_request(options, None), prepare(options, dry=True).plan.request
+    assert planned == replace(trained, mean_prompt=planned.mean_prompt)
+    assert planned.mean_prompt == pytest.approx(trained.mean_prompt, abs=0.5)
 
 
 @pytest.mark.parametrize("text", ["H200", "H200:", ":80", "H200:many", "H200:0"])

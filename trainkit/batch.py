@@ -83,6 +83,15 @@ def check_batch(options: Options, gpus: int) -> None:
         )
 
 
+def total_steps(options: Options, rows: int) -> int:
+    """Steps of a run over so many training rows; UserError where they are fewer than a batch."""
+    if rows < options.batch:
+        raise UserError(
+            f"--batch {options.batch}: there are only {rows} rows to train on; --batch {rows} at most"
+        )
+    return options.steps or options.epochs * (rows // options.batch)
+
+
 def in_words(batch: Batch, mean_tokens: float, steps: int) -> list[str]:
     """What the numbers mean, a sentence each; `mean_tokens` as in `Batch.accumulation`."""
     sentences = [

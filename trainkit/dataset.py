@@ -26,6 +26,7 @@ from trainkit.parquet import Prompt, write_parquet
 from trainkit.rows import (
     DataOptions,
     check_golds,
+    check_left,
     chosen_rows,
     guard,
     is_repeated,
@@ -74,12 +75,7 @@ def write_dataset(options: DataOptions, folder: Path) -> Dataset:
     marks = guard(options, source, split)
     train, too_long_train = maker.encode(split.train)
     validation, too_long_validation = maker.encode(split.validation)
-    if not train or not validation:
-        raise UserError(
-            f"no {'validation' if train else 'training'} row of {source.name} is left: "
-            f"{too_long_train + too_long_validation} prompts are longer than {options.max_prompt_tokens} "
-            "tokens; raise --prompt-length"
-        )
+    check_left(options, source, len(train), len(validation), too_long_train + too_long_validation)
     counts = {
         "rows": len(rows),
         "repeated": len(rows) - len(unique),

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from evalkit.environment import Gpu, find_gpus
+from evalkit.records import Row
 from prompts.errors import UserError
+from prompts.registry import Template
 from prompts.render import render
 from prompts.tokens import encode, load_tokenizer
+from trainkit.batch import total_steps
 from trainkit.config import Options
-from trainkit.inputs import find_inputs
+from trainkit.inputs import data_options, find_inputs
 from trainkit.model_shape import read_shape
 from trainkit.plan import Request
-from trainkit.rows import VALIDATION_ROWS, VALIDATION_SHARE
+from trainkit.rows import DataOptions, check_left, chosen_rows, is_repeated, split_rows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 SAMPLED_ROWS = 500
-"""Prompt lengths are measured on so many rows, evenly spread over the task."""
+"""Prompt lengths are measured on all rows of up to twice as many, else on so many, evenly spread."""
 
 
 def parse_gpu(text: str) -> Gpu:
@@ -33,22 +41,32 @@ def make_request(options: Options, on: Gpu | None) -> Request:
     if options.device == "cuda" and on is None and not here:
         raise UserError("no GPU was found; plan for another machine with --on H200:140, or with --device cpu")
     inputs = find_inputs(options)
-    model, task, template = inputs.model, inputs.task, inputs.template
-    tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
-    rows = task.rows[:: max(1, len(task.rows) // SAMPLED_ROWS)]
-    used = min(options.limit or len(task.rows), len(task.rows))
-    trained = used - min(VALIDATION_ROWS, round(used * VALIDATION_SHARE))
-    limit = options.prompt_length
-    lengths = [len(encode(tokenizer, render(template, row), template.chat_template_kwargs)) for row in rows]
-    lengths = [length for length in lengths if limit is None or length <= limit] or [limit or 1]
+    data = data_options(options, inputs)
+    tokenizer = load_tokenizer(inputs.model.folder, options.trust_remote_code)
+    rows = chosen_rows(data, inputs.task, inputs.template, tokenizer)
+    split = split_rows(data, inputs.task, [row for row in rows if not is_repeated(row)])
+    train, trained = _lengths(split.train, data, inputs.template, tokenizer)
+    validation, validated = _lengths(split.validation, data, inputs.template, tokenizer)
+    too_long = len(split.train) + len(split.validation) - trained - validated
+    check_left(data, inputs.task, trained, validated, too_long)
     return Request(
         options=options,
-        shape=read_shape(model.folder),
-        prompt_length=max(lengths),
+        shape=read_shape(inputs.model.folder),
+        prompt_length=max(*train, *validation),
         response_length=inputs.response_length,
-        mean_prompt=fmean(lengths),
-        steps=options.steps or max(1, options.epochs * (trained // options.batch)),
+        mean_prompt=fmean(train),
+        steps=total_steps(options, trained),
         gpu=on or min(here, key=lambda gpu: gpu.free_mib, default=None),
         gpus=(options.gpus or max(1, len(here))) * options.nodes,
         flash_attention=on is not None or importlib.util.find_spec("flash_attn") is not None,
     )
+
+
+def _lengths(
+    rows: Sequence[Row], data: DataOptions, template: Template, tokenizer: PreTrainedTokenizerFast
+) -> tuple[list[int], int]:
+    """Tokens of the prompts in a sample that fit, and how many of all rows do (exact for few rows)."""
+    sample = rows[:: max(1, len(rows) // SAMPLED_ROWS)]
+    lengths = [len(encode(tokenizer, render(template, row), template.chat_template_kwargs)) for row in sample]
+    fitting = [length for length in lengths if length <= data.max_prompt_tokens]
+    return fitting, round(len(rows) * len(fitting) / max(1, len(sample)))

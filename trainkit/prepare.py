@@ -20,6 +20,7 @@ from evalkit.checkpoint import last_complete_step
 from evalkit.config import settings
 from evalkit.environment import find_gpus
 from prompts.errors import UserError
+from trainkit.batch import total_steps
 from trainkit.config import MAY_CHANGE, Options, to_toml
 from trainkit.dataset import Dataset, write_dataset
 from trainkit.inputs import Inputs, data_options, find_inputs
@@ -103,16 +104,12 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
     model, template, response_length = inputs.model, inputs.template, inputs.response_length
     shape = read_shape(model.folder)
     rows, longest = dataset.counts["train"], dataset.counts["longest_prompt"]
-    if rows < options.batch:
-        raise UserError(
-            f"--batch {options.batch}: there are only {rows} rows to train on; --batch {rows} at most"
-        )
+    total = total_steps(options, rows)
     if model.max_length is not None and longest + response_length > model.max_length:
         raise UserError(
             f"prompts of {longest} and responses of {response_length} tokens exceed the {model.max_length} "
             f"positions of {model.name}; --response-length {model.max_length - longest} fits"
         )
-    total = options.steps or options.epochs * (rows // options.batch)
     gpus, flash = _gpus(options), _has_flash_attention(options)
     plan = make_plan(
         Request(

@@ -152,6 +152,15 @@ def check_golds(source: Task, template: Template, rows: Sequence[Row]) -> None:
         )
 
 
+def check_left(options: DataOptions, source: Task, train: int, validation: int, too_long: int) -> None:
+    """UserError where no row of a kind fits under the length limit."""
+    if not train or not validation:
+        raise UserError(
+            f"no {'validation' if train else 'training'} row of {source.name} is left: {too_long} prompts "
+            f"are longer than {options.max_prompt_tokens} tokens; raise --prompt-length"
+        )
+
+
 def guard(options: DataOptions, source: Task, split: Split) -> tuple[str, ...]:
     """The marks of the run; Mismatch where the test split shares questions with the training rows."""
     marks = ("validate on test",) if options.validate == "test" else ()
