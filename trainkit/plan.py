@@ -39,7 +39,8 @@ class Request:
     """What a plan is made for. Lengths in tokens.
 
     `gpu` is the smallest of the GPUs that will be used, None on a CPU; `gpus` their number on all
-    nodes. `mean_prompt` is the usual length of a prompt.
+    nodes. `mean_prompt` is the usual length of a prompt. `cores` are the machine's, which do the work
+    where there is no GPU.
     """
 
     options: Options
@@ -50,6 +51,7 @@ class Request:
     steps: int
     gpu: Gpu | None
     gpus: int
+    cores: int
     flash_attention: bool
 
     @property
@@ -212,7 +214,7 @@ def step_seconds(request: Request, checkpointing: bool) -> dict[str, float]:
         with_reference=options.kl > 0,
     )
     if request.gpu is None:
-        return step_on_cpu(request.shape, work, os.cpu_count() or 1)
+        return step_on_cpu(request.shape, work, request.cores)
     return step_on_gpus(request.shape, work, request.gpu.name, request.gpus)
 
 

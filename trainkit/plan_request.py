@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -58,6 +59,7 @@ def make_request(options: Options, on: Gpu | None) -> Request:
         steps=total_steps(options, trained),
         gpu=on or min(here, key=lambda gpu: gpu.free_mib, default=None),
         gpus=(options.gpus or max(1, len(here))) * options.nodes,
+        cores=os.cpu_count() or 1,
         flash_attention=on is not None or importlib.util.find_spec("flash_attn") is not None,
     )
 

@@ -121,6 +121,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
             steps=total,
             gpu=None if options.device == "cpu" else min(find_gpus(), key=lambda gpu: gpu.free_mib),
             gpus=gpus * options.nodes,
+            cores=os.cpu_count() or 1,
             flash_attention=flash,
         )
     )
