@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,38 @@ def test_the_page_shows_what_set_refuses() -> None:
     section = PAGE.read_text(encoding="utf-8").split("\n## `--set`\n")[1].split("\n## ")[0]
     shown = [line for line in section.splitlines() if line.startswith("|")]
     assert shown == refused_table(), "renew the table: python tests/test_train_overrides.py"
+
+
+def built_settings() -> set[str]:
+    """Every setting that some run gets: all algorithms on both devices, and all that adds to them."""
+    found: set[str] = set()
+    sizes = {"batch": 8, "mini_batch": 8, "samples": 8}
+    more: list[dict[str, Any]] = [{}, {"kl": 0.1}, {"lora_rank": 8}, {"micro_batch": 8}]
+    for word, device, given in product(ALGORITHMS, ("cpu", "cuda"), more):
+        for flash in (False, True):
+            settings = build(case(word, device=device, **sizes, **given), facts(Path("/model"), flash))
+            found |= {key.lstrip("+") for key in settings}
+    return found
+
+
+def documented_settings(built: set[str]) -> set[str]:
+    """The names in the tables of docs/training.md, in full; one that nothing sets stays as it is there."""
+    found = set()
+    for table in PAGE.read_text(encoding="utf-8").split("| setting | value | why |\n")[1:]:
+        for row in table.split("\n\n")[0].splitlines()[1:]:
+            first, *others = re.findall(r"`([^`]+)`", row.split(" | ")[0])
+            first = first if first in built else f"actor_rollout_ref.{first}"
+            group = first.rpartition(".")[0]
+            found.add(first)
+            for name in others:
+                ways = (f"{group}.{name}", f"actor_rollout_ref.{name}")
+                found.add(next((way for way in ways if way in built), name))
+    return found
+
+
+def test_the_page_explains_every_setting_and_no_other() -> None:
+    built = built_settings()
+    assert documented_settings(built) == built
 
 
 def test_other_settings_pass() -> None:
