@@ -1,7 +1,7 @@
 """What `evalkit diff` prints, letter by letter, in tests/golden/diff_*.txt.
 
 pytest tests/test_diff_golden.py
-python tests/test_diff_golden.py     # writes them anew: look at the change before you keep it
+COLUMNS=120 python tests/test_diff_golden.py     # writes them anew: look at the change before you keep it
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def outputs(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return outputs(tmp_path_factory.mktemp("golden"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "120")  # whatever terminal this runs in
+        return outputs(tmp_path_factory.mktemp("golden"))
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("diff_*.txt")) or ["none"])

@@ -201,6 +201,18 @@ def test_cut_back_leaves_no_step_twice(tmp_path: Path) -> None:
     assert not (tmp_path / "rollout_error.txt").exists()
 
 
+def test_what_verl_wrote_after_trainkit_was_killed_is_taken_over(tmp_path: Path) -> None:
+    logged = [{"step": step, "data": {"critic/score/mean": step / 10}} for step in (0, 1, 2, 3)]
+    write_lines(tmp_path / "verl_metrics.jsonl", logged)
+    write_lines(tmp_path / "rollouts.jsonl", [rollout(step, "a", 1.0) for step in (1, 2, 3)])
+    write_lines(tmp_path / "metrics.jsonl", [{"step": 0}, {"step": 1}])
+    cut_back(tmp_path, 2)
+    kept = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in kept] == [0, 1, 2]
+    assert kept[0] == {"step": 0}
+    assert (kept[2]["critic/score/mean"], kept[2]["trainkit/rollouts"]) == (0.2, 1)
+
+
 @pytest.fixture
 def checked_run(tmp_path: Path, smollm2: Path, tokenizer: Any) -> tuple[Path, Job]:
     """A run's folder with two rows and what a faithful verl and vLLM would have noted."""

@@ -15,13 +15,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from prompts.errors import UserError
 from prompts.lock import read_lock
 from trainkit.launch import hold
 
@@ -61,7 +62,12 @@ def stop_when(moment: Callable[[], bool], *arguments: str, cwd: Path, by: signal
     while not moment():
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
+    parts = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(by)
+    if by == signal.SIGKILL:  # all of it at once, as when the power fails
+        for part in parts:
+            with suppress(psutil.NoSuchProcess):
+                part.kill()
     _, said = process.communicate(timeout=60)
     return process.returncode, said
 
@@ -101,12 +107,6 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
 @pytest.fixture(scope="module")
 def run(killed: Killed) -> tuple[Path, str]:
     """The same run, after the same command was given again, and what that printed."""
-    for _ in range(600):  # verl's processes follow trainkit within seconds
-        try:
-            with hold(killed.folder):
-                break
-        except UserError:
-            time.sleep(0.1)
     return killed.folder, command(*TWO_STEPS, cwd=killed.folder.parent.parent)
 
 

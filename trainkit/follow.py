@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from prompts.errors import Failed
+from prompts.files import write_whole
 from trainkit.training_run import GrowingLines
 
 Line = dict[str, Any]
@@ -58,7 +59,13 @@ class Follower:
         self.steps: dict[int, StepRollouts] = defaultdict(StepRollouts)
 
     def poll(self) -> list[Line]:
-        """Take new lines over. The rollouts of a step are all written before verl logs the step."""
+        """Take new lines over into metrics.jsonl."""
+        if lines := self.read():
+            self._append(lines)
+        return lines
+
+    def read(self) -> list[Line]:
+        """The lines that are new. The rollouts of a step are all written before verl logs the step."""
         fresh = list(self.metrics.new())
         for rollout in self.rollouts.new():
             if not rollout["validate"]:
@@ -67,15 +74,12 @@ class Follower:
         for entry in fresh:
             ours = self.steps.pop(entry["step"], StepRollouts()).metrics()
             lines.append({"step": entry["step"], **entry["data"], **ours})
-        if lines:
-            self._append(lines)
         return lines
 
     def _append(self, lines: list[Line]) -> None:
         try:
             with self.path.open("ab") as file:
-                for line in lines:
-                    file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+                file.writelines(map(_as_line, lines))
         except OSError as error:
             raise Failed(f"{self.path} cannot be written: {error.strerror}; free some space") from None
 
@@ -124,16 +128,26 @@ def describe(line: Line, total_steps: int) -> str:
 
 
 def cut_back(run: Path, step: int) -> None:
-    """Drop what was logged after a checkpoint from which a run goes on, so that no step counts twice."""
-    for name in ("metrics.jsonl", "rollouts.jsonl"):
-        path = run / name
-        if not path.exists():
-            continue
-        temporary = path.with_name(f".{name}.{os.getpid()}")
-        with path.open("rb") as source, temporary.open("wb") as target:
-            for line in source:
-                if line.endswith(b"\n") and orjson.loads(line)["step"] <= step:
-                    target.write(line)
-        temporary.replace(path)
+    """Drop what was logged after a checkpoint from which a run goes on, so that no step counts twice.
+
+    Where trainkit was killed, verl may have ended a step that nobody read: that is taken over.
+    """
+    metrics: dict[int, Line] = {}
+    for line in (*GrowingLines(run / "metrics.jsonl").new(), *Follower(run).read()):
+        if line["step"] <= step:
+            metrics.setdefault(line["step"], line)
+    write_whole(run / "metrics.jsonl", b"".join(map(_as_line, metrics.values())))
+    rollouts = run / "rollouts.jsonl"
+    if rollouts.exists():
+        temporary = rollouts.with_name(f".{rollouts.name}.{os.getpid()}")
+        with rollouts.open("rb") as source, temporary.open("wb") as target:
+            for text in source:
+                if text.endswith(b"\n") and orjson.loads(text)["step"] <= step:
+                    target.write(text)
+        temporary.replace(rollouts)
     for name in ("verl_metrics.jsonl", "rollout_error.txt", "tokens_batch.jsonl", "tokens_vllm.jsonl"):
         (run / name).unlink(missing_ok=True)
+
+
+def _as_line(value: Line) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
