@@ -35,7 +35,6 @@ def train(options: Options) -> Path:
         say(summary(prepared))
         if prepared.resume_step >= job.total_steps:
             say(f"{folder.name} is complete: {job.total_steps} steps; give more --steps to go on")
-            say(compare_ends(folder))
             return folder
         env = environment(folder, str(options.device), 0 if prepared.resume_step else to_capture(job))
         try:
