@@ -89,7 +89,7 @@ runs_text = st.integers(1, 60).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(runs_text, st.integers(0, 9))
 def test_laws(tmp_path_factory: pytest.TempPathFactory, texts: tuple[str, str], seed: int) -> None:
     folder = tmp_path_factory.mktemp("laws")
@@ -116,7 +116,7 @@ def test_laws(tmp_path_factory: pytest.TempPathFactory, texts: tuple[str, str], 
     assert there.skill_gain + there.format_gain == pytest.approx(there.delta)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.text("cw", min_size=12, max_size=12), min_size=4, max_size=4), st.integers(0, 9))
 def test_laws_with_samples(tmp_path_factory: pytest.TempPathFactory, texts: list[str], seed: int) -> None:
     folder = tmp_path_factory.mktemp("laws")

@@ -47,7 +47,7 @@ def read_all(text: str) -> list[Extraction]:
     return [extract(text, rule) for rule in RULES]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(made, st.sampled_from(sorted(RULES)))
 def test_total_and_pure(text: str, rule: str) -> None:
     found = extract(text, rule)
@@ -62,7 +62,7 @@ def test_total_and_pure(text: str, rule: str) -> None:
         score(found, gold)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(made, st.sampled_from(sorted(RULES)), st.sampled_from(["18", "5", "0.5", "B", "\\sqrt{2}"]))
 def test_strictly_right_is_leniently_right(text: str, rule: str, gold: str) -> None:
     if score(extract(text, rule), gold).outcome == "correct":

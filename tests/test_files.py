@@ -60,7 +60,7 @@ def test_a_kill_half_way_leaves_the_old_file_alone(tmp_path: Path) -> None:
         ("nowhere/file", "No such file or directory"),
         ("file/below", "Not a directory"),
         ("folder", "Is a directory"),
-        ("x" * 250, "File name too long"),
+        ("x" * 255, "File name too long"),
     ],
 )
 def test_what_cannot_be_written_is_named(tmp_path: Path, name: str, why: str) -> None:
@@ -73,5 +73,5 @@ def test_what_cannot_be_written_is_named(tmp_path: Path, name: str, why: str) ->
 
 def test_a_name_with_no_room_for_the_temporary_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "7"}\n')
-    refused(evalkit("extract", "in.jsonl", "--output", "x" * 250, cwd=tmp_path), 2, "File name too long")
+    refused(evalkit("extract", "in.jsonl", "--output", "x" * 255, cwd=tmp_path), 2, "File name too long")
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]

@@ -13,7 +13,7 @@ import orjson
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prompts.digest import tokenizer_digest, tokenizer_parts
@@ -160,7 +160,6 @@ def test_kwargs_for_the_chat_template_are_in_the_lock(lock: Lock, tokenizer: Any
     st.dictionaries(st.text(max_size=5), st.lists(st.integers(0, 9), max_size=4), max_size=5),
     st.randoms(),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_data_sections_are_equal_where_rows_are(lock: Lock, one: Any, other: Any, random: Any) -> None:
     def data(rows: dict[str, list[int]]) -> Lock:
         pairs = list(rows.items())

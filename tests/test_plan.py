@@ -241,7 +241,7 @@ def test_sentences_say_what_does_not_fit() -> None:
     assert any("does NOT fit" in line for line in sentences(make_plan(request(QWEN_7B, RTX4090))))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     mini=st.sampled_from([1, 2, 4, 8, 16, 32]),
     factor=st.integers(1, 8),

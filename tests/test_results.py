@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalkit.compare_rules import compare_rules
@@ -69,7 +69,7 @@ def write(folder: Path, records: list[Record], finish: bool = True) -> Path:
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(texts, texts | st.none()), max_size=8))
 def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, content: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("run") / "r"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompts.errors import UserError
@@ -89,7 +89,6 @@ KEPT = st.characters(
 
 
 @given(text=st.text(KEPT, max_size=100))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_decoding_a_prompt_gives_its_text(tokenizer: Any, text: str) -> None:
     assert decode_verbatim(tokenizer, encode_text(tokenizer, text)) == text
     prompt = render_question(get_template("gsm8k-boxed"), text)
@@ -299,7 +298,7 @@ if __name__ == "__main__":
     print(json.dumps(prompt_ids(load_tokenizer(model_folder("smollm2-135m")[0])), indent=1))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(st.lists(st.integers(0, 49151), max_size=60))
 def test_any_ids_are_decoded_as_the_tokenizer_s_own_method_does(tokenizer: Any, ids: list[int]) -> None:
     assert decode(tokenizer, ids) == tokenizer.decode(ids, **DECODE_FLAGS)

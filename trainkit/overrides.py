@@ -240,8 +240,8 @@ def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         "+trainer.v1.sampler.sampler_kwargs.filter_groups": options.algorithm == "dapo",
         "+trainer.v1.sampler.sampler_kwargs.give_up_after": GIVE_UP_AFTER * options.batch,
         "+trainer.v1.sampler.sampler_kwargs.poll_seconds": POLL_SECONDS,
-        # The reward is computed in the agent loop: verl's reward processes stay idle.
-        "reward.num_workers": 1,
+        # The reward is computed in the agent loop: verl's reward processes would stay idle.
+        "reward.num_workers": 0,
         "hydra.run.dir": str(facts.run / "hydra"),
     }
     if facts.resume_from:
