@@ -213,6 +213,25 @@ def test_what_verl_wrote_after_trainkit_was_killed_is_taken_over(tmp_path: Path)
     assert (kept[2]["critic/score/mean"], kept[2]["trainkit/rollouts"]) == (0.2, 1)
 
 
+def test_cut_back_to_the_base_model_forgets_its_validation_too(tmp_path: Path) -> None:
+    """Killed before the first save: the same command validates the base model again."""
+    write_lines(tmp_path / "metrics.jsonl", [{"step": 0}, {"step": 1}])
+    write_lines(tmp_path / "rollouts.jsonl", [rollout(0, "a", 1.0, validate=True), rollout(1, "b", 1.0)])
+    cut_back(tmp_path, None)
+    assert (tmp_path / "metrics.jsonl").read_text() == (tmp_path / "rollouts.jsonl").read_text() == ""
+
+
+def test_cut_back_drops_a_validation_that_did_not_end(tmp_path: Path) -> None:
+    """Killed between the save of step 2 and the end of its validation."""
+    write_lines(tmp_path / "metrics.jsonl", [{"step": 0}, {"step": 1}])
+    training = [rollout(1, "a", 1.0), rollout(2, "a", 1.0)]
+    validation = [rollout(step, "v", 1.0, validate=True) for step in (0, 2)]
+    write_lines(tmp_path / "rollouts.jsonl", [*training, *validation])
+    cut_back(tmp_path, 2)
+    kept = [json.loads(line) for line in (tmp_path / "rollouts.jsonl").read_text().splitlines()]
+    assert kept == [*training, validation[0]]
+
+
 @pytest.fixture
 def checked_run(tmp_path: Path, smollm2: Path, tokenizer: Any) -> tuple[Path, Job]:
     """A run's folder with two rows and what a faithful verl and vLLM would have noted."""

@@ -127,14 +127,16 @@ def describe(line: Line, total_steps: int) -> str:
     return f"step {line['step']}/{total_steps}  " + "  ".join(parts)
 
 
-def cut_back(run: Path, step: int) -> None:
-    """Drop what was logged after a checkpoint from which a run goes on, so that no step counts twice.
+def cut_back(run: Path, step: int | None) -> None:
+    """Drop what was logged after the checkpoint from which a run goes on, so that no step counts twice.
 
-    Where trainkit was killed, verl may have ended a step that nobody read: that is taken over.
+    None is a start from the base model, which is validated again. Where trainkit was killed, verl may
+    have ended a step that nobody read: that is taken over. A validation that did not end is dropped.
     """
+    last = -1 if step is None else step
     metrics: dict[int, Line] = {}
     for line in (*GrowingLines(run / "metrics.jsonl").new(), *Follower(run).read()):
-        if line["step"] <= step:
+        if line["step"] <= last:
             metrics.setdefault(line["step"], line)
     write_whole(run / "metrics.jsonl", b"".join(map(_as_line, metrics.values())))
     rollouts = run / "rollouts.jsonl"
@@ -142,7 +144,10 @@ def cut_back(run: Path, step: int) -> None:
         temporary = rollouts.with_name(f".{rollouts.name}.{os.getpid()}")
         with rollouts.open("rb") as source, temporary.open("wb") as target:
             for text in source:
-                if text.endswith(b"\n") and orjson.loads(text)["step"] <= step:
+                if not text.endswith(b"\n"):
+                    break  # torn
+                line = orjson.loads(text)
+                if line["step"] <= last and (line["step"] in metrics or not line["validate"]):
                     target.write(text)
         temporary.replace(rollouts)
     for name in ("verl_metrics.jsonl", "rollout_error.txt", "tokens_batch.jsonl", "tokens_vllm.jsonl"):

@@ -58,11 +58,11 @@ def take_up(building: Path, folder: Path) -> int:
 
     Returns that checkpoint's step, 0 where there is none.
     """
-    step = last_complete_step(folder) or 0
+    step = last_complete_step(folder)
     for path in sorted(building.iterdir()):
         path.replace(folder / path.name)
     for cut_off in list_steps(folder):
-        if cut_off > step:
+        if cut_off > (step or 0):
             shutil.rmtree(folder / f"global_step_{cut_off}")
     cut_back(folder, step)
-    return step
+    return step or 0
