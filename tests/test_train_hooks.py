@@ -124,6 +124,15 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
+def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "verl.log").mkdir()
+    (tmp_path / "plugins").write_text("in the way")
+    with pytest.raises(UserError, match=f"^{tmp_path}/plugins/.* cannot be made: "):
+        announce_plugins(tmp_path)
+    with pytest.raises(UserError, match=f"^{tmp_path}/verl.log cannot be written: "):
+        run_python("pass", tmp_path)
+
+
 def test_plugins_are_announced_to_the_run_alone(tmp_path: Path) -> None:
     code = (
         "from importlib.metadata import entry_points;"

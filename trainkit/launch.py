@@ -17,8 +17,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from prompts.errors import Failed, UserError
+from prompts.files import write_whole
+from trainkit.disk import is_full
 
 DEVICE_VARIABLE = "TRAINKIT_DEVICE"
 """Tells the plug-in modules that trainkit started the process, and for which device."""
@@ -82,13 +85,19 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
 
 
 def announce_plugins(run: Path) -> Path:
-    """A folder for PYTHONPATH that announces our vLLM plug-ins to the processes of this run alone."""
+    """A folder for PYTHONPATH that announces our vLLM plug-ins to the processes of this run alone.
+
+    Raises UserError where it cannot be written.
+    """
     folder = run / "plugins"
     info = folder / "trainkit_plugins-0.dist-info"
-    info.mkdir(parents=True, exist_ok=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: trainkit-plugins\nVersion: 0\n")
+    try:
+        info.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{info} cannot be made: {error.strerror}") from None
+    write_whole(info / "METADATA", b"Metadata-Version: 2.1\nName: trainkit-plugins\nVersion: 0\n")
     lines = ["[vllm.general_plugins]", *(f"{name} = {target}" for name, target in VLLM_PLUGINS.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    write_whole(info / "entry_points.txt", ("\n".join(lines) + "\n").encode())
     return folder
 
 
@@ -128,7 +137,7 @@ def run_verl(
     Raises Failed with the reason where verl fails; whatever `follow` raises ends verl first, and so
     do Ctrl-C and SIGTERM (KeyboardInterrupt).
     """
-    with (run / "verl.log").open("ab") as log:
+    with open_log(run) as log:
         start = log.tell()
         process = subprocess.Popen(
             command,
@@ -150,8 +159,22 @@ def run_verl(
         finally:
             end(process)
             signal.signal(signal.SIGTERM, before)
+    if process.returncode and is_full(run):  # then the log could not take the reason
+        raise Failed(
+            f"verl ended with exit code {process.returncode}, and the disk of {run} is full; "
+            "remove something there, then the same command goes on"
+        )
     if process.returncode:
         raise Failed(f"verl ended with exit code {process.returncode}: {failure(run / 'verl.log', start)}")
+
+
+def open_log(run: Path) -> IO[bytes]:
+    """verl.log, to be continued; UserError where it cannot be."""
+    path = run / "verl.log"
+    try:
+        return path.open("ab")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _interrupt(*_: object) -> None:

@@ -23,6 +23,7 @@ from prompts.errors import UserError
 from trainkit.batch import total_steps
 from trainkit.config import MAY_CHANGE, Options, to_toml
 from trainkit.dataset import Dataset, write_dataset
+from trainkit.disk import check_room, checkpoint_bytes
 from trainkit.inputs import Inputs, data_options, find_inputs
 from trainkit.job import Job, write_job
 from trainkit.launch import verl_command
@@ -65,7 +66,7 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
         job, plan = _describe(options, inputs, dataset, folder)
         if before is not None:
             same_prompts(folder, building, inputs.model.folder, options)
-        step = 0 if dry else _settle(building, folder, job, resuming=before is not None)
+        step = 0 if dry else _settle(building, folder, job, plan, resuming=before is not None)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}") from None
     finally:
@@ -189,15 +190,22 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _settle(building: Path, folder: Path, job: Job, *, resuming: bool) -> int:
-    """Complete the folder and put it in its place; returns the step from which training goes on."""
+def _settle(building: Path, folder: Path, job: Job, plan: Plan, *, resuming: bool) -> None:
+    """Complete the folder and put it in its place.
+
+    Raises UserError where the disk has no room for the next checkpoint.
+    """
     loop = f"- name: trainkit\n  _target_: trainkit.agent_loop.Loop\n  run: {json.dumps(str(folder))}\n"
     (building / "agent_loop.yaml").write_text(loop, encoding="utf-8")
-    (building / "train.toml").write_text(to_toml(Options(**job.options)), encoding="utf-8")
+    options = Options(**job.options)
+    (building / "train.toml").write_text(to_toml(options), encoding="utf-8")
     write_job(job, building)
+    needed = checkpoint_bytes(options, plan.request.shape)
     if not resuming:
+        check_room(building, needed)
         if folder.exists():
             folder.rmdir()
         building.rename(folder)
-        return 0
-    return take_up(building, folder)
+    else:
+        take_up(building, folder)
+        check_room(folder, needed)

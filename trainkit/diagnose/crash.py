@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from trainkit.diagnose.finding import Finding
+from trainkit.disk import is_full
 from trainkit.training_run import TrainingRun
 
 OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|CUDA out of memory|CUDA error: out of memory")
@@ -144,13 +145,14 @@ def missing_gpus(run: TrainingRun) -> Finding | None:
 
 
 def disk_full(run: TrainingRun) -> Finding | None:
+    """Said by the log, or by the disk itself: a full one takes no more of the log."""
     found = NO_SPACE.search(run.log_tail())
-    if found is None:
+    if found is None and (run.complete or not is_full(run.folder)):
         return None
     return Finding(
         cause="disk-full",
         sentence="The disk is full.",
-        evidence=found[0],
+        evidence=found[0] if found else f"nothing more can be written into {run.folder}",
         option="Remove old checkpoints, or save less often: --save-every.",
         weight=1.0,
     )
