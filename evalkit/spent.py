@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ class Spent:
     tokens: int = 0
 
     def __post_init__(self) -> None:
-        self._lap = self._noted = time.monotonic()
+        self._lap = time.monotonic()
+        self._noted = -math.inf  # the first completion is noted at once
 
     @classmethod
     def before(cls, manifest: Mapping[str, Any]) -> Spent:

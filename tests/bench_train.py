@@ -27,7 +27,13 @@ from trainkit.prepare import Prepared, prepare
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 STEPS = 4
-OURS = ("agent.default_agent_loop", "agent.agent_loop_config_path", "v1.sampler", "checkpoint_callback_class")
+OURS = (
+    "default_agent_loop",
+    "agent_loop_config",
+    "v1.sampler",
+    "checkpoint_callback",
+    "reward.num_workers",
+)
 REWARD = """
 from evalkit.judge import judge
 
@@ -47,7 +53,7 @@ def plain(command: list[str], folder: Path) -> list[str]:
     reward = folder / "reward.py"
     reward.write_text(REWARD.format(rule=read_job(folder).rule))
     kept = [argument for argument in command if not any(name in argument for name in OURS)]
-    return [*kept, f"reward.custom_reward_function.path={reward}"]
+    return [*kept, f"reward.custom_reward_function.path={reward}", "reward.num_workers=1"]
 
 
 def step_seconds(prepared: Prepared, command: list[str], follow: Callable[[], None]) -> list[float]:

@@ -49,6 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in NAMES:
         base = folder / ("untied" if name == "hybrid" else "tied")
         write_json(folder / name / "train.json", {"model_folder": str(base)})
+        write_json(folder / name / STEP / "manifest.json", {"step": 2})
     return folder
 
 
@@ -213,8 +214,20 @@ def test_interrupted_in_the_middle(copy: Callable[[str], Path], file: str, how: 
     assert file in str(caught.value)
 
 
-def test_interrupted_before_the_end(copy: Callable[[str], Path]) -> None:
+def test_trainkit_s_own_checkpoint_is_whole_once_its_manifest_is_there(copy: Callable[[str], Path]) -> None:
     step = copy("full")
+    (step / "manifest.json").unlink()  # killed after verl's part of the save, its tracker included
+    (step.parent / "latest_checkpointed_iteration.txt").write_text("2")
+    assert last_complete_step(step.parent) is None
+    with pytest.raises(UserError, match=r"manifest\.json, which trainkit writes last, is missing"):
+        open_checkpoint(step)
+
+
+def test_interrupted_before_the_end(copy: Callable[[str], Path]) -> None:
+    """A run of verl alone: its tracker tells."""
+    step = copy("full")
+    (step.parent / "train.json").unlink()
+    (step / "manifest.json").unlink()
     earlier = step.with_name("global_step_1")
     shutil.copytree(step, earlier)
     tracker = step.parent / "latest_checkpointed_iteration.txt"
@@ -222,9 +235,6 @@ def test_interrupted_before_the_end(copy: Callable[[str], Path]) -> None:
     assert last_complete_step(step.parent) == 1
     with pytest.raises(UserError, match="complete there: step_1"):
         open_checkpoint(step)
-    write_json(step / "manifest.json", {"step": 2})  # trainkit's mark comes after verl's
-    assert last_complete_step(step.parent) == 2
-    (step / "manifest.json").unlink()
     tracker.write_text("")  # killed while writing it: verl's own resume would stop here
     assert last_complete_step(step.parent) == 2
     tracker.unlink()

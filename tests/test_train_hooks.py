@@ -29,6 +29,7 @@ from trainkit.follow import Follower, cut_back, describe, validation_accuracy
 from trainkit.job import Job
 from trainkit.launch import announce_plugins, failure, hold, run_verl
 from trainkit.prepare import write_data
+from trainkit.stuck import Stuck
 from trainkit.token_check import check_tokens
 from trainkit.train import keep_best
 
@@ -59,6 +60,28 @@ def test_our_own_reason_wins_over_what_ray_says_after_it(tmp_path: Path) -> None
         "RuntimeError: something that followed\n"
     )
     assert failure(log).splitlines()[0] == "a rollout failed, so the run stops: ValueError: no"
+
+
+WORKER = "(vLLMHttpServer pid=1) (Worker pid=2) ERROR 11-22 22:38:13 [multiproc_executor.py:1055] "
+
+
+def test_a_verl_that_waits_for_a_dead_vllm_is_noticed(tmp_path: Path) -> None:
+    """From a LoRA run that hung: vLLM's worker refused the weights, and verl waited for its answer."""
+    log = tmp_path / "verl.log"
+    log.write_text(f"{WORKER}ValueError: of an earlier start\n")
+    start = log.stat().st_size
+    patient, hasty = Stuck(log, start, patience=600), Stuck(log, start, patience=0)
+    assert not hasty.is_so()
+    with log.open("a") as file:
+        file.write(f"(TaskRunnerV1 pid=3) step:1\n{WORKER}WorkerProc hit an excep")
+        file.flush()
+        assert not hasty.is_so()  # half a line
+        file.write(f"tion.\n{WORKER}ValueError: 'lm_head.weight' was skipped\n{WORKER}BufferError: later\n")
+    hasty.is_so()
+    time.sleep(0.001)
+    assert hasty.is_so() and not patient.is_so()
+    assert failure(log, hasty.failed_at, first=True).startswith("ValueError: 'lm_head.weight' was skipped\n")
+    assert failure(log, start).startswith("BufferError: later\n")
 
 
 def test_what_follow_raises_ends_the_process(tmp_path: Path) -> None:
@@ -214,11 +237,11 @@ def test_what_verl_wrote_after_trainkit_was_killed_is_taken_over(tmp_path: Path)
     logged = [{"step": step, "data": {"critic/score/mean": step / 10}} for step in (0, 1, 2, 3)]
     write_lines(tmp_path / "verl_metrics.jsonl", logged)
     write_lines(tmp_path / "rollouts.jsonl", [rollout(step, "a", 1.0) for step in (1, 2, 3)])
-    write_lines(tmp_path / "metrics.jsonl", [{"step": 0}, {"step": 1}])
+    write_lines(tmp_path / "metrics.jsonl", [{"step": 0, "read": 1}, {"step": 1}])
     cut_back(tmp_path, 2)
     kept = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in kept] == [0, 1, 2]
-    assert kept[0] == {"step": 0}
+    assert kept[0]["read"] == 1
     assert (kept[2]["critic/score/mean"], kept[2]["trainkit/rollouts"]) == (0.2, 1)
 
 
@@ -285,6 +308,23 @@ def checked_run(tmp_path: Path, smollm2: Path, tokenizer: Any) -> tuple[Path, Jo
 def test_token_check_passes_what_is_equal(checked_run: tuple[Path, Job]) -> None:
     result = check_tokens(*checked_run)
     assert (result.batch, result.engine) == (3, 3)
+
+
+@pytest.mark.parametrize("name", ["tokens_batch.jsonl", "tokens_vllm.jsonl"])
+@pytest.mark.parametrize("left", [None, 0, 2])
+def test_token_check_proves_nothing_by_nothing(
+    checked_run: tuple[Path, Job], name: str, left: int | None
+) -> None:
+    path = checked_run[0] / name
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.unlink()
+    if left is not None:
+        path.write_bytes(b"".join(lines[:left]))
+    if name == "tokens_batch.jsonl" and left:
+        assert check_tokens(*checked_run).batch == left  # the engine may have admitted more
+        return
+    with pytest.raises(Failed, match="too few to prove"):
+        check_tokens(*checked_run)
 
 
 @pytest.mark.parametrize("name", ["tokens_batch.jsonl", "tokens_vllm.jsonl"])

@@ -63,7 +63,8 @@ def facts(model: Path, flash: bool) -> Facts:
         token_budget=4096,
         gradient_checkpointing=False,
         model_bytes=540_000_000,
-        resume_from=run / "global_step_2",
+        resume_step=2,
+        validate_first=False,
     )
 
 

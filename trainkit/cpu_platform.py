@@ -90,6 +90,8 @@ def install() -> None:
     _patch_process_group()
     _patch_vllm_version()
     _patch_critic_attention()
+    # verl keeps a reference model in pinned memory; torch pins for an accelerator only.
+    torch.Tensor.pin_memory = lambda self, *_: self
 
 
 def _patch_process_group() -> None:

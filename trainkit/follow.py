@@ -127,17 +127,22 @@ def describe(line: Line, total_steps: int) -> str:
     return f"step {line['step']}/{total_steps}  " + "  ".join(parts)
 
 
+def known_metrics(run: Path) -> dict[int, Line]:
+    """The metrics of each step, also of those that verl wrote and nobody read: trainkit was killed."""
+    metrics: dict[int, Line] = defaultdict(dict)
+    for line in (*Follower(run).read(), *GrowingLines(run / "metrics.jsonl").new()):
+        metrics[line["step"]].update(line)
+    return dict(sorted(metrics.items()))
+
+
 def cut_back(run: Path, step: int | None) -> None:
     """Drop what was logged after the checkpoint from which a run goes on, so that no step counts twice.
 
-    None is a start from the base model, which is validated again. Where trainkit was killed, verl may
-    have ended a step that nobody read: that is taken over. A validation that did not end is dropped.
+    None is a start from the base model, which is validated again. A validation that did not end is
+    dropped.
     """
     last = -1 if step is None else step
-    metrics: dict[int, Line] = {}
-    for line in (*GrowingLines(run / "metrics.jsonl").new(), *Follower(run).read()):
-        if line["step"] <= last:
-            metrics.setdefault(line["step"], line)
+    metrics = {at: line for at, line in known_metrics(run).items() if at <= last}
     write_whole(run / "metrics.jsonl", b"".join(map(_as_line, metrics.values())))
     rollouts = run / "rollouts.jsonl"
     if rollouts.exists():
@@ -150,7 +155,9 @@ def cut_back(run: Path, step: int | None) -> None:
                 if line["step"] <= last and (line["step"] in metrics or not line["validate"]):
                     target.write(text)
         temporary.replace(rollouts)
-    for name in ("verl_metrics.jsonl", "rollout_error.txt", "tokens_batch.jsonl", "tokens_vllm.jsonl"):
+    # What proves the prompts of the first step belongs to the run as long as that step does.
+    again = ("tokens_batch.jsonl", "tokens_vllm.jsonl") if step is None else ()
+    for name in ("verl_metrics.jsonl", "rollout_error.txt", *again):
         (run / name).unlink(missing_ok=True)
 
 

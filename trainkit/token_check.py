@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from prompts.errors import Mismatch
+from prompts.errors import Failed, Mismatch
 from prompts.render import Message, Rendered
 from prompts.tokens import decode_verbatim, encode, load_tokenizer
 from trainkit.job import Job
@@ -40,7 +40,8 @@ class TokenCheck:
 def check_tokens(run: Path, job: Job) -> TokenCheck:
     """Compare what was captured at steps 0 and 1.
 
-    Raises Mismatch with the first differing token of the first row that differs.
+    Raises Mismatch with the first differing token of the first row that differs, Failed where too little
+    was captured to prove anything.
     """
     tokenizer = load_tokenizer(job.model_folder, job.trust_remote_code)
     expected = {
@@ -60,7 +61,13 @@ def check_tokens(run: Path, job: Job) -> TokenCheck:
         if got not in known:
             raise _mismatch(tokenizer, "a prompt admitted by vLLM", _nearest(got, known), got)
     missing = Counter(tuple(line["ids"]) for line in batch) - Counter(engine)
-    if missing and len(engine) >= len(batch):
+    if not batch or len(engine) < len(batch):
+        raise Failed(
+            f"{len(batch)} prompts of verl's batches and {len(engine)} that vLLM's engine admitted were "
+            f"noted in {run}: too few to prove that they are those of prompts.tokens.encode (is the folder "
+            "on a disk that all nodes share? Did vLLM load the plug-in trainkit_tokens? See verl.log)"
+        )
+    if missing:
         raise _mismatch(tokenizer, "a prompt of verl's batch that vLLM never saw", next(iter(missing)), ())
     return TokenCheck(len(batch), len(engine))
 

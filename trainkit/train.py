@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.checkpoint import last_complete_step, list_steps
+from evalkit.config import settings
 from prompts.errors import Failed
-from trainkit.compare import compare_ends
+from trainkit.compare import COMPARISON, compare_ends
 from trainkit.config import Options
 from trainkit.doctor import first_step_verdict
 from trainkit.follow import Follower, validation_accuracy
@@ -33,10 +34,12 @@ def train(options: Options) -> Path:
         prepared = prepare(options)
         folder, job = prepared.folder, prepared.job
         say(summary(prepared))
-        if prepared.resume_step >= job.total_steps:
-            say(f"{folder.name} is complete: {job.total_steps} steps; give more --steps to go on")
+        if prepared.progress.complete:
+            say(f"{folder.name} is complete: {prepared.progress.step} steps; give more --steps to go on")
+            if not (folder / COMPARISON).exists():
+                say(compare_ends(folder))
             return folder
-        env = environment(folder, str(options.device), 0 if prepared.resume_step else to_capture(job))
+        env = environment(folder, str(options.device), 0 if prepared.progress.step else to_capture(job))
         try:
             with Monitor(folder) as monitor:
                 watch = Watch(prepared, options, monitor)
@@ -55,7 +58,8 @@ def summary(prepared: Prepared) -> str:
     job, options = prepared.job, prepared.job.options
     rows = job.rows
     left_out = f", {rows['too_long_train']} too long and left out" if rows.get("too_long_train") else ""
-    begin = f"goes on after step {prepared.resume_step}" if prepared.resume_step else "starts"
+    step = prepared.progress.step
+    begin = f"goes on after step {step}" if step else "starts"
     return (
         f"{options['algorithm']} {begin}: {options['model']} on {options['task']} under {job.template} "
         f"[{job.fingerprint}]; {rows['train']} training rows{left_out}, {rows['validation']} for validation\n"
@@ -114,13 +118,15 @@ class Watch:
     def finish(self) -> None:
         folder, total = self.prepared.folder, self.prepared.job.total_steps
         done = last_complete_step(folder)
-        if done != total:
+        if done is None or done < total:
             raise Failed(f"verl ended after step {done} of {total}; see {folder}/verl.log")
         if self.accuracies:
             best = max(self.accuracies, key=lambda step: (self.accuracies[step], -step))
             say(f"best validation accuracy {self.accuracies[best]:.3f} at step {best}")
         say(compare_ends(folder))
-        say(f"done: evalkit score --model {folder.name}:step_{done} --task {self.options.task}")
+        found = folder.parent == settings().runs.absolute()
+        model = f"{folder.name}:step_{done}" if found else folder / f"global_step_{done}"
+        say(f"done: evalkit score --model {model} --task {self.options.task}")
 
 
 def keep_best(folder: Path, accuracies: dict[int, float], keep: int) -> None:

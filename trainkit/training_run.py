@@ -122,8 +122,8 @@ class TrainingRun:
 
     @property
     def complete(self) -> bool:
-        """Whether the last step is done."""
-        return bool(self.steps) and self.steps[-1]["step"] >= self.job["total_steps"]
+        """Whether the last step is done; one whose metrics were lost has its validation alone."""
+        return bool(self.metrics) and self.metrics[-1]["step"] >= self.job["total_steps"]
 
     def first_rollouts(self) -> list[Line]:
         """The training rollouts of the first step that has any."""

@@ -132,6 +132,8 @@ def _unfinished(folder: Path) -> str | None:
     step = int(folder.name.rsplit("_", 1)[1])
     if (folder / "manifest.json").exists():
         return None
+    if (folder.parent / "train.json").exists():
+        return "manifest.json, which trainkit writes last, is missing"
     tracker = folder.parent / TRACKER
     latest = tracker.read_text().strip() if tracker.exists() else ""
     if latest.isdigit() and step > int(latest):

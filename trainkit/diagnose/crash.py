@@ -154,7 +154,7 @@ def disk_full(run: TrainingRun) -> Finding | None:
         sentence="The disk is full.",
         evidence=found[0] if found else f"nothing more can be written into {run.folder}",
         option="Remove old checkpoints, or save less often: --save-every.",
-        weight=1.0,
+        weight=1.0 if found else 0.85,  # it may have filled up since
     )
 
 
