@@ -48,6 +48,19 @@ class Batch:
         return max(1, -(-round(here * mean_tokens) // self.token_budget))
 
 
+def micro_batch(options: Options, room: int, token_budget: int) -> int | None:
+    """Trajectories that verl learns at once; None where it packs them by the token budget.
+
+    On a CPU they are padded, so the budget becomes a micro-batch: the largest that divides the
+    mini-batch. `room` is the tokens of the longest prompt and response.
+    """
+    if options.micro_batch or options.device != "cpu":
+        return options.micro_batch
+    whole = options.mini_batch * options.samples
+    most = max(1, token_budget // room)
+    return max(size for size in range(1, min(whole, most) + 1) if whole % size == 0)
+
+
 def check_batch(options: Options, gpus: int) -> None:
     """Refuse a mini-batch that the GPUs cannot share evenly, with the nearest that they can.
 

@@ -86,7 +86,7 @@ def heading(run: TrainingRun) -> Text:
 def progress(run: TrainingRun) -> Table:
     """Bar, step, time left."""
     total = run.job["total_steps"]
-    done = run.steps[-1]["step"] if run.steps else 0
+    done = run.metrics[-1]["step"] if run.metrics else 0
     row = Table.grid(padding=(0, 2))
     row.add_row(ProgressBar(total=total, completed=done, width=40), f"step {done} of {total}", state(run))
     return row

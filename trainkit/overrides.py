@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainkit.algorithms import ALGORITHMS, LOSS, NEEDS_CRITIC
+from trainkit.batch import micro_batch
 from trainkit.config import Options
 from trainkit.passthrough import ACTOR, MODEL, ROLLOUT, parse_set
 
@@ -96,22 +97,14 @@ def _model(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     return settings
 
 
-def _sizes(options: Options, facts: Facts, cpu: bool) -> tuple[bool, int]:
-    """Whether verl packs by the token budget, and the micro-batch (sequences) where it does not.
-
-    On a CPU rows are padded, so the budget becomes a micro-batch: the largest that divides the mini-batch.
-    """
-    if options.micro_batch:
-        return False, options.micro_batch
-    if not cpu:
-        return True, 1
-    whole = options.mini_batch * options.samples
-    most = max(1, facts.token_budget // (facts.prompt_length + facts.response_length))
-    return False, max(size for size in range(1, min(whole, most) + 1) if whole % size == 0)
+def _sizes(options: Options, facts: Facts) -> tuple[bool, int]:
+    """Whether verl packs by the token budget, and the micro-batch (sequences) where it does not."""
+    micro = micro_batch(options, facts.prompt_length + facts.response_length, facts.token_budget)
+    return micro is None, micro or 1
 
 
 def _actor(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
-    dynamic, micro = _sizes(options, facts, cpu)
+    dynamic, micro = _sizes(options, facts)
     settings: dict[str, Any] = {
         f"{ACTOR}.strategy": "fsdp2",
         f"{ACTOR}.optim.lr": options.learning_rate,
@@ -138,7 +131,7 @@ def _actor(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
 
 
 def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
-    dynamic, micro = _sizes(options, facts, cpu)
+    dynamic, micro = _sizes(options, facts)
     room = facts.prompt_length + facts.response_length
     settings: dict[str, Any] = {
         f"{ROLLOUT}.name": "vllm",
@@ -186,7 +179,7 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
 def _reference(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     if not options.kl:
         return {}
-    dynamic, micro = _sizes(options, facts, cpu)
+    dynamic, micro = _sizes(options, facts)
     settings: dict[str, Any] = {
         f"{REF}.strategy": "fsdp2",
         f"{REF}.log_prob_use_dynamic_bsz": dynamic,
@@ -201,7 +194,7 @@ def _reference(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
 
 
 def _critic(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
-    dynamic, micro = _sizes(options, facts, cpu)
+    dynamic, micro = _sizes(options, facts)
     settings: dict[str, Any] = {
         "critic.strategy": "fsdp2",
         "critic.model.path": str(facts.model_folder),

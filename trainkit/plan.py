@@ -14,7 +14,7 @@ from evalkit.environment import Gpu
 from prompts.errors import UserError
 from trainkit import memory
 from trainkit.algorithms import NEEDS_CRITIC
-from trainkit.batch import Batch, check_batch
+from trainkit.batch import Batch, check_batch, micro_batch
 from trainkit.config import Options
 from trainkit.duration import Work, step_on_cpu, step_on_gpus
 from trainkit.memory import GIB, SAFETY, Phase
@@ -115,7 +115,7 @@ def make_plan(request: Request) -> Plan:
             samples=options.samples,
             mini_batch=options.mini_batch,
             gpus=request.gpus,
-            micro_batch=options.micro_batch,
+            micro_batch=micro_batch(options, request.room, budget),
             token_budget=budget,
         ),
         token_budget=budget,

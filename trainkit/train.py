@@ -33,12 +33,12 @@ def train(options: Options) -> Path:
     with hold(run_folder(options)) as lock:
         prepared = prepare(options)
         folder, job = prepared.folder, prepared.job
-        say(summary(prepared))
         if prepared.progress.complete:
             say(f"{folder.name} is complete: {prepared.progress.step} steps; give more --steps to go on")
             if not (folder / COMPARISON).exists():
                 say(compare_ends(folder))
             return folder
+        say(summary(prepared))
         env = environment(folder, str(options.device), 0 if prepared.progress.step else to_capture(job))
         try:
             with Monitor(folder) as monitor:
