@@ -177,6 +177,18 @@ def test_a_step_on_two_cores_takes_about_what_it_took() -> None:
     assert 9 * GIB < plan.peak.size < 18 * GIB  # 13 GiB were measured
 
 
+@pytest.mark.parametrize(("samples", "expected"), [(8, 64), (46, 184), (1, 8)])
+def test_on_a_cpu_the_plan_names_the_micro_batch_that_verl_gets(samples: int, expected: int) -> None:
+    """8,192 tokens hold 186 padded sequences of 44; the largest part of the mini-batch that fits is taken."""
+    asked = replace(
+        request(SMOLLM2, None, batch=8, samples=samples, mini_batch=8), prompt_length=28, response_length=16
+    )
+    plan = make_plan(asked)
+    assert plan.token_budget == 8192
+    assert plan.batch.micro_batch == expected
+    assert f"{expected} trajectories" in " ".join(sentences(plan))
+
+
 @pytest.mark.parametrize("shape", [QWEN_05B, QWEN_15B, QWEN_7B])
 @pytest.mark.parametrize("gpu", [H200, A800, RTX4090])
 @pytest.mark.parametrize(
