@@ -10,7 +10,7 @@ ifneq ($(wildcard ../shared/data/gsm8k),)
 export EVALKIT_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup demo demo-train test check bench peers
+.PHONY: setup demo demo-train test lint check bench peers
 
 setup: $(SETUP)
 
@@ -27,9 +27,11 @@ demo-train: $(SETUP)
 test: $(SETUP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: $(SETUP)
+lint: $(SETUP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check: lint
 	$(BIN)/python -m pytest -q -m "not engine and not train and not browser and not peers and not slow and not gpu"
 
 bench: $(SETUP)
@@ -38,7 +40,7 @@ bench: $(SETUP)
 # Other harnesses want pins of their own: an environment each, and the tests that need them.
 peers: $(SETUP)
 	for peer in inspect lm_eval; do \
-		"$(PYTHON)" -m venv .cache/peers/$$peer && \
+		$(BIN)/python -m venv .cache/peers/$$peer && \
 		.cache/peers/$$peer/bin/pip install -q -r tests/peers/$$peer.txt || exit 1; \
 	done
 	$(BIN)/python -m pytest -m peers
