@@ -200,34 +200,35 @@ def test_dapo_drops_groups_without_advantage(tmp_path: Path) -> None:
     assert all(len(rewards[row["id"]]) == 2 for row in trained)
 
 
-def test_ppo_trains_a_critic(tmp_path: Path) -> None:
-    said = command("ppo", *SMALL, "--steps", "1", "--output", "run", cwd=tmp_path)
-    assert "tokens: 43 prompts in verl's batches and 43 admitted by vLLM's engine are, id by id" in said
-    (step,) = [line for line in lines(tmp_path / "run/metrics.jsonl") if line["step"] == 1]
-    assert step["timing_s/update_critic"] > 0
-    assert (tmp_path / "run/global_step_1/critic").is_dir()
-
-
 @pytest.mark.parametrize(
-    ("options", "cause", "words"),
+    ("word", "options", "cause", "words"),
     [
-        (("--prompt", "sums-bare"), "no-marker", "The prompt never asks for '####'"),
-        (("--prompt", "sums-hash", "--response-length", "3"), "truncated", "cut off at 3 tokens"),
+        (
+            "ppo",
+            ("--prompt", "sums-bare", "--save-every", "1"),
+            "no-marker",
+            "The prompt never asks for '####'",
+        ),
+        ("grpo", ("--prompt", "sums-hash", "--response-length", "3"), "truncated", "cut off at 3 tokens"),
     ],
     ids=["prompt without the marker", "responses cut too short"],
 )
 def test_a_first_step_without_reward_stops_the_run(
-    tmp_path: Path, options: tuple[str, ...], cause: str, words: str
+    tmp_path: Path, word: str, options: tuple[str, ...], cause: str, words: str
 ) -> None:
-    """Two runs really made to fail; others were recorded (tests/corpora/doctor)."""
+    """Two runs really made to fail; others were recorded (tests/corpora/doctor). One trains a critic too."""
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts/sums-bare@1.toml").write_text(BARE)
     sizes = ["--batch", "2", "--samples", "4", "--mini-batch", "2", "--micro-batch", "8", "--limit", "40"]
     where = ["--prompts", "prompts", "--steps", "3", "--output", "run"]
-    said = command("grpo", *ON_CPU, *sizes, *where, *options, cwd=tmp_path, code=1)
+    said = command(word, *ON_CPU, *sizes, *where, *options, cwd=tmp_path, code=1)
     assert "every reward of the first step is zero" in said
     assert words in said
     assert "Traceback" not in said
     found = json.loads(command("doctor", "run", "--format", "json", cwd=tmp_path))
     assert found[0]["cause"] == cause
-    assert [line["step"] for line in lines(tmp_path / "run/metrics.jsonl")] == [0, 1]
+    base, step = lines(tmp_path / "run/metrics.jsonl")
+    assert (base["step"], step["step"]) == (0, 1)
+    assert "admitted by vLLM's engine are, id by id, those of prompts.tokens.encode" in said
+    assert (step.get("timing_s/update_critic", 0) > 0) == (word == "ppo")
+    assert (tmp_path / "run/global_step_1/critic").is_dir() == (word == "ppo")
