@@ -54,11 +54,11 @@ def build(options: Options, facts: Facts) -> dict[str, Any]:
     return {
         **ALGORITHMS[options.algorithm],
         **_data(options, facts),
-        **_model(options, facts, cpu),
+        **_model(options, facts),
         **_actor(options, facts, cpu),
         **_rollout(options, facts, cpu),
         **_reference(options, facts, cpu),
-        **(_critic(options, facts, cpu) if options.algorithm in NEEDS_CRITIC else {}),
+        **(_critic(options, facts) if options.algorithm in NEEDS_CRITIC else {}),
         **_trainer(options, facts, cpu),
         **parse_set(options.set),
     }
@@ -79,7 +79,7 @@ def _data(options: Options, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _model(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
+def _model(options: Options, facts: Facts) -> dict[str, Any]:
     settings: dict[str, Any] = {
         f"{MODEL}.path": str(facts.model_folder),
         f"{MODEL}.trust_remote_code": options.trust_remote_code,
@@ -193,7 +193,7 @@ def _reference(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     return settings
 
 
-def _critic(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
+def _critic(options: Options, facts: Facts) -> dict[str, Any]:
     dynamic, micro = _sizes(options, facts)
     settings: dict[str, Any] = {
         "critic.strategy": "fsdp2",

@@ -208,6 +208,6 @@ def _settle(building: Path, folder: Path, job: Job, plan: Plan, far: Progress, *
             folder.rmdir()
         building.rename(folder)
     else:
-        take_up(building, folder)
+        take_up(building, folder, far.step)
         if far.step < job.total_steps:
             check_room(folder, needed)

@@ -77,12 +77,11 @@ def progress(folder: Path, total_steps: int) -> Progress:
     return Progress(step, validate_first=unknown, complete=last and not unknown)
 
 
-def take_up(building: Path, folder: Path) -> None:
-    """Renew a run's files from `building` and drop what is newer than its last whole checkpoint."""
-    step = last_complete_step(folder)
+def take_up(building: Path, folder: Path, step: int) -> None:
+    """Renew a run's files from `building` and drop what is newer than `step`, its last whole checkpoint."""
     for path in sorted(building.iterdir()):
         path.replace(folder / path.name)
     for cut_off in list_steps(folder):
-        if cut_off > (step or 0):
+        if cut_off > step:
             shutil.rmtree(folder / f"global_step_{cut_off}")
-    cut_back(folder, step)
+    cut_back(folder, step or None)
