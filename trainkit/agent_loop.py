@@ -1,7 +1,8 @@
 """How verl makes one rollout of ours: our token ids in, one final output back, reward in place.
 
-verl loads `Loop` by configuration (`rollout.agent.agent_loop_config_path`), in its own processes.
-An exception here would only mark a group as failed; `trainkit.sampler` sees that and stops the run.
+verl loads `Manager` by configuration (`rollout.agent.agent_loop_manager_class`); its workers are processes
+of their own. An exception here would only mark a group as failed; `trainkit.sampler` sees that and stops
+the run.
 """
 
 from __future__ import annotations
@@ -15,19 +16,26 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
+import ray
+import torch
+import transfer_queue as tq  # type: ignore[import-untyped]
+from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
+from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from vllm.sampling_params import RequestOutputKind
 
 from prompts.render import Message, Rendered
 from prompts.tokens import decode, encode, load_tokenizer
+from trainkit.collector import settle
 from trainkit.job import Job, read_job
 from trainkit.reward import Reward, compute
 
 Row = dict[str, Any]
 """What verl hands over of a parquet row, with `global_steps` and `session_id`."""
+VALIDATED = ("data_source", "reward_model")
+"""What verl's validation reads of a row afterwards."""
 
 
-class Worker:
+class Shared:
     """What all rollouts of a process share: the job, its tokenizer, the open rollout log."""
 
     def __init__(self, run: str) -> None:
@@ -54,28 +62,27 @@ class Worker:
         return ids
 
 
-worker = lru_cache(maxsize=None)(Worker)
+class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
+    """One question, one completion: verl's worker with our rollout in place of a configured agent loop."""
 
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self.shared = Shared(config.trainer.default_local_dir)
+        settle()
 
-class Loop(AgentLoopBase):  # type: ignore[misc]
-    """One question, one completion."""
-
-    def __init__(self, server_manager: Any, run: str, **_: Any) -> None:
-        # The base class builds a tokenizer wrapper for every trajectory; nothing here uses it.
-        self.server_manager = server_manager
-        self.worker = worker(run)
-
-    async def run(self, sampling_params: dict[str, Any], **row: Any) -> AgentLoopOutput:
-        """Generate and score one completion; what goes wrong is written to the run's folder."""
+    async def _run_agent_loop(
+        self, sampling_params: dict[str, Any], trajectory: dict[str, Any], **row: Any
+    ) -> None:
+        """Generate, score and hand over one completion; what goes wrong is written to the run's folder."""
         try:
-            return await self._run(sampling_params, row)
+            await self._rollout(sampling_params, trajectory["validate"], row)
         except Exception:
-            (self.worker.folder / "rollout_error.txt").write_text(traceback.format_exc())
+            (self.shared.folder / "rollout_error.txt").write_text(traceback.format_exc())
             raise
 
-    async def _run(self, sampling_params: dict[str, Any], row: Row) -> AgentLoopOutput:
-        job, started = self.worker.job, time.perf_counter()
-        prompt_ids = self.worker.encode_row(row)
+    async def _rollout(self, sampling_params: dict[str, Any], validate: bool, row: Row) -> None:
+        job, started = self.shared.job, time.perf_counter()
+        prompt_ids = self.shared.encode_row(row)
         sampling = {
             **sampling_params,
             "max_tokens": job.response_length,
@@ -85,30 +92,44 @@ class Loop(AgentLoopBase):  # type: ignore[misc]
             "output_kind": RequestOutputKind.FINAL_ONLY,
         }
         waiting = time.perf_counter()
-        output = await self.server_manager.generate(
+        output = await self.llm_client.generate(
             request_id=uuid4().hex, prompt_ids=prompt_ids, sampling_params=sampling
         )
         answered = time.perf_counter()
         response_ids = list(output.token_ids)[: job.response_length]
         if not response_ids:
             raise RuntimeError(f"vLLM gave no token for row {row['extra_info']['id']} ({output.stop_reason})")
-        text = decode(self.worker.tokenizer, response_ids)
+        text = decode(self.shared.tokenizer, response_ids)
         truncated = response_ids[-1] not in job.stop_ids
         reward = compute(text, row["reward_model"]["ground_truth"], job.rule)
         ours = waiting - started + time.perf_counter() - answered
         self._log(row, text, len(response_ids), truncated, reward, ours)
-        output.extra_fields.update(
-            {"reward_extra_info": reward.validation_values(truncated), "turn_scores": [], "tool_rewards": []}
-        )
-        return AgentLoopOutput(
-            prompt_ids=prompt_ids,
-            response_ids=response_ids,
-            response_mask=[1] * len(response_ids),
-            response_logprobs=output.log_probs[: len(response_ids)] if output.log_probs else None,
-            reward_score=reward.value,
-            num_turns=2,
-            metrics=AgentLoopMetrics(generate_sequences=answered - waiting),
-            extra_fields=output.extra_fields,
+        fields = tensors(prompt_ids, response_ids, reward.value)
+        if output.log_probs:
+            fields["rollout_log_probs"] = torch.tensor(output.log_probs[: len(response_ids)])
+        fields |= {"uid": row["uid"], "num_turns": 2, "row_id": row["extra_info"]["id"]}
+        if validate:
+            fields |= {key: row[key] for key in VALIDATED}
+            fields["extra_fields"] = {"reward_extra_info": reward.validation_values(truncated)}
+        await self._hand_over(row, fields, output.extra_fields, "val" if validate else "train")
+
+    async def _hand_over(self, row: Row, fields: Row, about: dict[str, Any], partition: str) -> None:
+        """Put a trajectory where verl's trainer collects it (as verl's own agent_loop_tq.py does)."""
+        lengths = {"prompt_len": len(fields["prompts"]), "response_len": len(fields["responses"])}
+        tag = {
+            "status": "success",
+            **lengths,
+            "seq_len": sum(lengths.values()),
+            "global_steps": row["global_steps"],
+            # The weights that it was generated with: verl reports how stale they are.
+            "min_global_steps": about.get("min_global_steps"),
+            "max_global_steps": about.get("max_global_steps"),
+        }
+        await tq.async_kv_batch_put(
+            keys=[f"{row['uid']}_{row['session_id']}_0"],
+            fields=list_of_dict_to_tensordict([fields]),
+            tags=[tag],
+            partition_id=partition,
         )
 
     def _log(self, row: Row, text: str, tokens: int, truncated: bool, reward: Reward, seconds: float) -> None:
@@ -129,7 +150,32 @@ class Loop(AgentLoopBase):  # type: ignore[misc]
             "lenient_outcome": reward.lenient,
             "truncated": truncated,
             "completion_tokens": tokens,
-            "hook_seconds": round(seconds + self.worker.log_seconds, 6),
+            "hook_seconds": round(seconds + self.shared.log_seconds, 6),
         }
-        os.write(self.worker.log, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-        self.worker.log_seconds = time.perf_counter() - started
+        os.write(self.shared.log, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        self.shared.log_seconds = time.perf_counter() - started
+
+
+def tensors(prompt_ids: list[int], response_ids: list[int], reward: float) -> dict[str, Any]:
+    """What verl trains on, per token; the reward stands at the last token of the response."""
+    prompts, responses = torch.tensor(prompt_ids), torch.tensor(response_ids)
+    whole, mask = torch.cat([prompts, responses]), torch.ones_like(responses)
+    scores = torch.zeros(len(responses))
+    scores[-1] = reward
+    return {
+        "prompts": prompts,
+        "responses": responses,
+        "input_ids": whole,
+        "position_ids": torch.arange(len(whole)),
+        "response_mask": mask,
+        "loss_mask": mask,
+        "rm_scores": scores,
+    }
+
+
+class Manager(AgentLoopManagerTQ):  # type: ignore[misc]
+    """verl's manager with our workers."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.agent_loop_workers_class = ray.remote(Worker)

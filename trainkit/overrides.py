@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evalkit.engines import GRAPH_SIZES
 from trainkit.algorithms import ALGORITHMS, LOSS, NEEDS_CRITIC
 from trainkit.batch import micro_batch
 from trainkit.config import Options
@@ -19,8 +20,7 @@ from trainkit.passthrough import ACTOR, MODEL, ROLLOUT, parse_set
 REF = "actor_rollout_ref.ref"
 POLL_SECONDS = 0.05
 """How often the trainer looks for finished rollouts; verl's own pause is 2 s."""
-GRAPH_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
-"""Batches for which vLLM captures CUDA graphs. Its own list has 67 sizes, and none beyond 512."""
+FLOAT32 = {"param_dtype": "fp32", "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
 GIVE_UP_AFTER = 20
 """Batches of groups without advantage that dapo throws away in one step before the run stops."""
 
@@ -38,6 +38,8 @@ class Facts:
     total_steps: int
     gpus: int
     flash_attention: bool
+    float32: bool
+    """Compute in float32: on a CPU without bf16, which takes a hundred times as long in it."""
     token_budget: int
     gradient_checkpointing: bool
     model_bytes: int
@@ -127,6 +129,8 @@ def _actor(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         settings[f"{ACTOR}.fsdp_config.use_torch_compile"] = False
         # One pass over the weights where torch's default makes a dozen.
         settings[f"+{ACTOR}.optim.override_optimizer_config.fused"] = True
+    if facts.float32:
+        settings[f"+{ACTOR}.fsdp_config.mixed_precision"] = FLOAT32
     return settings
 
 
@@ -143,11 +147,11 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         f"{ROLLOUT}.max_num_seqs": min(1024, max(64, options.batch * options.samples)),
         f"{ROLLOUT}.max_num_batched_tokens": max(2048 if cpu else 16384, room),
         f"{ROLLOUT}.gpu_memory_utilization": options.gpu_memory,
-        f"{ROLLOUT}.agent.default_agent_loop": "trainkit",
+        f"+{ROLLOUT}.agent.agent_loop_manager_class": "trainkit.agent_loop.Manager",
         # Fewer processes start sooner: each of them imports verl and vLLM.
         f"{ROLLOUT}.agent.num_workers": 1 if cpu else 4,
+        f"{ROLLOUT}.checkpoint_engine.custom_backend_module": "trainkit.collector",
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1 if cpu else 2,
-        f"{ROLLOUT}.agent.agent_loop_config_path": str(facts.run / "agent_loop.yaml"),
         # Log-probs from vLLM cost more than generation itself; on a CPU computing them again costs more.
         f"{ROLLOUT}.calculate_log_probs": cpu,
         "algorithm.rollout_correction.bypass_mode": cpu,
@@ -173,6 +177,8 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
                 1024, facts.model_bytes // 2**20 + 64
             ),
         }
+    if facts.float32:
+        settings[f"{ROLLOUT}.dtype"] = "float32"
     return settings
 
 
@@ -190,6 +196,8 @@ def _reference(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     if cpu:
         settings[f"{REF}.use_torch_compile"] = False
         settings[f"{REF}.fsdp_config.use_torch_compile"] = False
+    if facts.float32:
+        settings[f"+{REF}.fsdp_config.mixed_precision"] = FLOAT32
     return settings
 
 
@@ -210,6 +218,8 @@ def _critic(options: Options, facts: Facts) -> dict[str, Any]:
         settings["+critic.model.override_config.attn_implementation"] = "sdpa"
     if not dynamic:
         settings["critic.ppo_micro_batch_size_per_gpu"] = micro
+    if facts.float32:
+        settings["+critic.fsdp.mixed_precision"] = FLOAT32
     return settings
 
 

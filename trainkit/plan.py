@@ -40,7 +40,7 @@ class Request:
 
     `gpu` is the smallest of the GPUs that will be used, None on a CPU; `gpus` their number on all
     nodes. `mean_prompt` is the usual length of a prompt. `cores` are the machine's, which do the work
-    where there is no GPU.
+    where there is no GPU; `float32` says that it computes in float32, which takes twice the room of bf16.
     """
 
     options: Options
@@ -53,6 +53,7 @@ class Request:
     gpus: int
     cores: int
     flash_attention: bool
+    float32: bool
 
     @property
     def room(self) -> int:
@@ -138,21 +139,27 @@ def vllm_memory(request: Request) -> float:
     """Bytes that vLLM takes: its share of a GPU's whole memory; weights and 1 GiB of cache on a CPU."""
     if request.gpu:
         return request.options.gpu_memory * request.gpu.total_mib * 2.0**20
-    return 2.0 * request.shape.parameters + GIB
+    return 2.0 * _wide(request) * request.shape.parameters + GIB
 
 
 def cache_tokens(request: Request) -> int:
     """Tokens that vLLM's KV cache holds."""
     tp, shape = request.options.tp, request.shape
-    room = vllm_memory(request) - 2 * shape.parameters / tp - (WORK_SPACE if request.gpu else 0)
-    return max(0, int(room / memory.cache_per_token(shape, tp)))
+    weights = 2 * _wide(request) * shape.parameters / tp
+    room = vllm_memory(request) - weights - (WORK_SPACE if request.gpu else 0)
+    return max(0, int(room / (_wide(request) * memory.cache_per_token(shape, tp))))
+
+
+def _wide(request: Request) -> int:
+    """How many times the room of bf16 a number takes that is computed with."""
+    return 2 if request.float32 else 1
 
 
 def phases(request: Request, budget: int, checkpointing: bool) -> tuple[Phase, ...]:
     """Memory of each phase of a step, with everything that lies beside it."""
     options, shape, gpus = request.options, request.shape, request.gpus
     trained = memory.lora_share(shape, options.lora_rank)
-    tokens = tokens_at_once(request, budget)
+    tokens = _wide(request) * tokens_at_once(request, budget)
     made: tuple[Phase, ...] = (
         memory.generation(shape, vllm_memory(request), gpus, options.tp, trained),
         memory.log_probs(shape, tokens, gpus, trained),
@@ -160,7 +167,7 @@ def phases(request: Request, budget: int, checkpointing: bool) -> tuple[Phase, .
     )
     beside = memory.beside(shape, gpus, options.kl > 0, options.algorithm in NEEDS_CRITIC)
     if request.gpu is None:  # everything stays in the machine's memory, and vLLM never sleeps
-        awake = memory.Part("vLLM", vllm_memory(request), "2P + 1 GiB of KV cache")
+        awake = memory.Part("vLLM", vllm_memory(request), f"{2 * _wide(request)}P + 1 GiB of KV cache")
         beside = (memory.Part("Ray and verl", memory.HOST_PROCESSES, "9 GiB, measured"), *beside[1:])
         made = (made[0], *(replace(phase, parts=(*phase.parts, awake)) for phase in made[1:]))
     return tuple(replace(phase, parts=(*phase.parts, *beside)) for phase in made)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.config import settings
-from evalkit.environment import find_gpus
+from evalkit.environment import cpu_has_bf16, find_gpus
 from prompts.errors import UserError
 from trainkit.batch import total_steps
 from trainkit.config import MAY_CHANGE, Options, to_toml
@@ -112,6 +112,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
             f"positions of {model.name}; --response-length {model.max_length - longest} fits"
         )
     gpus, flash = _gpus(options), _has_flash_attention(options)
+    float32 = options.device == "cpu" and not cpu_has_bf16()
     plan = make_plan(
         Request(
             options=options,
@@ -124,6 +125,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
             gpus=gpus * options.nodes,
             cores=os.cpu_count() or 1,
             flash_attention=flash,
+            float32=float32,
         )
     )
     check_fits(plan)
@@ -138,6 +140,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
         total_steps=total,
         gpus=gpus,
         flash_attention=flash,
+        float32=float32,
         token_budget=plan.token_budget,
         gradient_checkpointing=plan.gradient_checkpointing,
         model_bytes=4 * shape.parameters,
@@ -196,8 +199,6 @@ def _settle(building: Path, folder: Path, job: Job, plan: Plan, far: Progress, *
 
     Raises UserError where the disk has no room for the next checkpoint.
     """
-    loop = f"- name: trainkit\n  _target_: trainkit.agent_loop.Loop\n  run: {json.dumps(str(folder))}\n"
-    (building / "agent_loop.yaml").write_text(loop, encoding="utf-8")
     options = Options(**job.options)
     (building / "train.toml").write_text(to_toml(options), encoding="utf-8")
     write_job(job, building)

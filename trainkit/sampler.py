@@ -71,13 +71,12 @@ class Sampler(ReplayBuffer):  # type: ignore[misc]
     def _note_prompts(self, partition_id: str, keys: list[str]) -> None:
         """Write what verl will train on: row id and prompt ids of each trajectory."""
         fields = tq.kv_batch_get(
-            keys=keys, partition_id=partition_id, select_fields=["prompts", "input_ids", "extra_info"]
+            keys=keys, partition_id=partition_id, select_fields=["prompts", "input_ids", "row_id"]
         )
-        rows = zip(fields["prompts"], fields["input_ids"], list(fields["extra_info"]), strict=True)
+        rows = zip(fields["prompts"], fields["input_ids"], list(fields["row_id"]), strict=True)
         with (self.run / "tokens_batch.jsonl").open("ab") as file:
-            for prompts, inputs, info in rows:
-                info = getattr(info, "data", info)
+            for prompts, inputs, row_id in rows:
                 ids = prompts.tolist()
                 same = inputs.tolist()[: len(ids)] == ids
-                line = {"partition": partition_id, "id": info["id"], "ids": ids, "inputs_agree": same}
+                line = {"partition": partition_id, "id": row_id, "ids": ids, "inputs_agree": same}
                 file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from evalkit.environment import cpu_has_bf16
 from evalkit.models import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import UserError
+
+GRAPH_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Batches for which vLLM captures CUDA graphs. Its own list has 51 sizes and none beyond 512, so most steps
+of a thousand requests in flight would run without a graph, kernel by kernel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +32,18 @@ class EngineOptions:
     max_model_len: int | None = None
     """Positions for prompt and completion together; None: as the model says."""
     dtype: str = "auto"
-    """Number format of weights and activations; auto: as the model's config says."""
+    """Number format of weights and activations; auto: as the model's config says, float32 where a CPU
+    has no bf16."""
     batch_invariant: bool = False
     """vLLM's switch for results that do not depend on what else is in the batch (GPU only, slower)."""
     trust_remote_code: bool = False
     log: Path | None = None
     """File for the engine's own output; None: it goes nowhere."""
+
+
+def cpu_dtype(dtype: str) -> str:
+    """The number format on a CPU: for auto float32 where the CPU has no bf16."""
+    return "float32" if dtype == "auto" and not cpu_has_bf16() else dtype
 
 
 @dataclass(frozen=True, kw_only=True)

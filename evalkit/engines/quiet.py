@@ -6,9 +6,12 @@ import atexit
 import contextlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+ERROR_LINE = re.compile(r"^[\w.]+(?:Error|Exception): (.+)$", re.MULTILINE)
 
 
 def log_to(log: Path | None) -> None:
@@ -18,6 +21,14 @@ def log_to(log: Path | None) -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     atexit.register(_silence_exit)
+
+
+def last_error(log: Path | None) -> str | None:
+    """The last exception that a traceback in the file ends with; None where there is none."""
+    if log is None or not log.exists():
+        return None
+    found = ERROR_LINE.findall(log.read_text(encoding="utf-8", errors="replace"))
+    return found[-1].strip() if found else None
 
 
 def _silence_exit() -> None:

