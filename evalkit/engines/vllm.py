@@ -213,6 +213,8 @@ def _set_environment(options: EngineOptions, cpu: bool) -> None:
     os.environ["VLLM_CONFIGURE_LOGGING"] = "0"
     os.environ["VLLM_BATCH_INVARIANT"] = str(int(options.batch_invariant))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    # Its kernels would be compiled for minutes at the first start on a machine.
+    os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
     if cpu:
         for name, value in CPU_ENV.items():
             os.environ.setdefault(name, value)
