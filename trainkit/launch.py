@@ -72,6 +72,8 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
             "OMP_NUM_THREADS": threads,
             "VLLM_CPU_KVCACHE_SPACE": "1",
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            # torch asks for large pages: logits and activations are allocated anew in every step.
+            "THP_MEM_ALLOC_ENABLE": "1",
             # Ray's default of 15 makes workers lose to anything else on the machine.
             "RAY_worker_niceness": "0",
         }

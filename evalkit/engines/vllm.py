@@ -24,8 +24,12 @@ from evalkit.models import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
 
-CPU_ENV = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-"""GiB of KV cache, and no pinning of threads, which fails in containers; set where nobody did."""
+CPU_ENV = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "THP_MEM_ALLOC_ENABLE": "1",
+}
+"""GiB of KV cache; no pinning of threads, which fails in containers; large pages; set where nobody did."""
 
 ENGINE_PROCESS = re.compile(r"engine ?core", re.IGNORECASE)
 
