@@ -39,6 +39,13 @@ def test_the_cause_of_a_run_that_really_failed_comes_first(case: Path, monkeypat
     assert findings[0].cause == (case / "expected.txt").read_text().strip()
 
 
+def test_the_phase_that_ran_out_of_memory_is_read_from_rays_traceback() -> None:
+    (finding,) = diagnose(TrainingRun(CORPUS / "micro_batch_too_large"))
+    assert finding.sentence == "The GPU's memory ran out in the update of the weights."
+    assert finding.evidence == "13.41 GiB more were asked for of a GPU with 79.18 GiB"
+    assert "--micro-batch 64" in finding.option
+
+
 def test_a_recorded_run_that_learned_has_nothing_serious() -> None:
     run = TrainingRun(CORPUS / "healthy")
     assert run.complete

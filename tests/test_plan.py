@@ -67,6 +67,19 @@ def request(shape: ModelShape = QWEN_05B, gpu: Gpu | None = H200, gpus: int = 1,
     )
 
 
+def test_float32_takes_twice_the_room_and_more_time() -> None:
+    options: dict[str, Any] = {"batch": 8, "samples": 8, "mini_batch": 8, "token_budget": 1024}
+    narrow = make_plan(request(SMOLLM2, None, **options))
+    wide = make_plan(replace(request(SMOLLM2, None, **options), float32=True))
+    parts = [{part.name: part.size for part in plan.phases[2].parts} for plan in (narrow, wide)]
+    assert parts[1]["activations"] == 2 * parts[0]["activations"]
+    assert parts[1]["logits"] == 2 * parts[0]["logits"]
+    assert parts[1]["optimizer, Adam"] == parts[0]["optimizer, Adam"]
+    assert parts[1]["vLLM"] - parts[0]["vLLM"] == 2 * SMOLLM2.parameters
+    assert wide.cache_tokens == narrow.cache_tokens // 2
+    assert wide.step_seconds > 2 * narrow.step_seconds
+
+
 def saved_bytes(model: Any, tokens: int) -> int:
     """What autograd keeps of one forward pass, parameters left out, logits included."""
     import torch

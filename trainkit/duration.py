@@ -59,7 +59,7 @@ def step_on_gpus(shape: ModelShape, work: Work, gpu: str, gpus: int) -> dict[str
     }
 
 
-def step_on_cpu(shape: ModelShape, work: Work, cores: int) -> dict[str, float]:
+def step_on_cpu(shape: ModelShape, work: Work, cores: float) -> dict[str, float]:
     """Seconds of each phase on a CPU; prompts of one group are computed once, log-probs are vLLM's own."""
     generated = work.prompts * (work.prompt + work.samples * work.response)
     return {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from evalkit.environment import Gpu
 from prompts.errors import UserError
-from trainkit import memory
+from trainkit import memory, reference
 from trainkit.algorithms import NEEDS_CRITIC
 from trainkit.batch import Batch, check_batch, micro_batch
 from trainkit.config import Options
@@ -221,7 +221,8 @@ def step_seconds(request: Request, checkpointing: bool) -> dict[str, float]:
         with_reference=options.kl > 0,
     )
     if request.gpu is None:
-        return step_on_cpu(request.shape, work, request.cores)
+        speed = reference.CPU_FLOAT32 if request.float32 else 1.0
+        return step_on_cpu(request.shape, work, speed * request.cores)
     return step_on_gpus(request.shape, work, request.gpu.name, request.gpus)
 
 

@@ -42,5 +42,7 @@ BANDWIDTH_TBS = {
 
 CPU_UPDATE_TFLOPS = 0.065
 """bf16 on one core, as the recorded update reached it (6 x parameters x tokens / seconds / cores)."""
+CPU_FLOAT32 = 0.45
+"""Speed of a core without bf16, in float32, as a share of the above: 35 s for an update of 15."""
 CPU_GENERATION_TFLOPS = 0.029
 """Generation on one core: 64 x 12 tokens and 8 prompts of 26 with 135M parameters in 4.5 s."""

@@ -28,8 +28,10 @@ EXCEPTION = re.compile(
     r"^(?:\([^)]*\)\s*)?(?P<name>(?:\w+\.)*\w*(?:Error|Exception|Mismatch|Failed))(?:: (?P<text>.*))?$",
     re.MULTILINE,
 )
+TRACE_STARTS = ("Traceback (most recent call last)", "ray.exceptions.RayTaskError(")
 CONSEQUENCE = re.compile(r"ActorDied|ActorUnavailable|WorkerCrashed|RayActor|Cancelled|Interrupt")
 """Exceptions of processes whose peers had gone already: never the cause."""
+EXCEPTION_WEIGHT = 0.9
 NO_SPACE = re.compile(r"No space left on device")
 
 PHASES = (
@@ -52,9 +54,12 @@ def phase_of(trace: str) -> tuple[str, str]:
 
 
 def trace_before(log: str, end: int) -> str:
-    """The traceback that ends at a place of the log (with Ray's prefixes; at most 12,000 characters)."""
+    """The traceback that ends at a place of the log (with Ray's prefixes; at most 12,000 characters).
+
+    Ray begins one that came from another process with its own exception, which names the actor's method.
+    """
     window = log[max(0, end - 12_000) : end]
-    return window[max(0, window.rfind("Traceback (most recent call last)")) :]
+    return window[max(0, *(window.rfind(start) for start in TRACE_STARTS)) :]
 
 
 def smaller(run: TrainingRun, knob: str) -> str:
@@ -75,7 +80,7 @@ def smaller(run: TrainingRun, knob: str) -> str:
 
 def out_of_gpu_memory(run: TrainingRun) -> Finding | None:
     log = run.log_tail()
-    found = OUT_OF_MEMORY.search(log)
+    found = next(reversed([*OUT_OF_MEMORY.finditer(log)]), None)  # the first may be Ray's headline
     if found is None:
         return None
     words, knob = phase_of(trace_before(log, found.start()))
@@ -158,12 +163,18 @@ def disk_full(run: TrainingRun) -> Finding | None:
     )
 
 
+def known(run: TrainingRun) -> bool:
+    """Whether one of the other causes explains the exception: certain ones weigh more than it."""
+    others = (cause(run) for cause in CAUSES if cause is not last_exception)
+    return any(finding is not None and finding.weight > EXCEPTION_WEIGHT for finding in others)
+
+
 def last_exception(run: TrainingRun) -> Finding | None:
     """Whatever ended the run where nothing better is known: the last exception of the log."""
     log = run.log_tail()
     at = log.rfind("Traceback (most recent call last)")
     found = [match for match in EXCEPTION.finditer(log, at) if not CONSEQUENCE.search(match["name"])]
-    if at < 0 or not found or run.complete:
+    if at < 0 or not found or run.complete or known(run):
         return None
     text = (found[-1]["text"] or "").strip()
     return Finding(
@@ -171,7 +182,7 @@ def last_exception(run: TrainingRun) -> Finding | None:
         sentence="The run was ended by an error.",
         evidence=f"{found[-1]['name']}: {text}"[:300],
         option=f"The whole traceback is at the end of {run.folder.name}/verl.log.",
-        weight=0.9,
+        weight=EXCEPTION_WEIGHT,
     )
 
 
