@@ -155,7 +155,7 @@ def find_gpus() -> tuple[Gpu, ...]:
 def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether this CPU multiplies in bf16; others take a hundred times as long as in float32.
 
-    On x86 it needs AVX-512 with BW, VL and DQ, as torch asks (aten/src/ATen/native/mkldnn/Utils.h); where
+    On x86 it needs AVX-512 with BW, VL and DQ, or AVX-NE-CONVERT (aten/src/ATen/native/mkldnn/Utils.h); where
     there is no such file (a Mac), it is taken to be so.
     """
     try:
@@ -165,7 +165,7 @@ def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     flags = set(
         next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "").split()
     )
-    return {"avx512bw", "avx512vl", "avx512dq"} <= flags or "bf16" in flags
+    return {"avx512bw", "avx512vl", "avx512dq"} <= flags or bool({"avx_ne_convert", "bf16"} & flags)
 
 
 def engine_command(system: str, architecture: str, gpus: tuple[Gpu, ...]) -> str:

@@ -41,8 +41,8 @@ def _git(*arguments: str) -> str | None:
 
 
 def gpu_name() -> str | None:
-    """Name of the first GPU; None where there is none. torch would open a CUDA context to tell it."""
-    gpus = find_gpus()
+    """Name of the first GPU that torch may use. It is not asked: it would open a CUDA context to tell."""
+    gpus = () if "+cpu" in packages().get("torch", "") else find_gpus()
     return gpus[0].name if gpus else None
 
 

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import gzip
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,8 @@ from prompts.errors import UserError
 from prompts.files import write_whole
 
 SCHEMA = 1
+ENGINE_ENDS = 3.0
+"""Seconds that an engine's process may need to end after evalkit was killed."""
 NEEDED = ("status", "command", "model", "task", "split", "template", "fingerprint", "sampling", "date")
 """Keys without which a manifest is none."""
 
@@ -139,6 +142,19 @@ def read_runs(root: Path) -> tuple[list[Run], list[UserError]]:
     return sorted(runs, key=lambda run: (run.manifest["date"], run.name), reverse=True), broken
 
 
+def _locked(file: IO[bytes]) -> bool:
+    """Whether the file is ours now; the engine of a killed evalkit holds it for a moment longer."""
+    until = time.monotonic() + ENGINE_ENDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+
+
 class RunWriter:
     """Appends records to a run, and finishes it. Holds a file lock, so that one process writes.
 
@@ -154,11 +170,9 @@ class RunWriter:
             self._file = (folder / "records.jsonl").open("ab", buffering=0)
         except OSError as error:
             raise UserError(f"{folder} cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(self._file):
             self._file.close()
-            raise UserError(f"{folder} is being written by another process") from None
+            raise UserError(f"{folder} is being written by another process")
         write_json(folder / "prompt.lock.json", lock)  # first: a folder with a manifest has a lock
         write_json(folder / "manifest.json", manifest)
         self.done = self._resume()
@@ -213,5 +227,7 @@ class RunWriter:
         self.close()
 
     def close(self) -> None:
+        if self._file.closed:
+            return
         fcntl.flock(self._file, fcntl.LOCK_UN)  # an engine's process may hold the file open, too
         self._file.close()

@@ -89,7 +89,8 @@ def _fill(plan: Plan, writer: RunWriter, spent: Spent, load: Load | None) -> Non
         return
     spent.lap()
     engine = load(plan) if load else _load(plan, writer.folder)
-    writer.note(engine={**writer.manifest["engine"], "version": engine.version}, gpu=gpu_name())
+    found = {"version": engine.version, "computes_in": engine.dtype}
+    writer.note(engine={**writer.manifest["engine"], **found}, gpu=gpu_name())
     spent.load += spent.lap()
     try:
         _generate(plan, writer, spent, engine, wanted)

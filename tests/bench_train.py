@@ -132,6 +132,8 @@ def against(folder: Path, steps: int) -> None:
         "trainer.total_training_steps": steps,
         "trainer.default_local_dir": beside,
         "trainer.val_before_train": False,
+        "trainer.val_only": False,
+        "trainer.resume_mode": "disable",
         "trainer.test_freq": -1,
         "trainer.save_freq": -1,
         "hydra.run.dir": beside / "hydra",
@@ -139,7 +141,7 @@ def against(folder: Path, steps: int) -> None:
     kept = [argument for argument in plain(job, beside) if argument.split("=")[0] not in only_steps]
     command = [*kept, *(f"{name}={value}" for name, value in only_steps.items())]
     theirs = run(command, beside, job.options["device"], lambda: None)
-    compare(steps_in(folder / "verl_metrics.jsonl"), theirs)
+    compare(steps_in(folder / "verl_metrics.jsonl")[: len(theirs)], theirs)
 
 
 if __name__ == "__main__":

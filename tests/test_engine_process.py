@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.engines.quiet import last_error
+from evalkit.engines.child import can_bind
+from evalkit.engines.quiet import last_error, size
 
 FORKS = """
 import multiprocessing, sys, time
@@ -121,3 +122,24 @@ def test_the_cause_is_the_last_error_of_the_log(tmp_path: Path) -> None:
         "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB\n[shutdown] MPClient: complete\n"
     )
     assert last_error(log) == "CUDA out of memory. Tried to allocate 2 GiB"
+    before = size(log)
+    assert last_error(log, before) is None, "of an earlier start"
+    with log.open("a") as more:
+        more.write("ValueError: another\n")
+    assert last_error(log, before) == "another"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "can"),
+    [
+        ("VLLM_WORKER_MULTIPROC_METHOD", "spawn", False),
+        ("VLLM_WORKER_MULTIPROC_METHOD", "fork", True),
+        ("CUDA_VISIBLE_DEVICES", "MIG-1a2b", False),
+        ("CUDA_VISIBLE_DEVICES", "0,1", True),
+    ],
+)
+def test_an_engine_that_cannot_be_bound_stays_in_this_process(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, can: bool
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert can_bind() is can

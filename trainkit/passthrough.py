@@ -65,6 +65,7 @@ REFUSED: dict[str, str] = {
     "trainer.val_*": "--validate-every",
     "trainer.max_*_ckpt_to_keep": "--keep",
     "trainer.default_local_dir": "--output",
+    "trainer.rollout_data_dir": "nothing: rollouts.jsonl in the run's folder holds them",
     "trainer.resume*": "nothing: the same command goes on by itself",
     "trainer.logger": "--logger",
     "trainer.device": "--device",

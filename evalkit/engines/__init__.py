@@ -57,10 +57,11 @@ class Request:
 
 
 class Engine(Protocol):
-    """A loaded model. `name` and `version` go into the manifest."""
+    """A loaded model. `name`, `version` and `dtype`, in which it computes, go into the manifest."""
 
     name: str
     version: str
+    dtype: str
 
     def generate(
         self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]

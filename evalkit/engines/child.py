@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import platform
 import signal
 from collections.abc import Iterator
 from functools import cache
@@ -13,6 +14,17 @@ PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a process gets when the thread that forked it has ended."""
 _parents: list[int] = []
 """The process whose forks are bound to it, where there is one."""
+
+
+def can_bind() -> bool:
+    """Whether vLLM will fork its process: one that is started anew cannot be bound.
+
+    It does not in WSL nor where the user says so (vllm/utils/system_utils.py), and a part of a GPU (MIG)
+    makes torch open CUDA, which does not survive a fork.
+    """
+    wsl = "microsoft" in platform.uname().release.lower()
+    told = os.environ.get("VLLM_WORKER_MULTIPROC_METHOD", "fork")
+    return not wsl and told == "fork" and "MIG" not in os.environ.get("CUDA_VISIBLE_DEVICES", "")
 
 
 @contextlib.contextmanager

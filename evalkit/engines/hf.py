@@ -46,6 +46,7 @@ class HfEngine:
                 local_files_only=True,
             )
             self.model = self.model.to(self.device).eval()
+            self.dtype = str(self.model.dtype).removeprefix("torch.")
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise Failed(f"transformers cannot load {model.name}: {str(error).splitlines()[0]}") from error
 

@@ -23,11 +23,16 @@ def log_to(log: Path | None) -> None:
     atexit.register(_silence_exit)
 
 
-def last_error(log: Path | None) -> str | None:
-    """The last exception that a traceback in the file ends with; None where there is none."""
+def size(log: Path | None) -> int:
+    """Bytes that the file has by now."""
+    return log.stat().st_size if log is not None and log.exists() else 0
+
+
+def last_error(log: Path | None, start: int = 0) -> str | None:
+    """The last exception that a traceback in the file ends with, after `start` bytes; None without one."""
     if log is None or not log.exists():
         return None
-    found = ERROR_LINE.findall(log.read_text(encoding="utf-8", errors="replace"))
+    found = ERROR_LINE.findall(log.read_bytes()[start:].decode("utf-8", errors="replace"))
     return found[-1].strip() if found else None
 
 

@@ -12,14 +12,16 @@ import ctypes
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 from evalkit.engines import GRAPH_SIZES, EngineOptions, Request, cpu_dtype
-from evalkit.engines.child import bound_children
-from evalkit.engines.quiet import last_error, log_to, output_to
+from evalkit.engines.child import bound_children, can_bind
+from evalkit.engines.quiet import last_error, log_to, output_to, size
 from evalkit.models import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
@@ -87,7 +89,7 @@ class VllmEngine:
     def __init__(self, model: Model, options: EngineOptions) -> None:
         check_machine(options)
         self.version, cpu = installed_version()
-        self.log = options.log
+        self.log, self.log_start = options.log, size(options.log)
         _set_environment(options, cpu)
         # Compiling takes longer than it saves on a CPU.
         graphs = (
@@ -116,8 +118,10 @@ class VllmEngine:
                     use_tqdm_on_load=False,
                 )
         except Exception as error:  # vLLM raises whatever its parts raise
-            reason = _reason(error, options.log)
+            reason = self._reason(error)
             raise Failed(f"vLLM cannot load {model.name}: {reason}{_way_out(reason, options)}") from error
+        self.dtype = str(self.llm.llm_engine.model_config.dtype).removeprefix("torch.")
+        _tell_when_dead(self.llm.llm_engine.engine_core)
 
     def generate(
         self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]
@@ -135,7 +139,7 @@ class VllmEngine:
                     str(number), prompt, greedy or sampling_params(sampling, stop_ids, request.seed)
                 )
             except Exception as error:  # as at loading: of no common kind
-                yield _failed(request, f"vLLM refused the prompt: {_reason(error)}")
+                yield _failed(request, f"vLLM refused the prompt: {_first_line(error)}")
             else:
                 waiting[str(number)] = request
         try:
@@ -145,12 +149,19 @@ class VllmEngine:
                         yield _completion(waiting.pop(output.request_id), output.outputs[0])
         except Exception as error:
             raise Failed(
-                f"vLLM failed with {len(waiting)} completions to go: {_reason(error, self.log)}; "
+                f"vLLM failed with {len(waiting)} completions to go: {self._reason(error)}; "
                 "the same command goes on from here"
             ) from error
         finally:
             if waiting:
                 engine.abort_request(list(waiting))
+
+    def _reason(self, error: BaseException) -> str:
+        """The first line of an error; of one in vLLM's own process only the log tells."""
+        text = _first_line(error)
+        if not ENGINE_PROCESS.search(text):
+            return text
+        return last_error(self.log, self.log_start) or "vLLM's process ended, and its log does not say why"
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -213,7 +224,7 @@ def _failed(request: Request, reason: str) -> Completion:
 
 def _set_environment(options: EngineOptions, cpu: bool) -> None:
     """What vLLM reads from the environment, before it is imported."""
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(not cpu))
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(not cpu and can_bind()))
     os.environ["VLLM_CONFIGURE_LOGGING"] = "0"
     os.environ["VLLM_BATCH_INVARIANT"] = str(int(options.batch_invariant))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -224,13 +235,26 @@ def _set_environment(options: EngineOptions, cpu: bool) -> None:
             os.environ.setdefault(name, value)
 
 
-def _reason(error: BaseException, log: Path | None = None) -> str:
-    """The first line of an error, or its kind where it says nothing.
+def _first_line(error: BaseException) -> str:
+    """The first line of an error, or its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
-    Of one in vLLM's own process only the log tells: "See root cause above" is all that arrives here.
+
+def _tell_when_dead(core: Any) -> None:
+    """End the wait for completions when vLLM's process was killed.
+
+    vLLM notices, and goes on waiting (vllm/v1/engine/core_client.py, `SyncMPClient.get_output`).
     """
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return (last_error(log) or text) if ENGINE_PROCESS.search(text) else text
+    manager = getattr(getattr(core, "resources", None), "engine_manager", None)
+    if manager is None:  # it steps in this process
+        return
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    def watch() -> None:
+        connection.wait(manager.sentinels())
+        core.outputs_queue.put(EngineDeadError())
+
+    threading.Thread(target=watch, daemon=True, name="vLLM's end").start()
 
 
 def _way_out(reason: str, options: EngineOptions) -> str:
