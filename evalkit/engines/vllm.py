@@ -121,6 +121,7 @@ class VllmEngine:
             reason = self._reason(error)
             raise Failed(f"vLLM cannot load {model.name}: {reason}{_way_out(reason, options)}") from error
         self.dtype = str(self.llm.llm_engine.model_config.dtype).removeprefix("torch.")
+        self.log_start = size(options.log)  # what went wrong while loading did no harm
         _tell_when_dead(self.llm.llm_engine.engine_core)
 
     def generate(
