@@ -96,7 +96,7 @@ def test_only_our_stop_ids_stop(vllm_engine: Any, trapped_model: Model) -> None:
     ended = [c for c in stopped if c.finish_reason == "stop"]
     assert ended and all(c.token_ids[-1] == equals and equals not in c.token_ids[:-1] for c in ended)
     assert all(len(c.token_ids) == 24 for c in stopped if c.finish_reason == "length")
-    free = list(vllm_engine.generate(requests_of(plan), sampling, [49000]))
+    free = list(vllm_engine.generate(requests_of(plan), Sampling(max_tokens=96), [49000]))
     assert all(c.finish_reason == "length" for c in free)  # the end token 2 did not stop them
     assert any(2 in c.token_ids for c in free)
 
@@ -152,7 +152,7 @@ def test_rows_in_are_rows_out(vllm_engine: Any, trapped_model: Model, tmp_path: 
 class Breaking:
     """The real engine, failing as a whole after some completions."""
 
-    name, version = "vllm", "0"
+    name, version, dtype = "vllm", "0", "float32"
 
     def __init__(self, engine: Any, after: int) -> None:
         self.engine, self.after, self.asked = engine, after, 0
