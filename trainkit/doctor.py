@@ -16,8 +16,8 @@ from trainkit.training_run import TrainingRun
 
 def diagnose(run: TrainingRun) -> list[Finding]:
     """Every cause that the run's files speak for, most likely first; empty where nothing is wrong."""
-    findings = zero_rewards(run)
-    for module in (crash, mismatch, learning, collapse, slow):
+    findings = zero_rewards(run) + crash.explanations(run)
+    for module in (mismatch, learning, collapse, slow):
         findings += [finding for cause in module.CAUSES if (finding := cause(run))]
     return sorted(findings, key=lambda finding: -finding.weight)
 

@@ -7,7 +7,6 @@ why are shown. Ctrl-C ends the run; the same command goes on from the last compl
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import re
@@ -16,9 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
+from evalkit.engines import CPU_ENV, GPU_ENV
+from evalkit.engines.child import die_with_parent
 from prompts.errors import Failed, UserError
 from prompts.files import write_whole
 from trainkit.disk import is_full
@@ -35,8 +37,6 @@ VLLM_PLUGINS = {
 }
 LOG_PREFIX = re.compile(r"^(\([^)]*pid=\d+[^)]*\) ?)+([A-Z]+ [\d-]+ [\d:]+ \[[^]]*\] ?)?")
 """Who says a line of verl.log: Ray's process, in it vLLM's, and vLLM's own level, time and place."""
-DIE_WITH_PARENT = 1
-"""PR_SET_PDEATHSIG of prctl(2)."""
 
 
 def verl_command(arguments: list[str]) -> list[str]:
@@ -70,10 +70,7 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
         added |= {
             "VERL_USE_EXTERNAL_MODULES": "trainkit.cpu_platform",
             "OMP_NUM_THREADS": threads,
-            "VLLM_CPU_KVCACHE_SPACE": "1",
-            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-            # torch asks for large pages: logits and activations are allocated anew in every step.
-            "THP_MEM_ALLOC_ENABLE": "1",
+            **CPU_ENV,
             # Ray's default of 15 makes workers lose to anything else on the machine.
             "RAY_worker_niceness": "0",
         }
@@ -83,8 +80,7 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
             # Without this it binds whatever forks to one core: Ray, and so all of its workers.
             added["KMP_AFFINITY"] = "none"
     else:
-        # Its kernels would be compiled at every start on a new machine.
-        added["VLLM_USE_FLASHINFER_SAMPLER"] = "0"
+        added |= GPU_ENV
     inherited = {k: v for k, v in os.environ.items() if device != "cpu" or k != "CUDA_VISIBLE_DEVICES"}
     return {**inherited, **added}
 
@@ -153,7 +149,8 @@ def run_verl(
             stderr=subprocess.STDOUT,
             pass_fds=(lock,),
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            # A trainkit that is killed takes verl along; Ray's processes follow their driver by themselves.
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )
         before = signal.signal(signal.SIGTERM, _interrupt)
         stuck = Stuck(run / "verl.log", start)
@@ -188,11 +185,6 @@ def open_log(run: Path) -> IO[bytes]:
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-def _die_with_parent() -> None:
-    """A trainkit that is killed takes verl along; Ray's processes follow their driver by themselves."""
-    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -20,7 +20,6 @@ from trainkit.passthrough import ACTOR, MODEL, ROLLOUT, parse_set
 REF = "actor_rollout_ref.ref"
 POLL_SECONDS = 0.05
 """How often the trainer looks for finished rollouts; verl's own pause is 2 s."""
-FLOAT32 = {"param_dtype": "fp32", "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
 GIVE_UP_AFTER = 20
 """Batches of groups without advantage that dapo throws away in one step before the run stops."""
 
@@ -61,6 +60,7 @@ def build(options: Options, facts: Facts) -> dict[str, Any]:
         **_rollout(options, facts, cpu),
         **_reference(options, facts, cpu),
         **(_critic(options, facts) if options.algorithm in NEEDS_CRITIC else {}),
+        **(_float32(options) if facts.float32 else {}),
         **_trainer(options, facts, cpu),
         **parse_set(options.set),
     }
@@ -129,8 +129,6 @@ def _actor(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         settings[f"{ACTOR}.fsdp_config.use_torch_compile"] = False
         # One pass over the weights where torch's default makes a dozen.
         settings[f"+{ACTOR}.optim.override_optimizer_config.fused"] = True
-    if facts.float32:
-        settings[f"+{ACTOR}.fsdp_config.mixed_precision"] = FLOAT32
     return settings
 
 
@@ -177,8 +175,6 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
                 1024, facts.model_bytes // 2**20 + 64
             ),
         }
-    if facts.float32:
-        settings[f"{ROLLOUT}.dtype"] = "float32"
     return settings
 
 
@@ -196,8 +192,6 @@ def _reference(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     if cpu:
         settings[f"{REF}.use_torch_compile"] = False
         settings[f"{REF}.fsdp_config.use_torch_compile"] = False
-    if facts.float32:
-        settings[f"+{REF}.fsdp_config.mixed_precision"] = FLOAT32
     return settings
 
 
@@ -218,9 +212,17 @@ def _critic(options: Options, facts: Facts) -> dict[str, Any]:
         settings["+critic.model.override_config.attn_implementation"] = "sdpa"
     if not dynamic:
         settings["critic.ppo_micro_batch_size_per_gpu"] = micro
-    if facts.float32:
-        settings["+critic.fsdp.mixed_precision"] = FLOAT32
     return settings
+
+
+def _float32(options: Options) -> dict[str, Any]:
+    trained = [
+        f"{ACTOR}.fsdp_config",
+        *([f"{REF}.fsdp_config"] if options.kl else []),
+        *(["critic.fsdp"] if options.algorithm in NEEDS_CRITIC else []),
+    ]
+    computes = {"param_dtype": "fp32", "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
+    return {f"{ROLLOUT}.dtype": "float32", **{f"+{part}.mixed_precision": computes for part in trained}}
 
 
 def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:

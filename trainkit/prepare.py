@@ -112,7 +112,6 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
             f"positions of {model.name}; --response-length {model.max_length - longest} fits"
         )
     gpus, flash = _gpus(options), _has_flash_attention(options)
-    float32 = options.device == "cpu" and not cpu_has_bf16()
     plan = make_plan(
         Request(
             options=options,
@@ -125,7 +124,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
             gpus=gpus * options.nodes,
             cores=os.cpu_count() or 1,
             flash_attention=flash,
-            float32=float32,
+            float32=options.device == "cpu" and not cpu_has_bf16(),
         )
     )
     check_fits(plan)
@@ -140,7 +139,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
         total_steps=total,
         gpus=gpus,
         flash_attention=flash,
-        float32=float32,
+        float32=plan.request.float32,
         token_budget=plan.token_budget,
         gradient_checkpointing=plan.gradient_checkpointing,
         model_bytes=4 * shape.parameters,

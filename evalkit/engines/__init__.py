@@ -20,6 +20,16 @@ GRAPH_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768,
 """Batches for which vLLM captures CUDA graphs. Its own list has 51 sizes and none beyond 512, so most steps
 of a thousand requests in flight would run without a graph, kernel by kernel."""
 
+CPU_ENV = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "THP_MEM_ALLOC_ENABLE": "1",
+}
+"""For vLLM and torch on a CPU: GiB of KV cache; no pinning of threads, which fails in containers; large
+pages, since logits and activations are allocated anew in every step."""
+GPU_ENV = {"VLLM_USE_FLASHINFER_SAMPLER": "0"}
+"""For vLLM on a GPU: FlashInfer's sampler would be compiled for minutes at the first start on a machine."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:

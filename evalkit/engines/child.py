@@ -12,6 +12,7 @@ from functools import cache
 
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a process gets when the thread that forked it has ended."""
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it; looked up before any fork
 _parents: list[int] = []
 """The process whose forks are bound to it, where there is one."""
 
@@ -27,9 +28,17 @@ def can_bind() -> bool:
     return not wsl and told == "fork" and "MIG" not in os.environ.get("CUDA_VISIBLE_DEVICES", "")
 
 
+def die_with_parent(parent: int) -> None:
+    """Have this process, just forked by `parent`, killed when that one ends, even by SIGKILL."""
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before prctl
+        os._exit(1)
+
+
 @contextlib.contextmanager
 def bound_children() -> Iterator[None]:
-    """Kill what is forked inside (and what that forks) when this process ends, even by SIGKILL.
+    """Kill what is forked inside (and what that forks) when this process ends.
 
     vLLM's engine process would live on and hold the GPU. It also gets a process group of its own, so that
     Ctrl-C reaches evalkit alone, which then writes what it has and ends the engine.
@@ -39,20 +48,15 @@ def bound_children() -> Iterator[None]:
     try:
         yield
     finally:
-        _parents.clear()
+        _parents.pop()
 
 
 @cache
 def _watch_forks() -> None:
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
-
     def in_child() -> None:
         if not _parents:
             return
-        if prctl is not None:
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != _parents[-1]:  # it ended before prctl
-            os._exit(1)
+        die_with_parent(_parents[-1])
         os.setpgid(0, 0)
         _parents[:] = [os.getpid()]
 

@@ -19,21 +19,15 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from evalkit.engines import GRAPH_SIZES, EngineOptions, Request, cpu_dtype
+from evalkit.engines import CPU_ENV, GPU_ENV, GRAPH_SIZES, EngineOptions, Request, cpu_dtype
 from evalkit.engines.child import bound_children, can_bind
 from evalkit.engines.quiet import last_error, log_to, output_to, size
 from evalkit.models import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
 
-CPU_ENV = {
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "THP_MEM_ALLOC_ENABLE": "1",
-}
-"""GiB of KV cache; no pinning of threads, which fails in containers; large pages; set where nobody did."""
-
 ENGINE_PROCESS = re.compile(r"engine ?core", re.IGNORECASE)
+"""What an error says that comes from vLLM's own process."""
 
 
 def installed_version() -> tuple[str, bool]:
@@ -229,11 +223,8 @@ def _set_environment(options: EngineOptions, cpu: bool) -> None:
     os.environ["VLLM_CONFIGURE_LOGGING"] = "0"
     os.environ["VLLM_BATCH_INVARIANT"] = str(int(options.batch_invariant))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    # Its kernels would be compiled for minutes at the first start on a machine.
-    os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
-    if cpu:
-        for name, value in CPU_ENV.items():
-            os.environ.setdefault(name, value)
+    for name, value in (CPU_ENV if cpu else GPU_ENV).items():
+        os.environ.setdefault(name, value)
 
 
 def _first_line(error: BaseException) -> str:

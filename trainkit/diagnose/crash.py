@@ -163,18 +163,12 @@ def disk_full(run: TrainingRun) -> Finding | None:
     )
 
 
-def known(run: TrainingRun) -> bool:
-    """Whether one of the other causes explains the exception: certain ones weigh more than it."""
-    others = (cause(run) for cause in CAUSES if cause is not last_exception)
-    return any(finding is not None and finding.weight > EXCEPTION_WEIGHT for finding in others)
-
-
 def last_exception(run: TrainingRun) -> Finding | None:
-    """Whatever ended the run where nothing better is known: the last exception of the log."""
+    """Whatever ended the run: the last exception of the log."""
     log = run.log_tail()
     at = log.rfind("Traceback (most recent call last)")
     found = [match for match in EXCEPTION.finditer(log, at) if not CONSEQUENCE.search(match["name"])]
-    if at < 0 or not found or run.complete or known(run):
+    if at < 0 or not found or run.complete:
         return None
     text = (found[-1]["text"] or "").strip()
     return Finding(
@@ -193,5 +187,12 @@ CAUSES = (
     gpu_in_use,
     missing_gpus,
     disk_full,
-    last_exception,
 )
+
+
+def explanations(run: TrainingRun) -> list[Finding]:
+    """Every cause that the log names, and its last exception where none of them is certain."""
+    findings = [finding for cause in CAUSES if (finding := cause(run))]
+    if not any(finding.weight > EXCEPTION_WEIGHT for finding in findings):
+        findings += filter(None, [last_exception(run)])
+    return findings
