@@ -141,5 +141,7 @@ def test_the_cause_is_the_last_error_of_the_log(tmp_path: Path) -> None:
 def test_an_engine_that_cannot_be_bound_stays_in_this_process(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, can: bool
 ) -> None:
+    # vLLM on a CPU, loaded by an earlier test, leaves "spawn" in the environment.
+    monkeypatch.delenv("VLLM_WORKER_MULTIPROC_METHOD", raising=False)
     monkeypatch.setenv(name, value)
     assert can_bind() is can
