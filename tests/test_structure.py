@@ -33,6 +33,7 @@ VERL = {
     "trainkit/agent_loop.py",
     "trainkit/callback.py",
     "trainkit/cpu_platform.py",
+    "trainkit/nested_rows.py",
     "trainkit/sampler.py",
 }
 HEAVY = ("torch", "vllm", "verl", "transformers", "pandas", "pyarrow", "numpy", "scipy", "ray")

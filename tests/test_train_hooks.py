@@ -404,3 +404,35 @@ def test_a_refused_data_set_leaves_no_folder(smollm2: Path, tmp_path: Path) -> N
     with pytest.raises(UserError, match="raise --prompt-length"):
         write_data(resolve("grpo", given, preset=None, config=None, has_gpu=True), tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+ROWS = """
+import torch
+from tensordict import TensorDict
+from trainkit.nested_rows import _verl_s_own as verl_s_own, select
+
+torch.manual_seed(0)
+lengths = torch.randint(1, 40, (64,)).tolist()
+ragged = lambda *shapes: torch.nested.as_nested_tensor([*map(torch.rand, *shapes)], layout=torch.jagged)
+batch = TensorDict({"a": ragged(lengths), "c": torch.arange(64)}, batch_size=[64])
+batch["b"] = ragged(lengths, [3] * 64)
+batch["d"] = ragged([2] * 64, lengths)
+for indices in (torch.randperm(64)[:20], [5], [7, 7, 0], list(range(64))):
+    theirs, ours = verl_s_own(batch, indices), select(batch, indices)
+    assert ours.batch_size == theirs.batch_size and set(ours.keys()) == set(theirs.keys())
+    for name in theirs.keys():
+        pairs = zip(theirs[name].unbind(), ours[name].unbind(), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs), name
+        if name == "a":  # what verl does to them next (it pads "b" to the sum of its lengths)
+            one, other = theirs[name], ours[name]
+            assert torch.equal(one.offsets(), other.offsets()) and torch.equal(one.values(), other.values())
+            assert torch.equal(one.to_padded_tensor(-1.0), other.to_padded_tensor(-1.0)), name
+            assert torch.equal((one * 2).to_padded_tensor(0), (other * 2).to_padded_tensor(0)), name
+            assert torch.equal(one.contiguous().values(), other.contiguous().values()), name
+print("the same rows")
+"""
+
+
+def test_rows_of_nested_tensors_are_those_that_verl_picks() -> None:
+    done = subprocess.run([sys.executable, "-c", ROWS], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "the same rows\n", done.stderr[-2000:]

@@ -2,17 +2,12 @@
 
 Each of them holds millions of objects (torch, transformers, vLLM, Ray). Every full collection looks at
 all of them, and a step of 1,024 trajectories triggers several. vLLM freezes its own heap for the same
-reason (vllm/utils/gc_utils.py). verl imports this module by configuration
-(`rollout.checkpoint_engine.custom_backend_module`) when a process is set up: in the worker once its model
-is loaded, and in the trainer. It acts only where trainkit started the process.
+reason (vllm/utils/gc_utils.py).
 """
 
 from __future__ import annotations
 
 import gc
-import os
-
-from trainkit.launch import DEVICE_VARIABLE
 
 NEW_OBJECTS = 20_000
 """New containers before the youngest are looked through; Python's default is 700."""
@@ -23,7 +18,3 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS, 10, 10)
-
-
-if DEVICE_VARIABLE in os.environ:
-    settle()

@@ -148,7 +148,7 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         f"+{ROLLOUT}.agent.agent_loop_manager_class": "trainkit.agent_loop.Manager",
         # Fewer processes start sooner: each of them imports verl and vLLM.
         f"{ROLLOUT}.agent.num_workers": 1 if cpu else 4,
-        f"{ROLLOUT}.checkpoint_engine.custom_backend_module": "trainkit.collector",
+        f"{ROLLOUT}.checkpoint_engine.custom_backend_module": "trainkit.ready",
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1 if cpu else 2,
         # Log-probs from vLLM cost more than generation itself; on a CPU computing them again costs more.
         f"{ROLLOUT}.calculate_log_probs": cpu,

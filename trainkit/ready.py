@@ -1,0 +1,18 @@
+"""What verl imports once a process of its is set up: the worker with its model loaded, and the trainer.
+
+By configuration (`rollout.checkpoint_engine.custom_backend_module`). It acts only where trainkit started
+the process.
+"""
+
+from __future__ import annotations
+
+import os
+
+from trainkit.collector import settle
+from trainkit.launch import DEVICE_VARIABLE
+
+if DEVICE_VARIABLE in os.environ:
+    from trainkit.nested_rows import install
+
+    install()
+    settle()
