@@ -75,6 +75,7 @@ def test_float32_takes_twice_the_room_and_more_time() -> None:
     assert parts[1]["activations"] == 2 * parts[0]["activations"]
     assert parts[1]["logits"] == 2 * parts[0]["logits"]
     assert parts[1]["optimizer, Adam"] == parts[0]["optimizer, Adam"]
+    assert parts[1]["weights, float32 copy"] == 2 * parts[0]["weights, bf16 copy"]
     assert parts[1]["vLLM"] - parts[0]["vLLM"] == 2 * SMOLLM2.parameters
     assert wide.cache_tokens == narrow.cache_tokens // 2
     assert wide.step_seconds > 2 * narrow.step_seconds
@@ -113,7 +114,7 @@ def test_activations_are_what_autograd_keeps(family: str, tmp_path: Path) -> Non
     model.save_pretrained(tmp_path)
     shape = read_shape(tmp_path)
     assert shape.parameters == sum(p.numel() for p in model.parameters())
-    planned = activations(shape, 512, checkpointing=False).size
+    planned = activations(shape, 512, checkpointing=False, number=2).size
     assert planned == pytest.approx(saved_bytes(model, 512), rel=0.02)
 
 
@@ -244,8 +245,9 @@ def test_a_gpu_in_use_counts_what_is_free() -> None:
 
 def test_cache_of_one_token() -> None:
     # 2 (keys, values) x 24 layers x 2 heads of 64 x 2 bytes; vLLM 0.24 reports 12 KiB a token for it.
-    assert cache_per_token(QWEN_05B, 1) == 12 * 1024
-    assert cache_per_token(QWEN_05B, 2) == 6 * 1024
+    assert cache_per_token(QWEN_05B, 1, number=2) == 12 * 1024
+    assert cache_per_token(QWEN_05B, 2, number=2) == 6 * 1024
+    assert cache_per_token(QWEN_05B, 1, number=4) == 24 * 1024
 
 
 def test_lora_needs_less() -> None:

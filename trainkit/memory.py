@@ -3,8 +3,9 @@
 P: parameters, L: layers, h: hidden, i: MLP width, q and k: widths of all query and key heads,
 V: vocabulary, T: tokens that are computed at once on a GPU, g: GPUs, all in bytes per GPU. verl's
 FSDP2 keeps weights, gradients and both Adam moments in float32, shared among the GPUs, and computes
-in bf16. The activations are counted tensor by tensor as transformers' Llama and Qwen2 layers save
-them for the backward pass; tests/test_plan.py compares them with what autograd really holds.
+in bf16, or in float32 on a CPU without it: `number` is the bytes of a number computed with, 2 or 4.
+The activations are counted tensor by tensor as transformers' Llama and Qwen2 layers save them for
+the backward pass; tests/test_plan.py compares them with what autograd really holds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ CONTEXTS = 3 * GIB
 """CUDA contexts of two processes, NCCL, and vLLM's captured graphs, which stay while it sleeps."""
 SAFETY = 0.94
 """Share of the free memory that a plan may fill: the allocator reserves more than it hands out."""
+PRECISION = {2: "bf16", 4: "float32"}
 HOST_PROCESSES = 9 * GIB
 """On a CPU: Ray and about ten Python processes of verl, beside the model's own."""
 
@@ -56,14 +58,20 @@ def layer_activations(shape: ModelShape) -> int:
     return 16 * shape.hidden + attention + 8 * shape.intermediate
 
 
-def activations(shape: ModelShape, tokens: int, checkpointing: bool) -> Part:
-    """What the forward pass of `tokens` tokens leaves for the backward pass, logits left out."""
+def activations(shape: ModelShape, tokens: int, checkpointing: bool, number: int) -> Part:
+    """What the forward pass of `tokens` tokens leaves for the backward pass, logits left out.
+
+    In float32 at most twice that of bf16.
+    """
     layer, last = layer_activations(shape), 8 * shape.hidden
+    wide = number // 2
+    tokens, times = wide * tokens, "2T" if wide == 2 else "T"
     attention = "4q + 4k" + (" + 6q + 6k" if shape.norms_queries else "")
     if checkpointing:
         size = tokens * (2 * shape.hidden * shape.layers + layer + last)
-        return Part("activations", size, f"T (2hL + one layer of 16h + {attention} + 8i, + 8h)")
-    return Part("activations", tokens * (layer * shape.layers + last), f"T (L (16h + {attention} + 8i) + 8h)")
+        return Part("activations", size, f"{times} (2hL + one layer of 16h + {attention} + 8i, + 8h)")
+    size = tokens * (layer * shape.layers + last)
+    return Part("activations", size, f"{times} (L (16h + {attention} + 8i) + 8h)")
 
 
 def weights(shape: ModelShape, gpus: int, trained: float = 1.0) -> tuple[Part, Part, Part]:
@@ -77,13 +85,13 @@ def weights(shape: ModelShape, gpus: int, trained: float = 1.0) -> tuple[Part, P
     )
 
 
-def gathered(shape: ModelShape, gpus: int) -> Part:
-    """The bf16 copy that is computed with: whole on one GPU, two layers at a time on several."""
-    head = shape.vocabulary * shape.hidden
+def gathered(shape: ModelShape, gpus: int, number: int) -> Part:
+    """The copy that is computed with: whole on one GPU, two layers at a time on several."""
+    head, name = shape.vocabulary * shape.hidden, f"weights, {PRECISION[number]} copy"
     if gpus == 1:
-        return Part("weights, bf16 copy", 2 * shape.parameters, "2P")
+        return Part(name, number * shape.parameters, f"{number}P")
     per_layer = max(0, shape.parameters - head) / shape.layers
-    return Part("weights, bf16 copy", 2 * (head + 2 * per_layer), "2 (Vh + two layers)")
+    return Part(name, number * (head + 2 * per_layer), f"{number} (Vh + two layers)")
 
 
 def beside(shape: ModelShape, gpus: int, reference: bool, critic: bool) -> tuple[Part, ...]:
@@ -97,57 +105,67 @@ def beside(shape: ModelShape, gpus: int, reference: bool, critic: bool) -> tuple
 
 
 def update(
-    shape: ModelShape, tokens: int, gpus: int, checkpointing: bool, flash: bool, trained: float
+    shape: ModelShape, tokens: int, gpus: int, checkpointing: bool, flash: bool, trained: float, number: int
 ) -> Phase:
     """The backward pass at its beginning: all activations and the logits are there."""
-    logits = 2 * shape.vocabulary * tokens
-    copies = 1 if flash else 3
-    head = 6 * shape.vocabulary * shape.hidden * (trained == 1.0)
+    copies = number * (1 if flash else 3)
+    logits = f"{copies}VT" + ("" if flash else " (logits, log-softmax, gradient)")
+    head = (number + 4) * shape.vocabulary * shape.hidden * (trained == 1.0)
     return Phase(
         "update",
         (
             *weights(shape, gpus, trained),
-            gathered(shape, gpus),
-            activations(shape, tokens, checkpointing),
-            Part("logits", copies * logits, "2VT" if flash else "6VT (logits, log-softmax, gradient)"),
-            Part("gradient of the head", head, "6Vh (bf16 and float32)"),
+            gathered(shape, gpus, number),
+            activations(shape, tokens, checkpointing, number),
+            Part("logits", copies * shape.vocabulary * tokens, logits),
+            Part(
+                "gradient of the head",
+                head,
+                "6Vh (bf16 and float32)" if number == 2 else "8Vh (float32, twice)",
+            ),
         ),
     )
 
 
-def log_probs(shape: ModelShape, tokens: int, gpus: int, trained: float) -> Phase:
+def log_probs(shape: ModelShape, tokens: int, gpus: int, trained: float, number: int) -> Phase:
     """The forward pass for log-probs and their entropy: no gradients, three times the logits."""
     kept, optimizer, _ = weights(shape, gpus, trained)
+    wide = number // 2
+    times = "2T" if wide == 2 else "T"
     return Phase(
         "old log-probs",
         (
             kept,
             optimizer,
-            gathered(shape, gpus),
-            Part("one layer", tokens * layer_activations(shape), "T x one layer"),
-            Part("logits", 6 * shape.vocabulary * tokens, "6VT (logits, softmax, their product)"),
+            gathered(shape, gpus, number),
+            Part("one layer", wide * tokens * layer_activations(shape), f"{times} x one layer"),
+            Part(
+                "logits",
+                3 * number * shape.vocabulary * tokens,
+                f"{3 * number}VT (logits, softmax, their product)",
+            ),
         ),
     )
 
 
-def generation(shape: ModelShape, vllm: float, gpus: int, tp: int, trained: float) -> Phase:
+def generation(shape: ModelShape, vllm: float, gpus: int, tp: int, trained: float, number: int) -> Phase:
     """The rollouts: vLLM awake, with the memory that it was given (bytes), beside the idle trainer."""
     kept, optimizer, _ = weights(shape, gpus, trained)
-    own = 2 * shape.parameters / tp
+    own, formula = number * shape.parameters / tp, f"{number}P / tp"
     return Phase(
         "generation",
         (
             kept,
             optimizer,
-            Part("vLLM's weights, bf16", own, "2P / tp"),
-            Part("vLLM's KV cache and work space", max(0.0, vllm - own), "gpu-memory x GPU - 2P / tp"),
+            Part(f"vLLM's weights, {PRECISION[number]}", own, formula),
+            Part("vLLM's KV cache and work space", max(0.0, vllm - own), f"gpu-memory x GPU - {formula}"),
         ),
     )
 
 
-def cache_per_token(shape: ModelShape, tp: int) -> float:
-    """Bytes of KV cache a token: keys and values of all layers in bf16."""
-    return 4 * shape.keys * shape.layers / tp
+def cache_per_token(shape: ModelShape, tp: int, number: int) -> float:
+    """Bytes of KV cache a token: keys and values of all layers."""
+    return 2 * number * shape.keys * shape.layers / tp
 
 
 def lora_share(shape: ModelShape, rank: int) -> float:

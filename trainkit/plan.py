@@ -139,35 +139,34 @@ def vllm_memory(request: Request) -> float:
     """Bytes that vLLM takes: its share of a GPU's whole memory; weights and 1 GiB of cache on a CPU."""
     if request.gpu:
         return request.options.gpu_memory * request.gpu.total_mib * 2.0**20
-    return 2.0 * _wide(request) * request.shape.parameters + GIB
+    return float(_number(request) * request.shape.parameters + GIB)
 
 
 def cache_tokens(request: Request) -> int:
     """Tokens that vLLM's KV cache holds."""
-    tp, shape = request.options.tp, request.shape
-    weights = 2 * _wide(request) * shape.parameters / tp
-    room = vllm_memory(request) - weights - (WORK_SPACE if request.gpu else 0)
-    return max(0, int(room / (_wide(request) * memory.cache_per_token(shape, tp))))
+    tp, shape, number = request.options.tp, request.shape, _number(request)
+    room = vllm_memory(request) - number * shape.parameters / tp - (WORK_SPACE if request.gpu else 0)
+    return max(0, int(room / memory.cache_per_token(shape, tp, number)))
 
 
-def _wide(request: Request) -> int:
-    """How many times the room of bf16 a number takes that is computed with."""
-    return 2 if request.float32 else 1
+def _number(request: Request) -> int:
+    """Bytes of a number that is computed with."""
+    return 4 if request.float32 else 2
 
 
 def phases(request: Request, budget: int, checkpointing: bool) -> tuple[Phase, ...]:
     """Memory of each phase of a step, with everything that lies beside it."""
     options, shape, gpus = request.options, request.shape, request.gpus
     trained = memory.lora_share(shape, options.lora_rank)
-    tokens = _wide(request) * tokens_at_once(request, budget)
+    tokens, number = tokens_at_once(request, budget), _number(request)
     made: tuple[Phase, ...] = (
-        memory.generation(shape, vllm_memory(request), gpus, options.tp, trained),
-        memory.log_probs(shape, tokens, gpus, trained),
-        memory.update(shape, tokens, gpus, checkpointing, request.flash_attention, trained),
+        memory.generation(shape, vllm_memory(request), gpus, options.tp, trained, number),
+        memory.log_probs(shape, tokens, gpus, trained, number),
+        memory.update(shape, tokens, gpus, checkpointing, request.flash_attention, trained, number),
     )
     beside = memory.beside(shape, gpus, options.kl > 0, options.algorithm in NEEDS_CRITIC)
     if request.gpu is None:  # everything stays in the machine's memory, and vLLM never sleeps
-        awake = memory.Part("vLLM", vllm_memory(request), f"{2 * _wide(request)}P + 1 GiB of KV cache")
+        awake = memory.Part("vLLM", vllm_memory(request), f"{number}P + 1 GiB of KV cache")
         beside = (memory.Part("Ray and verl", memory.HOST_PROCESSES, "9 GiB, measured"), *beside[1:])
         made = (made[0], *(replace(phase, parts=(*phase.parts, awake)) for phase in made[1:]))
     return tuple(replace(phase, parts=(*phase.parts, *beside)) for phase in made)
