@@ -75,7 +75,7 @@ def test_float32_takes_twice_the_room_and_more_time() -> None:
     assert parts[1]["activations"] == 2 * parts[0]["activations"]
     assert parts[1]["logits"] == 2 * parts[0]["logits"]
     assert parts[1]["optimizer, Adam"] == parts[0]["optimizer, Adam"]
-    assert parts[1]["weights, float32 copy"] == 2 * parts[0]["weights, bf16 copy"]
+    assert parts[1]["weights, gathered"] == 2 * parts[0]["weights, gathered"]
     assert parts[1]["vLLM"] - parts[0]["vLLM"] == 2 * SMOLLM2.parameters
     assert wide.cache_tokens == narrow.cache_tokens // 2
     assert wide.step_seconds > 2 * narrow.step_seconds

@@ -417,7 +417,7 @@ ragged = lambda *shapes: torch.nested.as_nested_tensor([*map(torch.rand, *shapes
 batch = TensorDict({"a": ragged(lengths), "c": torch.arange(64)}, batch_size=[64])
 batch["b"] = ragged(lengths, [3] * 64)
 batch["d"] = ragged([2] * 64, lengths)
-for indices in (torch.randperm(64)[:20], [5], [7, 7, 0], list(range(64))):
+for indices in (torch.randperm(64)[:20], [5], [7, 7, 0], [-1, -64], list(range(64))):
     theirs, ours = verl_s_own(batch, indices), select(batch, indices)
     assert ours.batch_size == theirs.batch_size and set(ours.keys()) == set(theirs.keys())
     for name in theirs.keys():

@@ -87,11 +87,12 @@ def weights(shape: ModelShape, gpus: int, trained: float = 1.0) -> tuple[Part, P
 
 def gathered(shape: ModelShape, gpus: int, number: int) -> Part:
     """The copy that is computed with: whole on one GPU, two layers at a time on several."""
-    head, name = shape.vocabulary * shape.hidden, f"weights, {PRECISION[number]} copy"
+    name, precision = "weights, gathered", PRECISION[number]
     if gpus == 1:
-        return Part(name, number * shape.parameters, f"{number}P")
+        return Part(name, number * shape.parameters, f"{number}P, {precision}")
+    head = shape.vocabulary * shape.hidden
     per_layer = max(0, shape.parameters - head) / shape.layers
-    return Part(name, number * (head + 2 * per_layer), f"{number} (Vh + two layers)")
+    return Part(name, number * (head + 2 * per_layer), f"{number} (Vh + two layers), {precision}")
 
 
 def beside(shape: ModelShape, gpus: int, reference: bool, critic: bool) -> tuple[Part, ...]:
@@ -148,19 +149,15 @@ def log_probs(shape: ModelShape, tokens: int, gpus: int, trained: float, number:
     )
 
 
-def generation(shape: ModelShape, vllm: float, gpus: int, tp: int, trained: float, number: int) -> Phase:
-    """The rollouts: vLLM awake, with the memory that it was given (bytes), beside the idle trainer."""
+def vllm_weights(shape: ModelShape, tp: int, number: int) -> Part:
+    """The model as vLLM holds it, shared among `tp` GPUs."""
+    return Part("vLLM's weights", number * shape.parameters / tp, f"{number}P / tp, {PRECISION[number]}")
+
+
+def generation(shape: ModelShape, own: Part, cache: Part, gpus: int, trained: float) -> Phase:
+    """The rollouts: vLLM awake, its weights and KV cache beside the idle trainer."""
     kept, optimizer, _ = weights(shape, gpus, trained)
-    own, formula = number * shape.parameters / tp, f"{number}P / tp"
-    return Phase(
-        "generation",
-        (
-            kept,
-            optimizer,
-            Part(f"vLLM's weights, {PRECISION[number]}", own, formula),
-            Part("vLLM's KV cache and work space", max(0.0, vllm - own), f"gpu-memory x GPU - {formula}"),
-        ),
-    )
+    return Phase("generation", (kept, optimizer, own, cache))
 
 
 def cache_per_token(shape: ModelShape, tp: int, number: int) -> float:

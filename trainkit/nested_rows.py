@@ -1,8 +1,9 @@
 """Rows of a nested tensor picked in a few operations, where verl 0.9.1 makes a tensor a row.
 
 verl picks rows for every mini-batch and every micro-batch, of a dozen fields, by unbinding each field into
-as many tensors as the batch has rows (verl/utils/tensordict_utils.py, `index_select_tensor_dict`). With
-1,024 trajectories that took 2 s of a step of 20 s (0.5B, H100), in which the GPU waits.
+as many tensors as the batch has rows (verl/utils/tensordict_utils.py, `index_select_tensor_dict`), while the
+GPU waits. Four mini-batches of 1,024 trajectories and their 16 micro-batches took 3.3 s so, and take 0.6 s
+here (one core, 12 fields).
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ def install() -> None:
 
 
 def select(batch: Any, indices: torch.Tensor | list[int]) -> Any:
-    """What verl's function returns: a TensorDict of the rows with these indices, in their order."""
+    """What verl's function returns: a TensorDict of the rows with these indices, in their order.
+
+    The ragged fields come last in it. One with inner dimensions pads to its longest row; verl's pads to the
+    sum of its rows.
+    """
     ours = [] if batch is None else [name for name, field in batch.items() if _is_ragged(field)]
     if not ours:
         return _verl_s_own(batch, indices)
@@ -36,7 +41,7 @@ def select_rows(nested: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
     """Rows of a jagged tensor of shape (rows, length of the row, …); `indices` has shape (n,)."""
     offsets = nested.offsets()
     chosen = indices.to(offsets.device)
-    starts, lengths = offsets[chosen], offsets.diff()[chosen]
+    starts, lengths = offsets[:-1][chosen], offsets.diff()[chosen]
     ends = lengths.cumsum(0)
     total = int(ends[-1])
     shift = torch.repeat_interleave(starts - (ends - lengths), lengths, output_size=total)

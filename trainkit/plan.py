@@ -17,7 +17,7 @@ from trainkit.algorithms import NEEDS_CRITIC
 from trainkit.batch import Batch, check_batch, micro_batch
 from trainkit.config import Options
 from trainkit.duration import Work, step_on_cpu, step_on_gpus
-from trainkit.memory import GIB, SAFETY, Phase
+from trainkit.memory import GIB, SAFETY, Part, Phase
 from trainkit.model_shape import ModelShape
 
 BUDGET_STEP = 1024
@@ -142,11 +142,19 @@ def vllm_memory(request: Request) -> float:
     return float(_number(request) * request.shape.parameters + GIB)
 
 
+def vllm_parts(request: Request) -> tuple[Part, Part]:
+    """What vLLM's memory holds: its weights, and the rest."""
+    own = memory.vllm_weights(request.shape, request.options.tp, _number(request))
+    rest = f"gpu-memory x GPU - {_number(request)}P / tp" if request.gpu else "1 GiB"
+    room = max(0.0, vllm_memory(request) - own.size)
+    return own, Part("vLLM's KV cache and work space", room, rest)
+
+
 def cache_tokens(request: Request) -> int:
     """Tokens that vLLM's KV cache holds."""
-    tp, shape, number = request.options.tp, request.shape, _number(request)
-    room = vllm_memory(request) - number * shape.parameters / tp - (WORK_SPACE if request.gpu else 0)
-    return max(0, int(room / memory.cache_per_token(shape, tp, number)))
+    _, rest = vllm_parts(request)
+    room = rest.size - (WORK_SPACE if request.gpu else 0)
+    return max(0, int(room / memory.cache_per_token(request.shape, request.options.tp, _number(request))))
 
 
 def _number(request: Request) -> int:
@@ -160,14 +168,14 @@ def phases(request: Request, budget: int, checkpointing: bool) -> tuple[Phase, .
     trained = memory.lora_share(shape, options.lora_rank)
     tokens, number = tokens_at_once(request, budget), _number(request)
     made: tuple[Phase, ...] = (
-        memory.generation(shape, vllm_memory(request), gpus, options.tp, trained, number),
+        memory.generation(shape, *vllm_parts(request), gpus, trained),
         memory.log_probs(shape, tokens, gpus, trained, number),
         memory.update(shape, tokens, gpus, checkpointing, request.flash_attention, trained, number),
     )
     beside = memory.beside(shape, gpus, options.kl > 0, options.algorithm in NEEDS_CRITIC)
     if request.gpu is None:  # everything stays in the machine's memory, and vLLM never sleeps
-        awake = memory.Part("vLLM", vllm_memory(request), f"{number}P + 1 GiB of KV cache")
-        beside = (memory.Part("Ray and verl", memory.HOST_PROCESSES, "9 GiB, measured"), *beside[1:])
+        awake = Part("vLLM", vllm_memory(request), f"{number}P + 1 GiB of KV cache")
+        beside = (Part("Ray and verl", memory.HOST_PROCESSES, "9 GiB, measured"), *beside[1:])
         made = (made[0], *(replace(phase, parts=(*phase.parts, awake)) for phase in made[1:]))
     return tuple(replace(phase, parts=(*phase.parts, *beside)) for phase in made)
 

@@ -1,4 +1,4 @@
-"""What verl imports once a process of its is set up: the worker with its model loaded, and the trainer.
+"""What verl imports once one of its processes is set up: the worker with its model loaded, and the trainer.
 
 By configuration (`rollout.checkpoint_engine.custom_backend_module`). It acts only where trainkit started
 the process.
