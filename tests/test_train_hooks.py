@@ -409,7 +409,7 @@ def test_a_refused_data_set_leaves_no_folder(smollm2: Path, tmp_path: Path) -> N
 ROWS = """
 import torch
 from tensordict import TensorDict
-from trainkit.nested_rows import _verl_s_own as verl_s_own, select
+from trainkit.nested_rows import verls_own as verl_s_own, select
 
 torch.manual_seed(0)
 lengths = torch.randint(1, 40, (64,)).tolist()

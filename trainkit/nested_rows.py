@@ -2,8 +2,7 @@
 
 verl picks rows for every mini-batch and every micro-batch, of a dozen fields, by unbinding each field into
 as many tensors as the batch has rows (verl/utils/tensordict_utils.py, `index_select_tensor_dict`), while the
-GPU waits. Four mini-batches of 1,024 trajectories and their 16 micro-batches took 3.3 s so, and take 0.6 s
-here (one core, 12 fields).
+GPU waits. tests/bench_rows.py compares: 0.23 s to verl's 0.97 s for the update of 1,024 trajectories.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from verl.utils import tensordict_utils
 
-_verl_s_own = tensordict_utils.index_select_tensor_dict
+verls_own = tensordict_utils.index_select_tensor_dict
 
 
 def install() -> None:
@@ -29,9 +28,9 @@ def select(batch: Any, indices: torch.Tensor | list[int]) -> Any:
     """
     ours = [] if batch is None else [name for name, field in batch.items() if _is_ragged(field)]
     if not ours:
-        return _verl_s_own(batch, indices)
+        return verls_own(batch, indices)
     chosen = torch.as_tensor(indices)
-    selected = _verl_s_own(batch.exclude(*ours), chosen)
+    selected = verls_own(batch.exclude(*ours), chosen)
     for name in ours:
         selected[name] = select_rows(batch[name], chosen)
     return selected
