@@ -168,6 +168,11 @@ def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return {"avx512bw", "avx512vl", "avx512dq"} <= flags or bool({"avx_ne_convert", "bf16"} & flags)
 
 
+def computes_in_float32(device: str | None) -> bool:
+    """Whether float32 takes the place of bf16 on a device (cpu, cuda): on a CPU that has none."""
+    return device == "cpu" and not cpu_has_bf16()
+
+
 def engine_command(system: str, architecture: str, gpus: tuple[Gpu, ...]) -> str:
     """The command that brings torch, vLLM and verl on this kind of machine."""
     if gpus:

@@ -409,7 +409,7 @@ def test_a_refused_data_set_leaves_no_folder(smollm2: Path, tmp_path: Path) -> N
 ROWS = """
 import torch
 from tensordict import TensorDict
-from trainkit.nested_rows import verls_own as verl_s_own, select
+from trainkit.nested_rows import select, verls_own
 
 torch.manual_seed(0)
 lengths = torch.randint(1, 40, (64,)).tolist()
@@ -418,7 +418,7 @@ batch = TensorDict({"a": ragged(lengths), "c": torch.arange(64)}, batch_size=[64
 batch["b"] = ragged(lengths, [3] * 64)
 batch["d"] = ragged([2] * 64, lengths)
 for indices in (torch.randperm(64)[:20], [5], [7, 7, 0], [-1, -64], list(range(64))):
-    theirs, ours = verl_s_own(batch, indices), select(batch, indices)
+    theirs, ours = verls_own(batch, indices), select(batch, indices)
     assert ours.batch_size == theirs.batch_size and set(ours.keys()) == set(theirs.keys())
     for name in theirs.keys():
         pairs = zip(theirs[name].unbind(), ours[name].unbind(), strict=True)

@@ -20,6 +20,8 @@ CONTEXTS = 3 * GIB
 SAFETY = 0.94
 """Share of the free memory that a plan may fill: the allocator reserves more than it hands out."""
 PRECISION = {2: "bf16", 4: "float32"}
+TOKENS = {2: "T", 4: "2T"}
+"""How a formula that knows activations in bf16 counts tokens: in float32 each takes at most twice as much."""
 HOST_PROCESSES = 9 * GIB
 """On a CPU: Ray and about ten Python processes of verl, beside the model's own."""
 
@@ -59,19 +61,17 @@ def layer_activations(shape: ModelShape) -> int:
 
 
 def activations(shape: ModelShape, tokens: int, checkpointing: bool, number: int) -> Part:
-    """What the forward pass of `tokens` tokens leaves for the backward pass, logits left out.
-
-    In float32 at most twice that of bf16.
-    """
+    """What the forward pass of `tokens` tokens leaves for the backward pass, logits left out."""
     layer, last = layer_activations(shape), 8 * shape.hidden
-    wide = number // 2
-    tokens, times = wide * tokens, "2T" if wide == 2 else "T"
+    tokens *= number // 2
     attention = "4q + 4k" + (" + 6q + 6k" if shape.norms_queries else "")
     if checkpointing:
         size = tokens * (2 * shape.hidden * shape.layers + layer + last)
-        return Part("activations", size, f"{times} (2hL + one layer of 16h + {attention} + 8i, + 8h)")
+        return Part(
+            "activations", size, f"{TOKENS[number]} (2hL + one layer of 16h + {attention} + 8i, + 8h)"
+        )
     size = tokens * (layer * shape.layers + last)
-    return Part("activations", size, f"{times} (L (16h + {attention} + 8i) + 8h)")
+    return Part("activations", size, f"{TOKENS[number]} (L (16h + {attention} + 8i) + 8h)")
 
 
 def weights(shape: ModelShape, gpus: int, trained: float = 1.0) -> tuple[Part, Part, Part]:
@@ -131,15 +131,17 @@ def update(
 def log_probs(shape: ModelShape, tokens: int, gpus: int, trained: float, number: int) -> Phase:
     """The forward pass for log-probs and their entropy: no gradients, three times the logits."""
     kept, optimizer, _ = weights(shape, gpus, trained)
-    wide = number // 2
-    times = "2T" if wide == 2 else "T"
     return Phase(
         "old log-probs",
         (
             kept,
             optimizer,
             gathered(shape, gpus, number),
-            Part("one layer", wide * tokens * layer_activations(shape), f"{times} x one layer"),
+            Part(
+                "one layer",
+                number // 2 * tokens * layer_activations(shape),
+                f"{TOKENS[number]} x one layer",
+            ),
             Part(
                 "logits",
                 3 * number * shape.vocabulary * tokens,

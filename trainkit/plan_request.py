@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from evalkit.environment import Gpu, cpu_has_bf16, find_gpus
+from evalkit.environment import Gpu, computes_in_float32, find_gpus
 from evalkit.records import Row
 from prompts.errors import UserError
 from prompts.registry import Template
@@ -60,7 +60,7 @@ def make_request(options: Options, on: Gpu | None) -> Request:
         gpu=on or min(here, key=lambda gpu: gpu.free_mib, default=None),
         gpus=(options.gpus or max(1, len(here))) * options.nodes,
         cores=os.cpu_count() or 1,
-        float32=options.device == "cpu" and not cpu_has_bf16(),
+        float32=computes_in_float32(options.device),
         flash_attention=on is not None or importlib.util.find_spec("flash_attn") is not None,
     )
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.config import settings
-from evalkit.environment import cpu_has_bf16, find_gpus
+from evalkit.environment import computes_in_float32, find_gpus
 from prompts.errors import UserError
 from trainkit.batch import total_steps
 from trainkit.config import MAY_CHANGE, Options, to_toml
@@ -124,7 +124,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
             gpus=gpus * options.nodes,
             cores=os.cpu_count() or 1,
             flash_attention=flash,
-            float32=options.device == "cpu" and not cpu_has_bf16(),
+            float32=computes_in_float32(options.device),
         )
     )
     check_fits(plan)

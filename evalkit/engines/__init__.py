@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from evalkit.environment import cpu_has_bf16
+from evalkit.environment import computes_in_float32
 from evalkit.models import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import UserError
@@ -51,9 +51,9 @@ class EngineOptions:
     """File for the engine's own output; None: it goes nowhere."""
 
 
-def cpu_dtype(dtype: str) -> str:
-    """The number format on a CPU: for auto float32 where the CPU has no bf16."""
-    return "float32" if dtype == "auto" and not cpu_has_bf16() else dtype
+def number_format(dtype: str, device: str) -> str:
+    """The number format to load in on a device (cpu, cuda); see `EngineOptions.dtype`."""
+    return "float32" if dtype == "auto" and computes_in_float32(device) else dtype
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from evalkit.engines import EngineOptions, Request, cpu_dtype
+from evalkit.engines import EngineOptions, Request, number_format
 from evalkit.models import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
@@ -41,7 +41,7 @@ class HfEngine:
         try:
             self.model: Any = AutoModelForCausalLM.from_pretrained(
                 model.folder,
-                dtype=cpu_dtype(options.dtype) if self.device == "cpu" else options.dtype,
+                dtype=number_format(options.dtype, self.device),
                 trust_remote_code=options.trust_remote_code,
                 local_files_only=True,
             )

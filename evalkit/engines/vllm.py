@@ -19,7 +19,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from evalkit.engines import CPU_ENV, GPU_ENV, GRAPH_SIZES, EngineOptions, Request, cpu_dtype
+from evalkit.engines import CPU_ENV, GPU_ENV, GRAPH_SIZES, EngineOptions, Request, number_format
 from evalkit.engines.child import bound_children, can_bind
 from evalkit.engines.quiet import last_error, log_to, output_to, size
 from evalkit.models import Model
@@ -100,7 +100,7 @@ class VllmEngine:
                     model=str(model.folder),
                     skip_tokenizer_init=True,
                     trust_remote_code=options.trust_remote_code,
-                    dtype=cpu_dtype(options.dtype) if cpu else options.dtype,
+                    dtype=number_format(options.dtype, "cpu" if cpu else "cuda"),
                     seed=0,
                     tensor_parallel_size=options.tp,
                     gpu_memory_utilization=options.gpu_memory,

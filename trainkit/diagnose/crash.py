@@ -78,8 +78,7 @@ def smaller(run: TrainingRun, knob: str) -> str:
     return "Give --token-budget half of what `trainkit plan` shows."
 
 
-def out_of_gpu_memory(run: TrainingRun) -> Finding | None:
-    log = run.log_tail()
+def out_of_gpu_memory(run: TrainingRun, log: str) -> Finding | None:
     found = next(reversed([*OUT_OF_MEMORY.finditer(log)]), None)  # the first may be Ray's headline
     if found is None:
         return None
@@ -96,8 +95,8 @@ def out_of_gpu_memory(run: TrainingRun) -> Finding | None:
     )
 
 
-def out_of_host_memory(run: TrainingRun) -> Finding | None:
-    found = HOST_MEMORY.search(run.log_tail())
+def out_of_host_memory(run: TrainingRun, log: str) -> Finding | None:
+    found = HOST_MEMORY.search(log)
     if found is None:
         return None
     return Finding(
@@ -109,8 +108,8 @@ def out_of_host_memory(run: TrainingRun) -> Finding | None:
     )
 
 
-def no_room_for_cache(run: TrainingRun) -> Finding | None:
-    found = KV_CACHE.search(run.log_tail())
+def no_room_for_cache(run: TrainingRun, log: str) -> Finding | None:
+    found = KV_CACHE.search(log)
     if found is None:
         return None
     share = run.options.get("gpu_memory")
@@ -123,8 +122,8 @@ def no_room_for_cache(run: TrainingRun) -> Finding | None:
     )
 
 
-def gpu_in_use(run: TrainingRun) -> Finding | None:
-    found = BUSY_GPU.search(run.log_tail())
+def gpu_in_use(run: TrainingRun, log: str) -> Finding | None:
+    found = BUSY_GPU.search(log)
     if found is None:
         return None
     return Finding(
@@ -136,8 +135,8 @@ def gpu_in_use(run: TrainingRun) -> Finding | None:
     )
 
 
-def missing_gpus(run: TrainingRun) -> Finding | None:
-    found = RAY_RESOURCES.search(run.log_tail())
+def missing_gpus(run: TrainingRun, log: str) -> Finding | None:
+    found = RAY_RESOURCES.search(log)
     if found is None:
         return None
     return Finding(
@@ -149,9 +148,9 @@ def missing_gpus(run: TrainingRun) -> Finding | None:
     )
 
 
-def disk_full(run: TrainingRun) -> Finding | None:
+def disk_full(run: TrainingRun, log: str) -> Finding | None:
     """Said by the log, or by the disk itself: a full one takes no more of the log."""
-    found = NO_SPACE.search(run.log_tail())
+    found = NO_SPACE.search(log)
     if found is None and (run.complete or not is_full(run.folder)):
         return None
     return Finding(
@@ -163,9 +162,8 @@ def disk_full(run: TrainingRun) -> Finding | None:
     )
 
 
-def last_exception(run: TrainingRun) -> Finding | None:
+def last_exception(run: TrainingRun, log: str) -> Finding | None:
     """Whatever ended the run: the last exception of the log."""
-    log = run.log_tail()
     at = log.rfind("Traceback (most recent call last)")
     found = [match for match in EXCEPTION.finditer(log, at) if not CONSEQUENCE.search(match["name"])]
     if at < 0 or not found or run.complete:
@@ -192,7 +190,8 @@ CAUSES = (
 
 def explanations(run: TrainingRun) -> list[Finding]:
     """Every cause that the log names, and its last exception where none of them is certain."""
-    findings = [finding for cause in CAUSES if (finding := cause(run))]
+    log = run.log_tail()
+    findings = [finding for cause in CAUSES if (finding := cause(run, log))]
     if not any(finding.weight > EXCEPTION_WEIGHT for finding in findings):
-        findings += filter(None, [last_exception(run)])
+        findings += filter(None, [last_exception(run, log)])
     return findings
