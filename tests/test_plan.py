@@ -22,8 +22,10 @@ from evalkit.environment import Gpu
 from prompts.errors import UserError
 from trainkit.batch import Batch, in_words
 from trainkit.config import PRESETS, Options, resolve
+from trainkit.kernels import Kernels
 from trainkit.memory import GIB, activations, cache_per_token, layer_activations
 from trainkit.model_shape import ModelShape, count_parameters, read_shape
+from trainkit.passthrough import MODEL
 from trainkit.plan import Request, check_fits, make_plan
 from trainkit.plan_request import make_request, parse_gpu
 from trainkit.plan_table import as_dict, sentences
@@ -35,19 +37,19 @@ RTX4090 = Gpu(0, "NVIDIA GeForce RTX 4090", 24564, 24000)
 # Qwen2.5-Coder-Instruct, from the config.json of each.
 QWEN_05B = ModelShape(
     parameters=494_032_768, layers=24, hidden=896, intermediate=4864, queries=896, keys=128,
-    vocabulary=151_936, norms_queries=False,
+    vocabulary=151_936, norms_queries=False, model_type="qwen2",
 )  # fmt: skip
 QWEN_15B = ModelShape(
     parameters=1_543_714_304, layers=28, hidden=1536, intermediate=8960, queries=1536, keys=256,
-    vocabulary=151_936, norms_queries=False,
+    vocabulary=151_936, norms_queries=False, model_type="qwen2",
 )  # fmt: skip
 QWEN_7B = ModelShape(
     parameters=7_615_616_512, layers=28, hidden=3584, intermediate=18944, queries=3584, keys=512,
-    vocabulary=152_064, norms_queries=False,
+    vocabulary=152_064, norms_queries=False, model_type="qwen2",
 )  # fmt: skip
 SMOLLM2 = ModelShape(
     parameters=134_515_008, layers=30, hidden=576, intermediate=1536, queries=576, keys=192,
-    vocabulary=49_152, norms_queries=False,
+    vocabulary=49_152, norms_queries=False, model_type="llama",
 )  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def request(shape: ModelShape = QWEN_05B, gpu: Gpu | None = H200, gpus: int = 1,
         gpu=gpu,
         gpus=gpus,
         cores=2,
-        flash_attention=gpu is not None,
+        kernels=Kernels(flash_attention=gpu is not None, liger=gpu is not None),
         float32=False,
     )
 
@@ -114,7 +116,7 @@ def test_activations_are_what_autograd_keeps(family: str, tmp_path: Path) -> Non
     model.save_pretrained(tmp_path)
     shape = read_shape(tmp_path)
     assert shape.parameters == sum(p.numel() for p in model.parameters())
-    planned = activations(shape, 512, checkpointing=False, number=2).size
+    planned = activations(shape, 512, checkpointing=False, liger=False, number=2).size
     assert planned == pytest.approx(saved_bytes(model, 512), rel=0.02)
 
 
@@ -184,7 +186,8 @@ def test_recorded_runs_fit_and_take_about_what_they_took(
 def test_a_step_on_two_cores_takes_about_what_it_took() -> None:
     sums = replace(
         request(SMOLLM2, None, batch=8, samples=8, mini_batch=8, micro_batch=16),
-        prompt_length=30, response_length=16, mean_prompt=26, flash_attention=False,
+        prompt_length=30, response_length=16, mean_prompt=26,
+        kernels=Kernels(flash_attention=False, liger=False),
     )  # fmt: skip
     plan = make_plan(sums)
     assert 7 < plan.seconds["update"] < 30
@@ -285,7 +288,7 @@ def test_every_trajectory_is_learned_once(mini: int, factor: int, samples: int, 
         return
     assert plan.batch.updates * plan.batch.per_update == plan.batch.trajectories
     assert plan.batch.accumulation(300) >= 1
-    assert layer_activations(QWEN_05B) > 0
+    assert layer_activations(QWEN_05B, liger=False) > layer_activations(QWEN_05B, liger=True)
 
 
 def run_plan(smollm2: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -386,6 +389,7 @@ def test_the_recorded_run_took_what_the_plan_says() -> None:
     asked = replace(
         request(QWEN_15B),
         options=Options(**job["options"]),
+        kernels=Kernels(flash_attention=True, liger=f"{MODEL}.use_liger=true" in job["command"]),
         prompt_length=job["prompt_length"],
         response_length=job["response_length"],
         steps=job["total_steps"],

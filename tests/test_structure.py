@@ -24,6 +24,7 @@ PACKAGES = ("prompts", "evalkit", "trainkit")
 FLAGS = ROOT / "tests/golden/cli_flags.txt"
 MAY_IMPORT = {"prompts": {"prompts"}, "evalkit": {"prompts", "evalkit"}, "trainkit": set(PACKAGES)}
 VLLM = {
+    "evalkit/engines/decode_scheduler.py",
     "evalkit/engines/vllm.py",
     "trainkit/agent_loop.py",
     "trainkit/cpu_vllm.py",

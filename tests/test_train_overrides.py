@@ -22,6 +22,7 @@ import pytest
 from prompts.errors import UserError
 from trainkit.algorithms import ALGORITHMS
 from trainkit.config import Options, resolve
+from trainkit.kernels import Kernels
 from trainkit.overrides import Facts, build, to_arguments
 from trainkit.passthrough import ACTOR, REFUSED, check_known, parse_set
 
@@ -59,7 +60,8 @@ def facts(model: Path, flash: bool, float32: bool = False) -> Facts:
         response_length=16,
         total_steps=3,
         gpus=1,
-        flash_attention=flash,
+        kernels=Kernels(flash_attention=flash, liger=flash),
+        scheduler="evalkit.engines.decode_scheduler.DecodeScheduler" if flash else None,
         float32=float32,
         token_budget=4096,
         gradient_checkpointing=False,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainkit.kernels import Kernels
 from trainkit.model_shape import ModelShape
 
 GIB = 2**30
@@ -47,31 +48,37 @@ class Phase:
         return sum(part.size for part in self.parts)
 
 
-def layer_activations(shape: ModelShape) -> int:
+def layer_activations(shape: ModelShape, liger: bool) -> int:
     """Bytes a token that one layer keeps for its backward pass (bf16, norms in float32).
 
     Two norms keep their input in bf16 and float32 and their output (8h each); attention keeps
     queries, keys, values and its output (4q + 4k); the MLP keeps gate, its activation, up and their
-    product (8i). Normalised queries and keys are kept in both precisions (6q + 6k).
+    product (8i). Normalised queries and keys are kept in both precisions (6q + 6k). Liger's norms keep no
+    float32 (4h each, 2q + 2k), its MLP computes the activation again (6i).
     """
+    norm, mlp, normed = (4, 6, 2) if liger else (8, 8, 6)
     attention = 4 * shape.queries + 4 * shape.keys
     if shape.norms_queries:
-        attention += 6 * (shape.queries + shape.keys)
-    return 16 * shape.hidden + attention + 8 * shape.intermediate
+        attention += normed * (shape.queries + shape.keys)
+    return 2 * norm * shape.hidden + attention + mlp * shape.intermediate
 
 
-def activations(shape: ModelShape, tokens: int, checkpointing: bool, number: int) -> Part:
+def layer_formula(shape: ModelShape, liger: bool) -> str:
+    """What `layer_activations` reckons, in letters."""
+    norms, mlp, normed = (8, 6, " + 2q + 2k") if liger else (16, 8, " + 6q + 6k")
+    return f"{norms}h + 4q + 4k{normed if shape.norms_queries else ''} + {mlp}i"
+
+
+def activations(shape: ModelShape, tokens: int, checkpointing: bool, liger: bool, number: int) -> Part:
     """What the forward pass of `tokens` tokens leaves for the backward pass, logits left out."""
-    layer, last = layer_activations(shape), 8 * shape.hidden
+    layer, formula, norm = layer_activations(shape, liger), layer_formula(shape, liger), 4 if liger else 8
+    last = norm * shape.hidden
     tokens *= number // 2
-    attention = "4q + 4k" + (" + 6q + 6k" if shape.norms_queries else "")
     if checkpointing:
         size = tokens * (2 * shape.hidden * shape.layers + layer + last)
-        return Part(
-            "activations", size, f"{TOKENS[number]} (2hL + one layer of 16h + {attention} + 8i, + 8h)"
-        )
+        return Part("activations", size, f"{TOKENS[number]} (2hL + one layer of {formula}, + {norm}h)")
     size = tokens * (layer * shape.layers + last)
-    return Part("activations", size, f"{TOKENS[number]} (L (16h + {attention} + 8i) + 8h)")
+    return Part("activations", size, f"{TOKENS[number]} (L ({formula}) + {norm}h)")
 
 
 def weights(shape: ModelShape, gpus: int, trained: float = 1.0) -> tuple[Part, Part, Part]:
@@ -106,18 +113,24 @@ def beside(shape: ModelShape, gpus: int, reference: bool, critic: bool) -> tuple
 
 
 def update(
-    shape: ModelShape, tokens: int, gpus: int, checkpointing: bool, flash: bool, trained: float, number: int
+    shape: ModelShape,
+    tokens: int,
+    gpus: int,
+    checkpointing: bool,
+    kernels: Kernels,
+    trained: float,
+    number: int,
 ) -> Phase:
     """The backward pass at its beginning: all activations and the logits are there."""
-    copies = number * (1 if flash else 3)
-    logits = f"{copies}VT" + ("" if flash else " (logits, log-softmax, gradient)")
+    copies = number * (1 if kernels.flash_attention else 3)
+    logits = f"{copies}VT" + ("" if kernels.flash_attention else " (logits, log-softmax, gradient)")
     head = (number + 4) * shape.vocabulary * shape.hidden * (trained == 1.0)
     return Phase(
         "update",
         (
             *weights(shape, gpus, trained),
             gathered(shape, gpus, number),
-            activations(shape, tokens, checkpointing, number),
+            activations(shape, tokens, checkpointing, kernels.liger, number),
             Part("logits", copies * shape.vocabulary * tokens, logits),
             Part(
                 "gradient of the head",
@@ -128,7 +141,9 @@ def update(
     )
 
 
-def log_probs(shape: ModelShape, tokens: int, gpus: int, trained: float, number: int) -> Phase:
+def log_probs(
+    shape: ModelShape, tokens: int, gpus: int, kernels: Kernels, trained: float, number: int
+) -> Phase:
     """The forward pass for log-probs and their entropy: no gradients, three times the logits."""
     kept, optimizer, _ = weights(shape, gpus, trained)
     return Phase(
@@ -139,7 +154,7 @@ def log_probs(shape: ModelShape, tokens: int, gpus: int, trained: float, number:
             gathered(shape, gpus, number),
             Part(
                 "one layer",
-                number // 2 * tokens * layer_activations(shape),
+                number // 2 * tokens * layer_activations(shape, kernels.liger),
                 f"{TOKENS[number]} x one layer",
             ),
             Part(

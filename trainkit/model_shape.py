@@ -31,6 +31,7 @@ class ModelShape:
     keys: int
     vocabulary: int
     norms_queries: bool
+    model_type: str
 
 
 def read_shape(folder: Path) -> ModelShape:
@@ -49,6 +50,7 @@ def read_shape(folder: Path) -> ModelShape:
             keys=(config.get("num_key_value_heads") or heads) * head,
             vocabulary=config["vocab_size"],
             norms_queries=config.get("model_type") in NORMS_QUERIES,
+            model_type=config.get("model_type", ""),
         )
     except KeyError as error:
         raise UserError(

@@ -15,6 +15,7 @@ from evalkit.engines import GRAPH_SIZES
 from trainkit.algorithms import ALGORITHMS, LOSS, NEEDS_CRITIC
 from trainkit.batch import micro_batch
 from trainkit.config import Options
+from trainkit.kernels import Kernels
 from trainkit.passthrough import ACTOR, MODEL, ROLLOUT, parse_set
 
 REF = "actor_rollout_ref.ref"
@@ -36,7 +37,9 @@ class Facts:
     response_length: int
     total_steps: int
     gpus: int
-    flash_attention: bool
+    kernels: Kernels
+    scheduler: str | None
+    """Our class in the place of vLLM's scheduler (evalkit.engines.vllm); None: vLLM's own."""
     float32: bool
     """Compute in float32: on a CPU without bf16, which takes a hundred times as long in it."""
     token_budget: int
@@ -86,7 +89,8 @@ def _model(options: Options, facts: Facts) -> dict[str, Any]:
         f"{MODEL}.path": str(facts.model_folder),
         f"{MODEL}.trust_remote_code": options.trust_remote_code,
         # Packed rows need flash attention: sdpa would attend over the whole packed row.
-        f"{MODEL}.use_remove_padding": facts.flash_attention,
+        f"{MODEL}.use_remove_padding": facts.kernels.flash_attention,
+        f"{MODEL}.use_liger": facts.kernels.liger,
         f"{MODEL}.enable_gradient_checkpointing": facts.gradient_checkpointing,
         f"{MODEL}.lora_rank": options.lora_rank,
     }
@@ -94,7 +98,7 @@ def _model(options: Options, facts: Facts) -> dict[str, Any]:
         settings[f"{MODEL}.lora_alpha"] = 2 * options.lora_rank
         # vLLM gets the adapter folded in: the model that is scored afterwards.
         settings[f"{MODEL}.lora.merge"] = True
-    if not facts.flash_attention:
+    if not facts.kernels.flash_attention:
         settings[f"+{MODEL}.override_config.attn_implementation"] = "sdpa"
     return settings
 
@@ -160,6 +164,8 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     }
     if not dynamic:
         settings[f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu"] = micro
+    if facts.scheduler:
+        settings[f"+{ROLLOUT}.engine_kwargs.vllm.scheduler_cls"] = facts.scheduler
     if not cpu:
         settings[f"{ROLLOUT}.cudagraph_capture_sizes"] = [
             size for size in GRAPH_SIZES if size <= settings[f"{ROLLOUT}.max_num_seqs"]
@@ -201,14 +207,15 @@ def _critic(options: Options, facts: Facts) -> dict[str, Any]:
         "critic.strategy": "fsdp2",
         "critic.model.path": str(facts.model_folder),
         "critic.model.trust_remote_code": options.trust_remote_code,
-        "critic.model.use_remove_padding": facts.flash_attention,
+        "critic.model.use_remove_padding": facts.kernels.flash_attention,
         "critic.model.enable_gradient_checkpointing": facts.gradient_checkpointing,
+        "critic.model.use_liger": facts.kernels.liger,
         "critic.optim.lr": 3 * options.learning_rate,
         "critic.ppo_mini_batch_size": options.mini_batch,
         "critic.use_dynamic_bsz": dynamic,
         "critic.ppo_max_token_len_per_gpu": facts.token_budget,
     }
-    if not facts.flash_attention:
+    if not facts.kernels.flash_attention:
         settings["+critic.model.override_config.attn_implementation"] = "sdpa"
     if not dynamic:
         settings["critic.ppo_micro_batch_size_per_gpu"] = micro

@@ -17,6 +17,7 @@ from trainkit.algorithms import NEEDS_CRITIC
 from trainkit.batch import Batch, check_batch, micro_batch
 from trainkit.config import Options
 from trainkit.duration import Work, step_on_cpu, step_on_gpus
+from trainkit.kernels import Kernels
 from trainkit.memory import GIB, SAFETY, Part, Phase
 from trainkit.model_shape import ModelShape
 
@@ -52,7 +53,7 @@ class Request:
     gpu: Gpu | None
     gpus: int
     cores: int
-    flash_attention: bool
+    kernels: Kernels
     float32: bool
 
     @property
@@ -169,8 +170,8 @@ def phases(request: Request, budget: int, checkpointing: bool) -> tuple[Phase, .
     tokens, number = tokens_at_once(request, budget), _number(request)
     made: tuple[Phase, ...] = (
         memory.generation(shape, *vllm_parts(request), gpus, trained),
-        memory.log_probs(shape, tokens, gpus, trained, number),
-        memory.update(shape, tokens, gpus, checkpointing, request.flash_attention, trained, number),
+        memory.log_probs(shape, tokens, gpus, request.kernels, trained, number),
+        memory.update(shape, tokens, gpus, checkpointing, request.kernels, trained, number),
     )
     beside = memory.beside(shape, gpus, options.kl > 0, options.algorithm in NEEDS_CRITIC)
     if request.gpu is None:  # everything stays in the machine's memory, and vLLM never sleeps

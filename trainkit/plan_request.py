@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Sequence
 from statistics import fmean
@@ -17,6 +16,7 @@ from prompts.tokens import encode, load_tokenizer
 from trainkit.batch import total_steps
 from trainkit.config import Options
 from trainkit.inputs import data_options, find_inputs
+from trainkit.kernels import find_kernels
 from trainkit.model_shape import read_shape
 from trainkit.plan import Request
 from trainkit.rows import DataOptions, check_left, chosen_rows, is_repeated, split_rows
@@ -50,9 +50,10 @@ def make_request(options: Options, on: Gpu | None) -> Request:
     validation, validated = _lengths(split.validation, data, inputs.template, tokenizer)
     too_long = len(split.train) + len(split.validation) - trained - validated
     check_left(data, inputs.task, trained, validated, too_long)
+    shape = read_shape(inputs.model.folder)
     return Request(
         options=options,
-        shape=read_shape(inputs.model.folder),
+        shape=shape,
         prompt_length=max(*train, *validation),
         response_length=inputs.response_length,
         mean_prompt=fmean(train),
@@ -61,7 +62,7 @@ def make_request(options: Options, on: Gpu | None) -> Request:
         gpus=(options.gpus or max(1, len(here))) * options.nodes,
         cores=os.cpu_count() or 1,
         float32=computes_in_float32(options.device),
-        flash_attention=on is not None or importlib.util.find_spec("flash_attn") is not None,
+        kernels=find_kernels(options.device, shape.model_type, assumed=on is not None),
     )
 
 

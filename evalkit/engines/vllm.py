@@ -28,6 +28,8 @@ from prompts.errors import Failed, UserError
 
 ENGINE_PROCESS = re.compile(r"engine ?core", re.IGNORECASE)
 """What an error says that comes from vLLM's own process."""
+SCHEDULER = "evalkit.engines.decode_scheduler.DecodeScheduler"
+SCHEDULED_VERSION = "0.24."
 
 
 def installed_version() -> tuple[str, bool]:
@@ -40,6 +42,12 @@ def installed_version() -> tuple[str, bool]:
         "vLLM is not installed; for CPUs run `make setup`, for NVIDIA GPUs "
         "`pip install 'lockstep-evalkit[gpu]'`, or use plain transformers with --engine hf"
     )
+
+
+def scheduler() -> str | None:
+    """Our scheduler where vLLM is the version that it was written for; None: vLLM's own."""
+    found, cpu = installed_version()
+    return None if cpu or not found.startswith(SCHEDULED_VERSION) else SCHEDULER
 
 
 def check_machine(options: EngineOptions) -> None:
@@ -107,6 +115,7 @@ class VllmEngine:
                     max_model_len=options.max_model_len,
                     generation_config="vllm",  # the model's own would change sampling unseen
                     enable_prefix_caching=True,
+                    scheduler_cls=scheduler(),
                     **graphs,
                     disable_log_stats=True,
                     use_tqdm_on_load=False,
