@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from evalkit.lock_diff import describe
+from evalkit.extract import SCORER_VERSION
+from evalkit.lock_diff import SCORER_KEY, describe
 from evalkit.pairing import Aligned
 from evalkit.results import Run
 from prompts.errors import Mismatch, UserError
@@ -43,8 +44,18 @@ def _message(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]
     return (
         f"{names} cannot be compared with {runs[0].name}: {count} {'key' if count == 1 else 'keys'} "
         f"{'differ' if count > 1 else 'differs'}{' and the questions too' if rows else ''}; "
-        "--allow-mismatch compares all the same and marks every line"
+        f"{_rescore(runs, unlike)}--allow-mismatch compares all the same and marks every line"
     )
+
+
+def _rescore(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]) -> str:
+    """The command for runs that another version of the scorer judged; empty where more differs than that."""
+    if any([key.key for key in keys] != [SCORER_KEY] for _, keys in unlike):
+        return ""
+    others = {run.folder: keys[0].right for run, keys in unlike}
+    first = unlike[0][1][0].left
+    old = [run.folder for run in runs if others.get(run.folder, first) != SCORER_VERSION]
+    return f"judge by today's scorer: {' && '.join(f'evalkit rescore {folder}' for folder in old)}; "
 
 
 def _detail(

@@ -17,6 +17,8 @@ _FILES = ("reading.tokenizer", "reading.chat_template", "reading.stop_ids")
 """Keys that come from the files of a model folder."""
 TEMPLATE_KEYS = ("template.", "system", "chat_template.kwargs", "scorer.rule", "probe.")
 """Keys of `reading` that follow from the template, and so may differ on another task than the lock's."""
+SCORER_KEY = "scorer.version"
+"""Alone it locks no checkpoint out; results are brought to today's version by `evalkit rescore`."""
 NEIGHBOURS = 4
 """Tokens shown on each side of the first one that differs."""
 ROWS_SHOWN = 3
@@ -52,7 +54,7 @@ def differences(
     Nor does the scorer's version count: a better scorer must not lock an old checkpoint out (two
     results with different ones are still told apart by `evalkit diff`).
     """
-    found = [entry for entry in compare(locked, now, sections) if entry.key != "scorer.version"]
+    found = [entry for entry in compare(locked, now, sections) if entry.key != SCORER_KEY]
     if not other_task:
         return found
     if None in (locked.reading["chat_template"], now.reading["chat_template"]):  # one of them is raw text

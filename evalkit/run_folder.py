@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evalkit.lock_diff import SCORER_KEY
 from evalkit.plan import Plan
 from evalkit.results import Run, read_run, write_json
 from prompts.errors import UserError
@@ -53,9 +54,11 @@ def open_folder(folder: Path, plan: Plan) -> Run | None:
         return None
     run = read_run(folder)
     if differing := _differing(run, plan):
+        again = run.complete and differing == [f"reading.{SCORER_KEY}"]
         raise UserError(
             f"{folder} holds another run, it differs in {', '.join(differing)}; "
-            "give another --output, or leave it out to get a folder of its own"
+            + (f"judge it by today's scorer: evalkit rescore {folder}; or " if again else "")
+            + "give another --output, or leave it out to get a folder of its own"
         )
     return run
 

@@ -1,7 +1,7 @@
 """Compare an answer with a gold: `score(extraction, gold) -> Score`.
 
-Exact: numbers are equal where their canonical strings are, formulas where their difference is zero
-in rational arithmetic; no float is ever used. Pure, total and thread-safe.
+Exact: numbers are compared by their value, formulas are equal where their difference is zero in
+rational arithmetic; no float is ever used. Pure, total and thread-safe.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from evalkit.extract.content import read_content
-from evalkit.extract.numbers import canonical, fraction_digits, rounded
+from evalkit.extract.numbers import canonical, equal, fraction_digits, rounded
 from evalkit.extract.peers import PEER_COMPARISONS
 from evalkit.formula import Value, read_formula, same, weight
 from evalkit.records import Extraction, Score
@@ -79,9 +79,9 @@ def _compare(answer: str, gold: str) -> Score:
 
 
 def _compare_numbers(number: str, gold: str) -> Score:
-    if number == gold:
+    if equal(number, gold):
         return _EQUAL
-    printed = rounded(number)
+    printed = rounded(number)  # of a decimal alone: a fraction is no print of a float
     if printed is not None and printed == (fraction_digits(gold) or gold):
         return Score("correct", "equal to the 15 digits that a float prints")
     return _OTHER_NUMBER

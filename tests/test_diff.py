@@ -23,7 +23,9 @@ from made_runs import lock_of, make_run
 
 from evalkit.diff import Diff, compare, diff_runs, line_up
 from evalkit.diff_table import as_json, render_diff
+from evalkit.extract import SCORER_VERSION
 from evalkit.records import Row
+from evalkit.rescore import rescore
 from evalkit.results import Run, read_run
 from evalkit.stats import mcnemar_exact, tango, wilson
 from evalkit.verdict import check_gates, names, sentence, verdict
@@ -192,6 +194,27 @@ def test_unlike_runs_are_refused_with_each_key_and_both_values(tmp_path: Path) -
     assert "  reading.system: None | You are helpful." in lines
     assert "  manifest.split: test | train" in lines
     assert refused.value.exit_code == 3
+
+
+def test_an_older_scorer_is_refused_with_the_command_that_judges_anew(tmp_path: Path) -> None:
+    rows = [row(i) for i in range(30)]
+
+    def judged_by(version: int, name: str) -> Run:
+        lock = lock_of(rows, scorer={"rule": "boxed@1", "version": version})
+        return make_run(tmp_path / name, rows, lambda r, _: (ANSWER["c"] % r.gold, False), lock=lock)
+
+    old, older, new = judged_by(1, "old"), judged_by(1, "older"), judged_by(SCORER_VERSION, "new")
+    diff_runs(old, older)
+    for base, other in ((old, new), (new, old)):
+        with pytest.raises(Mismatch, match=rf"1 key differs; .*: evalkit rescore {old.folder}; ") as refused:
+            diff_runs(base, other)
+        assert "reading.scorer.version: " in refused.value.detail and refused.value.exit_code == 3
+    for runs in ((old, older, new), (new, old, older)):
+        with pytest.raises(
+            Mismatch, match=rf": evalkit rescore {old.folder} && evalkit rescore {older.folder}; "
+        ):
+            line_up(runs)
+    diff_runs(rescore(old, rule=None, command=""), new)
 
 
 def test_allowed_mismatch_marks_every_line(tmp_path: Path) -> None:

@@ -142,6 +142,21 @@ def test_fractions_are_reduced(top: int, bottom: int, factor: int) -> None:
     assert canonical(f"\\frac{{{top}}}{{{bottom}}}") == canonical(f"{top}/{bottom}")
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("123456789012345/10", "12345678901234.5"),
+        ("1234567890123451/10", "1234567890123451/10"),
+        ("-\\frac{2469135780246902}{20}", "-1234567890123451/10"),
+        ("123456789012345 1/10", "1234567890123451/10"),
+        ("12345678901234510/10", "1234567890123451"),
+        ("123456789012345.1", "123456789012345.1"),
+    ],
+)
+def test_a_fraction_is_no_decimal_that_a_float_could_have_printed(text: str, number: str) -> None:
+    assert canonical(text) == number
+
+
 def test_huge_numbers_are_not_built() -> None:
     start = time.process_time()
     assert canonical("1e999999999") != canonical("1e999999998")

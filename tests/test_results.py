@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalkit.compare_rules import compare_rules
+from evalkit.extract import SCORER_VERSION
 from evalkit.judge import judge, make_record, unscored
 from evalkit.records import Completion, Record, Row
 from evalkit.rescore import rescore
@@ -28,7 +30,7 @@ from prompts.errors import UserError
 from prompts.lock import Lock
 
 LOCK = Lock(
-    reading={"template": {"ref": "t@1"}, "scorer": {"rule": "last-number@1", "version": 1}},
+    reading={"template": {"ref": "t@1"}, "scorer": {"rule": "last-number@1", "version": SCORER_VERSION}},
     data={"task": "t", "split": "test", "rows": 0, "prompts": {}},
     budget={"max_tokens": 16},
 )
@@ -200,6 +202,24 @@ def test_rescore_writes_a_new_run(tmp_path: Path) -> None:
         rescore(run, rule="boxed", command="")
     with pytest.raises(UserError, match="did you mean boxed"):
         rescore(run, rule="boxd", command="")
+
+
+def test_rescore_brings_a_run_to_the_scorer_of_today(tmp_path: Path) -> None:
+    """What version 1 took for the print of a float is judged anew; a record that is judged alike stays."""
+    older = replace(LOCK, reading={**LOCK.reading, "scorer": {"rule": "last-number@1", "version": 1}})
+    alike, passed = record("a", "7"), record("b", "773989449188269/5", "773989449188270/5")
+    assert passed.outcome == "wrong"
+    passed = replace(passed, outcome="correct", lenient_outcome="correct")
+    writer = RunWriter(tmp_path / "run", {**MANIFEST, "fingerprint": older.fingerprint}, older.as_dict())
+    for entry in (alike, passed):
+        writer.append(entry)
+    held = [alike.as_dict(), passed.as_dict()]
+    writer.finish({**MANIFEST, "fingerprint": older.fingerprint, **count(held)}, summarize(held, None))
+    again = rescore(read_run(tmp_path / "run"), rule=None, command="")
+    assert again.manifest["fingerprint"] == LOCK.fingerprint != older.fingerprint
+    assert again.lock["reading"]["scorer"] == {"rule": "last-number@1", "version": SCORER_VERSION}
+    assert [r["outcome"] for r in again.records] == ["correct", "wrong"]
+    assert again.records[0] == read_run(tmp_path / "run").records[0]
 
 
 def test_rows_that_were_never_generated_are_unscored_under_every_rule(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ pytest tests/test_run_folder.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from evalkit.run import new_manifest, score_model
 from evalkit.run_folder import default_folder
 from evalkit.summary import count, summarize
 from evalkit.tasks import load_rows
-from prompts.errors import Mismatch
+from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, write_lock
 
 HASH = {"prompt": "sums-hash", "split": "train"}
@@ -103,3 +104,16 @@ def test_a_lock_that_agrees_changes_nothing(model: Path, tmp_path: Path) -> None
     run = score(plan_of(model), tmp_path / "results")
     assert run.folder == before.folder and run.manifest["marks"] == []
     assert (before.folder / "manifest.json").read_bytes() == written
+
+
+@pytest.mark.parametrize("finish", [True, False])
+def test_a_run_of_an_older_scorer_is_not_gone_on_with(model: Path, tmp_path: Path, finish: bool) -> None:
+    plan = plan_of(model)
+    reading = {**plan.lock.reading, "scorer": {**plan.lock.reading["scorer"], "version": 1}}
+    older = replace(plan, lock=replace(plan.lock, reading=reading))
+    before = scored(older, tmp_path / "results", finish)
+    assert default_folder(plan, tmp_path / "results") != before.folder
+    with pytest.raises(UserError, match=r"it differs in reading\.scorer\.version; ") as refused:
+        score_model(plan, command="", results=tmp_path, output=before.folder)
+    assert refused.value.exit_code == 2
+    assert (f"evalkit rescore {before.folder}; or " in str(refused.value)) is finish

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evalkit.check_golds import check_golds, neighbours, written
@@ -33,6 +33,7 @@ def outcome(answer: str | None, gold: str | None, rule: str = "boxed@1") -> str:
         ("\\frac{1}{\\sqrt2}", "\\frac{\\sqrt{2}}{2}"), ("(x+1)^2", "x^2+2x+1"), ("x=5", "5"),
         ("\\{2,1\\}", "\\{1,2\\}"), ("1 \\text{ or } 2", "2, 1"), ("[0,\\infty)", "[0, \\infty)"),
         ("(3,4)\\cup(1,2)", "(1,2) \\cup (3,4)"), ("\\text{Yes}", "yes"), ("(C)", "C"),
+        ("188.38009643554688", "12345678/65536"), ("773989449188269/5", "154797889837653.8"),
         ("2:00 pm", "2:00 PM"), ("\\sqrt[3]{8}", "2"), ("\\sin(x)+1", "1+\\sin x"), ("90^\\circ", "90"),
     ],
 )  # fmt: skip
@@ -49,7 +50,8 @@ def test_equal(answer: str, gold: str) -> None:
         ("\\frac{36+0}{2}", "18"), ("3t+4-6t+7t-4", "4t"), ("(1,2)", "(2,1)"), ("[0,1)", "[0,1]"),
         ("9^{9^{9^{9}}}", "9"), ("1e400", "1e401"), ("2:00 pm", "200"), ("10:21", "1021"),
         ("\\sin x", "\\cos x"), ("x+1", "x"), ("5 and 3", "5"), ("1/0", "0"), ("", "0"), ("i", "1"),
-        ("B", "C"),
+        ("B", "C"), ("773989449188269/5", "154797889837654"), ("154797889837653 4/5", "773989449188270/5"),
+        ("773989449188269/5 cm", "154797889837654"), ("154797889837653.8/1", "154797889837654"),
     ],
 )  # fmt: skip
 def test_not_equal(answer: str, gold: str) -> None:
@@ -88,10 +90,21 @@ def test_total_and_symmetric_for_texts(left: str, right: str) -> None:
 
 
 @given(st.fractions(max_denominator=10**6), st.integers(2, 50))
+@example(Fraction(773989449188269, 5), 2)
 def test_fractions(value: Fraction, factor: int) -> None:
     top, bottom = value.numerator, value.denominator
     assert outcome(f"\\frac{{{top * factor}}}{{{bottom * factor}}}", f"{top}/{bottom}") == "correct"
     assert outcome(f"{top}/{bottom}", f"{top + 1}/{bottom}") == "wrong"
+
+
+@given(st.integers(), st.integers(1, 40))
+def test_a_fraction_equals_its_decimal(value: int, places: int) -> None:
+    """Of whatever length, and either may be the gold."""
+    digits = str(abs(value)).rjust(places + 1, "0")
+    decimal = f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+    fraction = f"{value}/{10**places}"
+    for answer, gold in ((decimal, fraction), (fraction, decimal)):
+        assert score(Extraction(answer, "boxed@1"), gold).reason == "equal"
 
 
 @given(st.lists(st.integers(-9, 9), min_size=2, max_size=4), st.integers(1, 9), st.integers(-9, 9))

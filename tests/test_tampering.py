@@ -21,8 +21,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from evalkit.extract import SCORER_VERSION
 from evalkit.results import read_json
-from prompts.lock import PARQUET_KEY, Lock
+from prompts.lock import FILE_NAME, PARQUET_KEY, Lock, write_lock
 
 pytest.importorskip("torch")
 
@@ -475,3 +476,18 @@ def test_harmless_changes_are_never_refused(
         assert with_parquet(place, *more) == 0, capsys.readouterr().err
         if name not in RUN_DECISIVE:
             assert again(place, *more) == 0, capsys.readouterr().err
+
+
+def test_an_older_scorer_locks_no_data_out_but_a_run_keeps_its_reward(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = {"version": SCORER_VERSION - 1}
+    place.edit_lock(lambda lock: lock["reading"]["scorer"].update(older))
+    assert with_parquet(place) == 0, capsys.readouterr().err
+    begun = read_json(place.run / FILE_NAME)
+    begun["reading"]["scorer"].update(older)
+    write_lock(Lock(begun["reading"], begun["data"], begun["budget"]), place.run)
+    assert again(place) == 3
+    error = capsys.readouterr().err
+    assert "the reward of begun is not the one with which it began (scorer.version); go on with the" in error
+    assert f"reading.scorer.version: {SCORER_VERSION - 1} | {SCORER_VERSION}" in error

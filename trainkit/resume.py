@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.checkpoint import last_complete_step, list_steps
-from evalkit.lock_diff import explain
+from evalkit.lock_diff import SCORER_KEY, explain
 from prompts.errors import Mismatch, UserError
 from prompts.lock import SECTIONS, compare, read_lock
 from prompts.tokens import load_tokenizer
@@ -47,9 +47,11 @@ def same_prompts(folder: Path, building: Path, model: Path, options: Options) ->
         raise Mismatch(f"{folder} has no prompt lock, so it cannot be known what it was trained on")
     if found := compare(was, now, SECTIONS):
         keys = [entry.key for entry in found if not entry.key.startswith("probe.")] or ["probe"]
+        what, way_out = f"prompts of {folder.name} are not those", "restore them"
+        if keys == [SCORER_KEY]:
+            what, way_out = f"reward of {folder.name} is not the one", "go on with the evalkit that began it"
         raise Mismatch(
-            f"the prompts of {folder.name} are not those with which it began ({keys[0]}); "
-            "restore them, or start a new run with --output",
+            f"the {what} with which it began ({keys[0]}); {way_out}, or start a new run with --output",
             explain(was, now, found, load_tokenizer(model, options.trust_remote_code)),
         )
 

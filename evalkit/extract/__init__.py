@@ -26,7 +26,7 @@ from prompts.errors import UserError
 Reader = Callable[[str, int, int], Found | None]
 
 # Goes up when `evalkit.score` changes what counts as equal; part of the prompt lock.
-SCORER_VERSION = 1
+SCORER_VERSION = 2
 
 # Every version that was ever released stays here and callable: a change is a new version.
 RULES: dict[str, dict[int, Reader]] = {

@@ -1,13 +1,15 @@
 """Numbers as people and models write them, read exactly.
 
-`canonical(text)` gives one string for each value: "18", "-0.5", "2/3", "1e400". Two texts mean the
-same number exactly where these strings are equal, so comparing needs no arithmetic, and neither a
-float nor a large integer is ever built. Time is linear in the length of the text.
+`canonical(text)` gives one string for each value: "18", "-0.5", "2/3", "1e400". Comparing these
+needs no arithmetic, and neither a float nor a large integer is ever built. One value only has two
+strings: a decimal of more than 15 digits may be the print of a float, the fraction that equals it
+never is, so each stays what it is, and `equal` knows both. Time is linear in the length of the text.
 """
 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from math import gcd
 
 # Digits that a fraction may have above and below the line: beyond that it stays text.
@@ -121,6 +123,14 @@ def plain_decimal(core: str, decimal_comma: bool = False) -> str | None:
     return None
 
 
+def equal(one: str, other: str) -> bool:
+    """Whether two canonical strings are the same value, a long decimal and a fraction included."""
+    if one == other:
+        return True
+    fraction, decimal = (one, other) if "/" in one else (other, one)
+    return "/" in fraction and "." in decimal and Fraction(fraction) == Fraction(decimal)
+
+
 def rounded(number: str) -> str | None:
     """A canonical decimal rounded half up to 15 significant digits, None where it has fewer than 16."""
     if "." not in number or "/" in number or "e" in number or len(number) <= _FLOAT_DIGITS + 1:
@@ -203,7 +213,7 @@ def _scaled(decimal: str, shift: int) -> int:
 
 
 def _fraction(top: int, bottom: int, negative: bool) -> str | None:
-    """Top / bottom in lowest terms, as a decimal where it ends."""
+    """Top / bottom in lowest terms, as a decimal where it ends within the digits of a float."""
     if bottom == 0:
         return None
     shared = gcd(top, bottom)
@@ -215,7 +225,9 @@ def _fraction(top: int, bottom: int, negative: bool) -> str | None:
         rest, fives = rest // 5, fives + 1
     if rest == 1:
         places = max(twos, fives)
-        return _decimal(str(top * 10**places // bottom), negative, -places)
+        digits = str(top * 10**places // bottom)
+        if bottom == 1 or len(digits) <= _FLOAT_DIGITS:
+            return _decimal(digits, negative, -places)
     return f"{'-' if negative else ''}{top}/{bottom}"
 
 
