@@ -9,16 +9,17 @@ import multiprocessing
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 import extraction_corpus as corpus
 import pytest
 from bench_extract import HOSTILE
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from evalkit.extract import RULES, extract, resolve_rule
 from evalkit.extract.explain import explain
-from evalkit.extract.numbers import canonical
+from evalkit.extract.numbers import canonical, fraction_digits
 from evalkit.extract.region import region
 from evalkit.records import Extraction
 from evalkit.score import score
@@ -155,6 +156,16 @@ def test_fractions_are_reduced(top: int, bottom: int, factor: int) -> None:
 )
 def test_a_fraction_is_no_decimal_that_a_float_could_have_printed(text: str, number: str) -> None:
     assert canonical(text) == number
+
+
+@given(st.integers(1, 10**18), st.integers(1, 10**15))
+def test_fraction_digits_are_rounded(top: int, bottom: int) -> None:
+    """As Python's Decimal rounds a quotient to 15 digits."""
+    fraction = canonical(f"-{top}/{bottom}")
+    assume(fraction is not None and "/" in fraction)
+    digits = fraction_digits(str(fraction))
+    assert digits is not None
+    assert Decimal(digits) == Context(15, ROUND_HALF_UP).divide(Decimal(-top), Decimal(bottom))
 
 
 def test_huge_numbers_are_not_built() -> None:

@@ -151,12 +151,11 @@ def fraction_digits(number: str) -> str | None:
     if not bottom or len(number) > 40:
         return None
     p, q = abs(int(top)), int(bottom)
-    shift = _FLOAT_DIGITS - (len(str(p)) - len(str(q)))
+    shift = _FLOAT_DIGITS + 1 - (len(str(p)) - len(str(q)))  # one or two digits more, to round by
     scaled = (p * 10**shift) // q if shift >= 0 else p // (q * 10**-shift)
     drop = len(str(scaled)) - _FLOAT_DIGITS
-    if drop > 0:
-        scaled = (scaled + 5 * 10 ** (drop - 1)) // 10**drop
-    return _decimal(str(scaled), top.startswith("-"), max(drop, 0) - shift)
+    scaled = (scaled + 5 * 10 ** (drop - 1)) // 10**drop
+    return _decimal(str(scaled), top.startswith("-"), drop - shift)
 
 
 def _negative(*signs: str) -> bool:
