@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from evalkit.extract.content import read_content
-from evalkit.extract.numbers import canonical, equal, fraction_digits, rounded
+from evalkit.extract.numbers import canonical, equal, prints
 from evalkit.extract.peers import PEER_COMPARISONS
 from evalkit.formula import Value, read_formula, same, weight
 from evalkit.records import Extraction, Score
@@ -81,8 +81,7 @@ def _compare(answer: str, gold: str) -> Score:
 def _compare_numbers(number: str, gold: str) -> Score:
     if equal(number, gold):
         return _EQUAL
-    printed = rounded(number)  # of a decimal alone: a fraction is no print of a float
-    if printed is not None and printed == (fraction_digits(gold) or gold):
+    if prints(number, gold):
         return Score("correct", "equal to the 15 digits that a float prints")
     return _OTHER_NUMBER
 

@@ -9,17 +9,16 @@ import multiprocessing
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
-from decimal import ROUND_HALF_UP, Context, Decimal
 
 import extraction_corpus as corpus
 import pytest
 from bench_extract import HOSTILE
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from evalkit.extract import RULES, extract, resolve_rule
 from evalkit.extract.explain import explain
-from evalkit.extract.numbers import canonical, fraction_digits
+from evalkit.extract.numbers import canonical, prints
 from evalkit.extract.region import region
 from evalkit.records import Extraction
 from evalkit.score import score
@@ -158,14 +157,14 @@ def test_a_fraction_is_no_decimal_that_a_float_could_have_printed(text: str, num
     assert canonical(text) == number
 
 
-@given(st.integers(1, 10**18), st.integers(1, 10**15))
-def test_fraction_digits_are_rounded(top: int, bottom: int) -> None:
-    """As Python's Decimal rounds a quotient to 15 digits."""
-    fraction = canonical(f"-{top}/{bottom}")
-    assume(fraction is not None and "/" in fraction)
-    digits = fraction_digits(str(fraction))
-    assert digits is not None
-    assert Decimal(digits) == Context(15, ROUND_HALF_UP).divide(Decimal(-top), Decimal(bottom))
+@given(st.integers(1, 10**6), st.integers(1, 10**6), st.integers(2, 10**3))
+@example(40, 9, 2)
+def test_what_python_prints_of_a_fraction(top: int, bottom: int, off: int) -> None:
+    """With its 16 or 17 digits it is the fraction's; that of a neighbour 2e-14 or more away is not."""
+    printed, gold = canonical(repr(-top / bottom)), canonical(f"-{top}/{bottom}")
+    assume(printed is not None and gold is not None and len(printed.strip("-0.").replace(".", "")) > 15)
+    assert prints(str(printed), str(gold))
+    assert not prints(str(canonical(repr(-top / bottom * (1 + off * 1e-14)))), str(gold))
 
 
 def test_huge_numbers_are_not_built() -> None:

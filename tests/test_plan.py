@@ -25,13 +25,14 @@ from trainkit.config import PRESETS, Options, resolve
 from trainkit.kernels import Kernels
 from trainkit.memory import GIB, activations, cache_per_token, layer_activations
 from trainkit.model_shape import ModelShape, count_parameters, read_shape
-from trainkit.passthrough import MODEL
+from trainkit.passthrough import ACTOR, MODEL
 from trainkit.plan import Request, check_fits, make_plan
 from trainkit.plan_request import make_request, parse_gpu
 from trainkit.plan_table import as_dict, sentences
 from trainkit.prepare import prepare
 
 H200 = Gpu(0, "NVIDIA H200", 143771, 143167)
+H100 = Gpu(0, "NVIDIA H100 80GB HBM3", 81559, 81079)
 A800 = Gpu(0, "NVIDIA A800-SXM4-80GB", 81920, 81000)
 RTX4090 = Gpu(0, "NVIDIA GeForce RTX 4090", 24564, 24000)
 # Qwen2.5-Coder-Instruct, from the config.json of each.
@@ -378,16 +379,24 @@ def test_a_gpu_that_is_none_is_refused(text: str) -> None:
         parse_gpu(text)
 
 
-RECORDED = Path(__file__).parent.parent / "results/recorded/coder-1.5b-gsm8k"
+RECORDED = Path(__file__).parent.parent / "results/recorded"
 
 
-def test_the_recorded_run_took_what_the_plan_says() -> None:
-    """20 steps of Qwen2.5-Coder-1.5B-Instruct on one H200: memory within 15 %, phases to a factor of two."""
-    job = json.loads((RECORDED / "train.json").read_text())
-    lines = [json.loads(line) for line in (RECORDED / "metrics.jsonl").read_text().splitlines()]
+@pytest.mark.parametrize(
+    ("run", "shape", "gpu"),
+    [
+        ("coder-1.5b-gsm8k", QWEN_15B, H200),
+        ("coder-0.5b-gsm8k", QWEN_05B, H100),
+        ("coder-0.5b-gsm8k-30", QWEN_05B, H100),
+    ],
+)
+def test_recorded_runs_took_what_the_plan_says(run: str, shape: ModelShape, gpu: Gpu) -> None:
+    """Qwen2.5-Coder-Instruct on GSM8K: memory within 15 %, phases to a factor of two."""
+    job = json.loads((RECORDED / run / "train.json").read_text())
+    lines = [json.loads(line) for line in (RECORDED / run / "metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if "timing_s/step" in line]
     asked = replace(
-        request(QWEN_15B),
+        request(shape, gpu),
         options=Options(**job["options"]),
         kernels=Kernels(flash_attention=True, liger=f"{MODEL}.use_liger=true" in job["command"]),
         prompt_length=job["prompt_length"],
@@ -396,6 +405,7 @@ def test_the_recorded_run_took_what_the_plan_says() -> None:
     )
     plan = make_plan(asked)
     check_fits(plan)
+    assert f"{ACTOR}.ppo_max_token_len_per_gpu={plan.token_budget}" in job["command"]
     peak = max(line["actor/perf/max_memory_allocated_gb"] for line in steps)
     assert plan.trainer_peak / GIB == pytest.approx(peak, rel=0.15)
     measured = {"generation": "gen", "old log-probs": "old_log_prob", "update": "update_actor"}

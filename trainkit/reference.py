@@ -1,28 +1,29 @@
 """Figures of recorded runs: what `trainkit plan` estimates time from and `doctor` compares with.
 
-One H200, Qwen2.5-Coder 0.5B and 1.5B, 128 prompts x 8 samples, 384 + 512 tokens, packed sequences and
-flash-attn; two CPU cores with SmolLM2-135M, 8 x 8 sums. verl 0.9.1, November 2026.
+Qwen2.5-Coder 0.5B on one H100 (Liger, our scheduler) and 1.5B on one H200 (neither), 128 prompts x 8 samples,
+384 + 512 tokens, packed sequences and flash-attn; two CPU cores with SmolLM2-135M, 8 x 8 sums. verl 0.9.1,
+November 2026.
 """
 
 from __future__ import annotations
 
 PHASE_SHARES: dict[str, dict[str, float]] = {
-    # 0.5B: 8 s generation, 4 s old log-probs, 6.5 s update, 0.4 s hand-over of 20 s.
-    "cuda": {"gen": 0.42, "old_log_prob": 0.20, "ref": 0.0, "update_actor": 0.33, "update_weights": 0.02},
+    # 0.5B: 4.4 s generation, 2.4 s old log-probs, 4.4 s update, 0.3 s hand-over of 12.4 s.
+    "cuda": {"gen": 0.36, "old_log_prob": 0.20, "ref": 0.0, "update_actor": 0.36, "update_weights": 0.03},
     # 4.5 s generation, 15.5 s update, 0.9 s hand-over of 21.5 s; old log-probs are vLLM's own.
     "cpu": {"gen": 0.21, "old_log_prob": 0.01, "ref": 0.0, "update_actor": 0.73, "update_weights": 0.04},
 }
 """Share of a step (validation and saving left out) that each phase takes."""
 
-UPDATE_MFU = 0.30
-"""The update's share of the peak: 0.28 to 0.32 with 0.5B, 0.38 to 0.40 with 1.5B."""
-UPDATE_EFFICIENCY = 0.25
-"""6 x P x tokens / (seconds x peak) of the update: 0.20 with 0.5B (6.5 s), 0.29 with 1.5B (13.5 s)."""
-FORWARD_EFFICIENCY = 0.15
-"""2 x P x tokens / (seconds x peak) of the old log-probs: 0.11 with 0.5B (4 s), 0.19 with 1.5B (7 s)."""
+UPDATE_MFU = 0.40
+"""The update's share of the peak: 0.41 with 0.5B and Liger (0.28 to 0.32 without), 0.40 with 1.5B."""
+UPDATE_EFFICIENCY = 0.28
+"""6 x P x tokens / (seconds x peak) of the update: 0.27 with 0.5B (4.4 s), 0.31 with 1.5B (12.3 s)."""
+FORWARD_EFFICIENCY = 0.18
+"""2 x P x tokens / (seconds x peak) of the old log-probs: 0.17 with 0.5B (2.4 s), 0.21 with 1.5B (6.2 s)."""
 DECODE_STEP = 0.004
-DECODE_STEP_PER_SEQUENCE = 8e-6
-"""Seconds that a decoding step of vLLM takes beside reading memory: 12 ms with 1,024 in flight."""
+DECODE_STEP_PER_SEQUENCE = 3.3e-6
+"""Seconds that a decoding step of vLLM takes beside reading memory: 7.4 ms with 1,024 in flight."""
 HANDOVER_SECONDS = 0.5
 START_SECONDS = {"cuda": 250, "cpu": 90}
 """From the command to the first step: 210 to 300 s on a GPU machine, 80 to 100 s on two cores."""

@@ -18,6 +18,7 @@ _FRACTION_DIGITS = 300
 _POSITIONAL = 1000
 # Digits that a binary64 prints at most exactly; a longer decimal is the print of a float.
 _FLOAT_DIGITS = 15
+_PRINTED_DIGITS = 20
 
 _SPACE = "\u00a0\u2009\u202f\u2007"
 _SEPARATOR = rf"(?:[.,'’_٬٫{_SPACE}]|\{{,\}}|,?\\[,!;: ],? ?)"
@@ -131,31 +132,20 @@ def equal(one: str, other: str) -> bool:
     return "/" in fraction and "." in decimal and Fraction(fraction) == Fraction(decimal)
 
 
-def rounded(number: str) -> str | None:
-    """A canonical decimal rounded half up to 15 significant digits, None where it has fewer than 16."""
-    if "." not in number or "/" in number or "e" in number or len(number) <= _FLOAT_DIGITS + 1:
-        return None
-    negative = number.startswith("-")
-    whole, _, part = number.lstrip("-").partition(".")
-    digits = (whole + part).lstrip("0")
-    if not _FLOAT_DIGITS < len(digits) <= 20:
-        return None
-    drop = len(digits) - _FLOAT_DIGITS
-    kept = (int(digits) + 5 * 10 ** (drop - 1)) // 10**drop
-    return _decimal(str(kept), negative, drop - len(part))
+def prints(number: str, gold: str) -> bool:
+    """Whether a canonical decimal is what a program prints of the gold, a canonical number.
 
-
-def fraction_digits(number: str) -> str | None:
-    """A canonical fraction "p/q" as a decimal of 15 significant digits, rounded half up."""
-    top, _, bottom = number.partition("/")
-    if not bottom or len(number) > 40:
-        return None
-    p, q = abs(int(top)), int(bottom)
-    shift = _FLOAT_DIGITS + 1 - (len(str(p)) - len(str(q)))  # one or two digits more, to round by
-    scaled = (p * 10**shift) // q if shift >= 0 else p // (q * 10**-shift)
-    drop = len(str(scaled)) - _FLOAT_DIGITS
-    scaled = (scaled + 5 * 10 ** (drop - 1)) // 10**drop
-    return _decimal(str(scaled), top.startswith("-"), drop - shift)
+    It has 16 to 20 significant digits and is no further from the gold than half a unit of its 15th:
+    decimals of 15 digits are those that every binary64 keeps (IEEE 754).
+    """
+    if "." not in number or set("/e") & set(number) or "e" in gold:
+        return False
+    part = len(number) - number.index(".") - 1
+    digits = len(number.replace(".", "").lstrip("-0"))
+    if not _FLOAT_DIGITS < digits <= _PRINTED_DIGITS:
+        return False
+    unit = Fraction(10) ** (digits - _FLOAT_DIGITS - part)
+    return 2 * abs(Fraction(number) - Fraction(gold)) <= unit
 
 
 def _negative(*signs: str) -> bool:
