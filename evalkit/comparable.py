@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import Any
 
 from evalkit.extract import SCORER_VERSION
@@ -55,7 +56,9 @@ def _rescore(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]
     others = {run.folder: keys[0].right for run, keys in unlike}
     first = unlike[0][1][0].left
     old = [run.folder for run in runs if others.get(run.folder, first) != SCORER_VERSION]
-    return f"judge by today's scorer: {' && '.join(f'evalkit rescore {folder}' for folder in old)}; "
+    return (
+        f"judge by today's scorer: {' && '.join(f'evalkit rescore {quote(str(folder))}' for folder in old)}; "
+    )
 
 
 def _detail(

@@ -115,6 +115,5 @@ def vllm_024(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"{VLLM_024} cannot be downloaded: {done.stderr.strip().splitlines()[-1]}")
     with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
         python = [name for name in wheel.namelist() if name.endswith((".py", "/METADATA"))]
-        wheel.extractall(wheels / "python", python)
-    folder.parent.mkdir(exist_ok=True)
-    return Path(shutil.move(wheels / "python", folder))
+        wheel.extractall(folder.with_name("vllm-0.24.part"), python)
+    return folder.with_name("vllm-0.24.part").rename(folder)

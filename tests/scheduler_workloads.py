@@ -99,6 +99,7 @@ def run(kind: type, model: str, seed: int, v2: bool) -> dict[str, Any]:
     arrivals = deque(sorted((chance.choice([0, 0, 0, chance.randrange(60)]), n) for n in numbers))
     requests = [request(n, chance) for n in numbers]
     aborted = {n: chance.randrange(10, 60) for n in numbers if chance.random() < 0.1}
+    resets = {chance.randrange(10, 60)} if chance.random() < 0.3 else set()
     steps: list[Any] = []
     tokens: dict[str, list[int]] = {}
     ends: dict[str, Any] = {}
@@ -107,12 +108,18 @@ def run(kind: type, model: str, seed: int, v2: bool) -> dict[str, Any]:
         now = len(steps)
         while arrivals and arrivals[0][0] <= now:
             made.add_request(requests[arrivals.popleft()[1]])
-        for number in [n for n, when in aborted.items() if when == now and f"r{n}" in made.requests]:
-            made.finish_requests(f"r{number}", RequestStatus.FINISHED_ABORTED)
+        ending = [f"r{n}" for n, when in aborted.items() if when == now and f"r{n}" in made.requests]
+        if now % 2:
+            made.finish_requests(ending, RequestStatus.FINISHED_ABORTED)
+        if now in resets:
+            made.reset_prefix_cache(reset_running_requests=True)
         step = made.schedule()
+        answered = answer(step, made)
+        if not now % 2:  # vLLM's engine takes aborts while the model computes, too
+            made.finish_requests(ending, RequestStatus.FINISHED_ABORTED)
         steps.append(step)
         if step.total_num_scheduled_tokens:
-            under_way.append((step, answer(step, made)))
+            under_way.append((step, answered))
         if len(under_way) == 2 or (under_way and not step.total_num_scheduled_tokens):
             for client in made.update_from_output(*under_way.popleft()).values():
                 for output in client.outputs:
@@ -125,6 +132,7 @@ def run(kind: type, model: str, seed: int, v2: bool) -> dict[str, Any]:
         "preemptions": sum(len(step.preempted_req_ids) for step in steps),
         "tokens": {name: tokens[name] for name in ends},
         "ends": ends,
+        "held": getattr(made, "held", {}),
         "free": made.kv_cache_manager.block_pool.get_num_free_blocks(),
     }
 
@@ -174,7 +182,7 @@ if __name__ == "__main__":
         theirs, ours = (run(kind, model, seed, "--v2" in sys.argv) for kind in KINDS)
         for number, (their, our) in enumerate(zip(theirs["steps"], ours["steps"], strict=True)):
             assert their == our, f"seed {seed}, step {number}: vLLM's {their}, ours {our}"
-        for part in ("tokens", "ends", "free", "preemptions"):
+        for part in ("tokens", "ends", "held", "free", "preemptions"):
             assert theirs[part] == ours[part], f"seed {seed}: {part}"
         counts["steps"] += len(ours["steps"])
         counts["short"] += ours["short"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 
-LIGER_KNOWS = ("llama", "qwen2", "qwen3")
-"""Model types whose layers Liger replaces and whose activations trainkit.memory counts with it."""
+from trainkit.model_shape import ModelShape
 
 
 @dataclass(frozen=True)
@@ -17,12 +16,10 @@ class Kernels:
     liger: bool
 
 
-def find_kernels(device: str | None, model_type: str, assumed: bool = False) -> Kernels:
+def find_kernels(device: str | None, shape: ModelShape, assumed: bool = False) -> Kernels:
     """The kernels that are installed here; `assumed` takes them to be, for a GPU that is elsewhere."""
 
     def found(module: str) -> bool:
         return assumed or (device == "cuda" and importlib.util.find_spec(module) is not None)
 
-    return Kernels(
-        flash_attention=found("flash_attn"), liger=model_type in LIGER_KNOWS and found("liger_kernel")
-    )
+    return Kernels(flash_attention=found("flash_attn"), liger=shape.liger and found("liger_kernel"))

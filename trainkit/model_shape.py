@@ -17,6 +17,8 @@ from prompts.errors import UserError
 
 NORMS_QUERIES = ("qwen3", "qwen3_moe", "olmo2", "gemma3", "gemma3_text")
 """Model types that normalise queries and keys, which keeps more activations."""
+LIGER = ("llama", "qwen2", "qwen3")
+"""Model types whose layers Liger replaces, as those of silu, and whose activations trainkit.memory counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,8 @@ class ModelShape:
     keys: int
     vocabulary: int
     norms_queries: bool
-    model_type: str
+    liger: bool
+    """Whether Liger's kernels compute what its layers do."""
 
 
 def read_shape(folder: Path) -> ModelShape:
@@ -50,7 +53,7 @@ def read_shape(folder: Path) -> ModelShape:
             keys=(config.get("num_key_value_heads") or heads) * head,
             vocabulary=config["vocab_size"],
             norms_queries=config.get("model_type") in NORMS_QUERIES,
-            model_type=config.get("model_type", ""),
+            liger=config.get("model_type") in LIGER and config.get("hidden_act") in ("silu", "swish"),
         )
     except KeyError as error:
         raise UserError(

@@ -62,7 +62,7 @@ def make_request(options: Options, on: Gpu | None) -> Request:
         gpus=(options.gpus or max(1, len(here))) * options.nodes,
         cores=os.cpu_count() or 1,
         float32=computes_in_float32(options.device),
-        kernels=find_kernels(options.device, shape.model_type, assumed=on is not None),
+        kernels=find_kernels(options.device, shape, assumed=on is not None),
     )
 
 

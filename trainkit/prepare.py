@@ -112,7 +112,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
             f"prompts of {longest} and responses of {response_length} tokens exceed the {model.max_length} "
             f"positions of {model.name}; --response-length {model.max_length - longest} fits"
         )
-    gpus, kernels = _gpus(options), find_kernels(options.device, shape.model_type)
+    gpus, kernels = _gpus(options), find_kernels(options.device, shape)
     plan = make_plan(
         Request(
             options=options,

@@ -8,7 +8,7 @@ November 2026.
 from __future__ import annotations
 
 PHASE_SHARES: dict[str, dict[str, float]] = {
-    # 0.5B: 4.4 s generation, 2.4 s old log-probs, 4.4 s update, 0.3 s hand-over of 12.4 s.
+    # 0.5B: 4.4 s generation, 2.4 s old log-probs, 4.4 s update, 0.3 s hand-over of 12.3 s.
     "cuda": {"gen": 0.36, "old_log_prob": 0.20, "ref": 0.0, "update_actor": 0.36, "update_weights": 0.03},
     # 4.5 s generation, 15.5 s update, 0.9 s hand-over of 21.5 s; old log-probs are vLLM's own.
     "cpu": {"gen": 0.21, "old_log_prob": 0.01, "ref": 0.0, "update_actor": 0.73, "update_weights": 0.04},
@@ -20,7 +20,7 @@ UPDATE_MFU = 0.40
 UPDATE_EFFICIENCY = 0.28
 """6 x P x tokens / (seconds x peak) of the update: 0.27 with 0.5B (4.4 s), 0.31 with 1.5B (12.3 s)."""
 FORWARD_EFFICIENCY = 0.18
-"""2 x P x tokens / (seconds x peak) of the old log-probs: 0.17 with 0.5B (2.4 s), 0.21 with 1.5B (6.2 s)."""
+"""2 x P x tokens / (seconds x peak) of the old log-probs: 0.17 with 0.5B (2.4 s), 0.20 with 1.5B (6.2 s)."""
 DECODE_STEP = 0.004
 DECODE_STEP_PER_SEQUENCE = 3.3e-6
 """Seconds that a decoding step of vLLM takes beside reading memory: 7.4 ms with 1,024 in flight."""

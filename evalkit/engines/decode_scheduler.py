@@ -29,7 +29,11 @@ class DecodeSchedulerOutput(SchedulerOutput):  # type: ignore[misc]
 
 
 class DecodeScheduler(AsyncScheduler):  # type: ignore[misc]
-    """`scheduler_cls` of vLLM 0.24: the same tokens, blocks and order as its AsyncScheduler."""
+    """`scheduler_cls` of vLLM 0.24: the same tokens, blocks and order as its AsyncScheduler.
+
+    For engines that schedule asynchronously, which vLLM does unless told otherwise. A request that is
+    aborted is answered with fewer tokens than vLLM's would be: those that were handed on until then.
+    """
 
     running: list[Request]
     finished_req_ids: set[str]
@@ -57,6 +61,8 @@ class DecodeScheduler(AsyncScheduler):  # type: ignore[misc]
                 or self.enable_return_routed_experts
                 or self.defer_block_free
                 or self.log_stats
+                or self.enable_kv_cache_events
+                or self.parallel_config.data_parallel_size > 1
             )
         )
         self.manager = self.kv_cache_manager.coordinator.single_type_managers[0]
@@ -152,10 +158,16 @@ class DecodeScheduler(AsyncScheduler):  # type: ignore[misc]
         for request in chosen:
             request.num_computed_tokens += 1
             request.num_output_placeholders += 1
-            request.next_decode_eligible_step = self.current_step + 1
         self.finished_req_ids = set()
         output.preemptions = self.preemptions
         return output
+
+    def finish_requests(self, *args: Any, **kwargs: Any) -> list[tuple[str, int]]:
+        """End requests from outside, as vLLM does; nothing of theirs is held any longer."""
+        ended: list[tuple[str, int]] = super().finish_requests(*args, **kwargs)
+        for name, _ in ended:
+            self.held.pop(name, None)
+        return ended
 
     def _preempt_request(self, *args: Any, **kwargs: Any) -> None:
         """Count it: what is in flight is then vLLM's to sort out."""
@@ -182,8 +194,7 @@ class DecodeScheduler(AsyncScheduler):  # type: ignore[misc]
         for name in scheduled.num_scheduled_tokens:
             request = requests.get(name)
             if request is None or request.status is not RequestStatus.RUNNING:
-                held.pop(name, None)  # aborted meanwhile
-                continue
+                continue  # aborted meanwhile
             (token,) = sampled[where[name]]
             request._output_token_ids.append(token)
             request._all_token_ids.append(token)
@@ -230,8 +241,9 @@ def is_plain(request: Request) -> bool:
     return (
         params is not None
         and params.output_kind == RequestOutputKind.FINAL_ONLY
-        and params.logprobs is None
+        and params.num_logprobs is None
         and params.prompt_logprobs is None
+        and not params.stop
         and not params.min_tokens
         and params.repetition_detection is None
         and not request.use_structured_output

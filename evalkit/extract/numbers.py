@@ -1,8 +1,8 @@
 """Numbers as people and models write them, read exactly.
 
 `canonical(text)` gives one string for each value: "18", "-0.5", "2/3", "1e400". Comparing these
-needs no arithmetic, and neither a float nor a large integer is ever built. One value only has two
-strings: a decimal of more than 15 digits may be the print of a float, the fraction that equals it
+needs no arithmetic, and neither a float nor a large integer is ever built. Only where a decimal has
+more than 15 digits are there two strings: it may be the print of a float, the fraction that equals it
 never is, so each stays what it is, and `equal` knows both. Time is linear in the length of the text.
 """
 
@@ -135,10 +135,12 @@ def equal(one: str, other: str) -> bool:
 def prints(number: str, gold: str) -> bool:
     """Whether a canonical decimal is what a program prints of the gold, a canonical number.
 
-    It has 16 to 20 significant digits and is no further from the gold than half a unit of its 15th:
-    decimals of 15 digits are those that every binary64 keeps (IEEE 754).
+    It has 16 to 20 significant digits, and the gold, a fraction or a number of at most 15, is no further
+    from it than half a unit of its 15th: so many digits every binary64 keeps (IEEE 754).
     """
     if "." not in number or set("/e") & set(number) or "e" in gold:
+        return False
+    if "/" not in gold and len(gold.replace(".", "").strip("-0")) > _FLOAT_DIGITS:
         return False
     part = len(number) - number.index(".") - 1
     digits = len(number.replace(".", "").lstrip("-0"))
@@ -217,6 +219,8 @@ def _fraction(top: int, bottom: int, negative: bool) -> str | None:
         digits = str(top * 10**places // bottom)
         if bottom == 1 or len(digits) <= _FLOAT_DIGITS:
             return _decimal(digits, negative, -places)
+    if max(len(str(top)), len(str(bottom))) > _FRACTION_DIGITS:
+        return None
     return f"{'-' if negative else ''}{top}/{bottom}"
 
 
