@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from shlex import quote
 from typing import Any
 
 from evalkit.extract import SCORER_VERSION
-from evalkit.lock_diff import SCORER_KEY, describe
+from evalkit.lock_diff import SCORER_KEY, describe, judge_anew
 from evalkit.pairing import Aligned
 from evalkit.results import Run
 from prompts.errors import Mismatch, UserError
@@ -56,9 +55,7 @@ def _rescore(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]
     others = {run.folder: keys[0].right for run, keys in unlike}
     first = unlike[0][1][0].left
     old = [run.folder for run in runs if others.get(run.folder, first) != SCORER_VERSION]
-    return (
-        f"judge by today's scorer: {' && '.join(f'evalkit rescore {quote(str(folder))}' for folder in old)}; "
-    )
+    return f"{judge_anew(*old)}; "
 
 
 def _detail(

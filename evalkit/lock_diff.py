@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from prompts.errors import Mismatch
@@ -44,6 +46,12 @@ def require_same(
     found = differences(locked, now, sections=sections, other_task=other_task)
     if found:
         raise mismatch(locked, now, found, what=what, model=model, tokenizer=tokenizer)
+
+
+def judge_anew(*folders: Path) -> str:
+    """What to do about runs that another version of the scorer judged, with the command."""
+    commands = " && ".join(f"evalkit rescore {quote(str(folder))}" for folder in folders)
+    return f"judge by today's scorer: {commands}"
 
 
 def differences(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evalkit.lock_diff import SCORER_KEY
+from evalkit.lock_diff import SCORER_KEY, judge_anew
 from evalkit.plan import Plan
 from evalkit.results import Run, read_run, write_json
 from prompts.errors import UserError
@@ -57,7 +57,7 @@ def open_folder(folder: Path, plan: Plan) -> Run | None:
         again = run.complete and differing == [f"reading.{SCORER_KEY}"]
         raise UserError(
             f"{folder} holds another run, it differs in {', '.join(differing)}; "
-            + (f"judge it by today's scorer: evalkit rescore {folder}; or " if again else "")
+            + (f"{judge_anew(folder)}; or " if again else "")
             + "give another --output, or leave it out to get a folder of its own"
         )
     return run

@@ -2,19 +2,17 @@
 
     pytest -s tests/bench_scheduler.py
 
-A step is scheduled, and its tokens are taken two steps later, as vLLM's engine does it; no model runs. The
+The tokens of a step are taken when the one after is scheduled, as vLLM's engine does it; no model runs. The
 requests are those of 128 prompts x 8 samples with 150 tokens each.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 SEQUENCES, SAMPLES, PROMPT, STEPS = 1024, 8, 150, 150
-ROOT = Path(__file__).parent.parent
 
 
 def microseconds(kind: type, model: str) -> float:
@@ -43,12 +41,8 @@ def microseconds(kind: type, model: str) -> float:
     return spent / tokens * 1e6
 
 
-def test_scheduler(vllm_024: Path, smollm2: Path) -> None:
-    subprocess.run(
-        [sys.executable, __file__, smollm2],
-        env={**os.environ, "PYTHONPATH": f"{vllm_024}{os.pathsep}{ROOT}", "VLLM_LOGGING_LEVEL": "ERROR"},
-        check=True,
-    )
+def test_scheduler(with_vllm_024: Callable[..., str], smollm2: Path) -> None:
+    print("\n" + with_vllm_024(__file__, smollm2))
 
 
 if __name__ == "__main__":
@@ -56,4 +50,4 @@ if __name__ == "__main__":
 
     init_hashes()
     theirs, ours = (microseconds(kind, sys.argv[1]) for kind in KINDS)
-    print(f"\nscheduling a token: {ours:.1f} µs to vLLM's {theirs:.1f} µs, ratio {ours / theirs:.2f}")
+    print(f"scheduling a token: {ours:.1f} µs to vLLM's {theirs:.1f} µs, ratio {ours / theirs:.2f}")

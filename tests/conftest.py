@@ -117,3 +117,21 @@ def vllm_024(tmp_path_factory: pytest.TempPathFactory) -> Path:
         python = [name for name in wheel.namelist() if name.endswith((".py", "/METADATA"))]
         wheel.extractall(folder.with_name("vllm-0.24.part"), python)
     return folder.with_name("vllm-0.24.part").rename(folder)
+
+
+@pytest.fixture(scope="session")
+def with_vllm_024(vllm_024: Path) -> Callable[..., str]:
+    """Runs Python with vLLM 0.24, our packages and tests to import from; gives the last line it prints."""
+    path = os.pathsep.join(map(str, (vllm_024, ROOT, ROOT / "tests")))
+
+    def run(*arguments: str | Path) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env={**os.environ, "PYTHONPATH": path, "VLLM_LOGGING_LEVEL": "ERROR"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout.splitlines()[-1]
+
+    return run

@@ -4,7 +4,7 @@
 
 Prints how many steps were compared, how many of them ours scheduled the short way, and how often requests
 were preempted; ends with the first difference. Tokens are made of the request and the position, so both
-schedulers get the same ones, two steps after they asked, as vLLM's engine does it.
+schedulers get the same ones, when the step after is scheduled, as vLLM's engine does it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def scheduler(kind: type, model: str, sequences: int, blocks: int, longest: int,
         model_config=ModelConfig(model=model, tokenizer=model, dtype="bfloat16", max_model_len=longest),
         scheduler_config=SchedulerConfig(
             max_num_seqs=sequences, max_num_batched_tokens=2048, max_model_len=longest,
-            enable_chunked_prefill=True, async_scheduling=True, is_encoder_decoder=False,
+            enable_chunked_prefill=True, is_encoder_decoder=False,
         ),
         cache_config=cache,
         device_config=DeviceConfig("cpu"),

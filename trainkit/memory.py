@@ -48,6 +48,11 @@ class Phase:
         return sum(part.size for part in self.parts)
 
 
+KEPT = {True: (4, 6, 2), False: (8, 8, 6)}
+"""Bytes a number that Liger's kernels, or transformers' own, keep of a norm, of an MLP, and of the norm of a
+query or key; see `layer_activations`."""
+
+
 def layer_activations(shape: ModelShape, liger: bool) -> int:
     """Bytes a token that one layer keeps for its backward pass (bf16, norms in float32).
 
@@ -56,7 +61,7 @@ def layer_activations(shape: ModelShape, liger: bool) -> int:
     product (8i). Normalised queries and keys are kept in both precisions (6q + 6k). Liger's norms keep no
     float32 (4h each, 2q + 2k), its MLP computes the activation again (6i).
     """
-    norm, mlp, normed = (4, 6, 2) if liger else (8, 8, 6)
+    norm, mlp, normed = KEPT[liger]
     attention = 4 * shape.queries + 4 * shape.keys
     if shape.norms_queries:
         attention += normed * (shape.queries + shape.keys)
@@ -65,13 +70,14 @@ def layer_activations(shape: ModelShape, liger: bool) -> int:
 
 def layer_formula(shape: ModelShape, liger: bool) -> str:
     """What `layer_activations` reckons, in letters."""
-    norms, mlp, normed = (8, 6, " + 2q + 2k") if liger else (16, 8, " + 6q + 6k")
-    return f"{norms}h + 4q + 4k{normed if shape.norms_queries else ''} + {mlp}i"
+    norm, mlp, normed = KEPT[liger]
+    queries = f" + {normed}q + {normed}k" if shape.norms_queries else ""
+    return f"{2 * norm}h + 4q + 4k{queries} + {mlp}i"
 
 
 def activations(shape: ModelShape, tokens: int, checkpointing: bool, liger: bool, number: int) -> Part:
     """What the forward pass of `tokens` tokens leaves for the backward pass, logits left out."""
-    layer, formula, norm = layer_activations(shape, liger), layer_formula(shape, liger), 4 if liger else 8
+    layer, formula, (norm, _, _) = layer_activations(shape, liger), layer_formula(shape, liger), KEPT[liger]
     last = norm * shape.hidden
     tokens *= number // 2
     if checkpointing:

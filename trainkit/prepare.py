@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.config import settings
-from evalkit.engines.vllm import scheduler
+from evalkit.engines.vllm import installed_version, scheduler_for
 from evalkit.environment import computes_in_float32, find_gpus
 from prompts.errors import UserError
 from trainkit.batch import total_steps
@@ -140,7 +140,7 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
         total_steps=total,
         gpus=gpus,
         kernels=kernels,
-        scheduler=None if options.device == "cpu" else scheduler(),
+        scheduler=None if options.device == "cpu" else scheduler_for(*installed_version()),
         float32=plan.request.float32,
         token_budget=plan.token_budget,
         gradient_checkpointing=plan.gradient_checkpointing,

@@ -9,6 +9,7 @@ Every other step is vLLM's own (`super()`), on the same state; tests/test_decode
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from vllm.sampling_params import RequestOutputKind
@@ -42,7 +43,7 @@ class DecodeScheduler(AsyncScheduler):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.others: set[str] = set()
         """Requests that want more than tokens: while one is there every step is vLLM's own."""
-        self.held: dict[str, list[int]] = {}
+        self.held: defaultdict[str, list[int]] = defaultdict(list)
         """Tokens by request that were not handed on yet."""
         self.preemptions = 0
         groups = self.kv_cache_config.kv_cache_groups
@@ -205,10 +206,7 @@ class DecodeScheduler(AsyncScheduler):  # type: ignore[misc]
                 done = request.num_computed_tokens - request.num_output_placeholders
                 if done % size == 0:
                     self.kv_cache_manager.cache_blocks(request, done)
-            if name in held:
-                held[name].append(token)
-            else:
-                held[name] = [token]
+            held[name].append(token)
             if check_stop(request, self.max_model_len):
                 ended.append(request)
         return self.hand_on(ended)

@@ -44,10 +44,9 @@ def installed_version() -> tuple[str, bool]:
     )
 
 
-def scheduler() -> str | None:
+def scheduler_for(installed: str, cpu: bool) -> str | None:
     """Our scheduler where vLLM is the version that it was written for; None: vLLM's own."""
-    found, cpu = installed_version()
-    return None if cpu or not found.startswith(SCHEDULED_VERSION) else SCHEDULER
+    return None if cpu or not installed.startswith(SCHEDULED_VERSION) else SCHEDULER
 
 
 def check_machine(options: EngineOptions) -> None:
@@ -115,7 +114,7 @@ class VllmEngine:
                     max_model_len=options.max_model_len,
                     generation_config="vllm",  # the model's own would change sampling unseen
                     enable_prefix_caching=True,
-                    scheduler_cls=scheduler(),
+                    scheduler_cls=scheduler_for(self.version, cpu),
                     **graphs,
                     disable_log_stats=True,
                     use_tqdm_on_load=False,

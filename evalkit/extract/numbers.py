@@ -18,6 +18,7 @@ _FRACTION_DIGITS = 300
 _POSITIONAL = 1000
 # Digits that a binary64 prints at most exactly; a longer decimal is the print of a float.
 _FLOAT_DIGITS = 15
+# Digits of the longest decimal that counts as one: a binary64 needs 17, some languages print more.
 _PRINTED_DIGITS = 20
 
 _SPACE = "\u00a0\u2009\u202f\u2007"
@@ -204,7 +205,7 @@ def _scaled(decimal: str, shift: int) -> int:
 
 
 def _fraction(top: int, bottom: int, negative: bool) -> str | None:
-    """Top / bottom in lowest terms, as a decimal where it ends within the digits of a float."""
+    """Top / bottom in lowest terms, as a decimal where it ends within the digits of a float; None if long."""
     if bottom == 0:
         return None
     shared = gcd(top, bottom)
