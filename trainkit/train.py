@@ -8,20 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evalkit.checkpoint import last_complete_step, list_steps
-from evalkit.config import settings
+from evalkit.models.checkpoint import last_complete_step, list_steps
+from evalkit.settings import settings
 from prompts.errors import Failed
-from trainkit.compare import COMPARISON, compare_ends
-from trainkit.config import Options
-from trainkit.doctor import first_step_verdict
-from trainkit.follow import Follower, validation_accuracy
-from trainkit.job import Job
-from trainkit.launch import environment, hold, run_verl
-from trainkit.monitor import Monitor
-from trainkit.overrides import GIVE_UP_AFTER
-from trainkit.plan_table import sentences
+from trainkit.diagnose.doctor import first_step_verdict
+from trainkit.launch.environment import environment
+from trainkit.launch.process import hold, run_verl
+from trainkit.launch.settings import GIVE_UP_AFTER
+from trainkit.options import Options
+from trainkit.plan.table import sentences
 from trainkit.prepare import Prepared, prepare, run_folder
-from trainkit.token_check import check_tokens
+from trainkit.runs.job import Job
+from trainkit.runs.metrics import Follower, validation_accuracy
+from trainkit.verify.ends import COMPARISON, compare_ends
+from trainkit.verify.tokens import check_tokens
+from trainkit.watch.console import Monitor
 
 
 def train(options: Options) -> Path:

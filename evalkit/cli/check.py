@@ -28,8 +28,8 @@ def check_command(
 
     Exit code 0 where all is equal, 3 with a diff where it is not, 2 where there is no lock.
     """
-    from evalkit.check import check_all, stop_warning
-    from evalkit.models import model_folder
+    from evalkit.locks.check import check_all, stop_warning
+    from evalkit.models.resolve import model_folder
     from prompts.tokens import load_tokenizer
 
     lock = check_all(

@@ -21,16 +21,16 @@ def cost_command(
     format: options.Format = "table",
 ) -> None:
     """Score a model under every prompt of a task, and print what each wrong one costs."""
-    from evalkit.engines.vllm import preload_openmp
+    from evalkit.engines.vllm_install import preload_openmp
 
     preload_openmp()
-    from evalkit.config import settings
-    from evalkit.cost import prompt_cost, render_cost
-    from evalkit.engines import EngineOptions
-    from evalkit.models import resolve_model
-    from evalkit.plan import select
-    from evalkit.provenance import command_line
+    from evalkit.engines.base import EngineOptions
+    from evalkit.models.resolve import resolve_model
     from evalkit.records import Sampling
+    from evalkit.score.plan import select
+    from evalkit.score.prompt_cost import prompt_cost, render_cost
+    from evalkit.score.provenance import command_line
+    from evalkit.settings import settings
     from evalkit.tasks import load_rows
 
     rows = select(load_rows(task, split, data=data or settings().data), limit, [])

@@ -74,14 +74,14 @@ def diff_command(
     With three runs or more it prints a learning curve: each run against the first and the one before.
     """
     _check(runs, rows, number, fail_if_worse)
-    from evalkit.config import settings
-    from evalkit.curve import curve_of
-    from evalkit.curve_table import render_curve
-    from evalkit.diff import compare, line_up
-    from evalkit.diff_rows import list_rows
-    from evalkit.diff_table import render_diff
-    from evalkit.find import find_runs
-    from evalkit.verdict import check_gates
+    from evalkit.compare.curve import curve_of
+    from evalkit.compare.curve_table import render_curve
+    from evalkit.compare.diff import compare, line_up
+    from evalkit.compare.rows import list_rows
+    from evalkit.compare.table import render_diff
+    from evalkit.compare.verdict import check_gates
+    from evalkit.runs.find import find_runs
+    from evalkit.settings import settings
 
     found = find_runs(runs, settings().results)
     if len({run.folder.resolve() for run in found}) < len(found):

@@ -11,7 +11,7 @@ from evalkit.cli.app import app
 @app.command("doctor")
 def doctor_command(format: options.TableOrJson = "table") -> None:
     """Show what is installed, the GPUs and their free memory, and the command that adds what is missing."""
-    from evalkit.environment import read_environment
+    from evalkit.machine import read_environment
 
     environment = read_environment(Path.cwd())
     if format == "json":

@@ -30,11 +30,11 @@ def extract_command(
     if explain is not None:
         from rich.console import Console
 
-        from evalkit.explain_view import print_explanation
+        from evalkit.runs.explain_view import print_explanation
 
         print_explanation(explain, rule, Console())
     elif input is not None:
-        from evalkit.extract_file import extract_file
+        from evalkit.grade.extract_file import extract_file
 
         extract_file(input, rule, output)
 
@@ -49,11 +49,11 @@ def compare_rules_command(
     format: options.Format = "table",
 ) -> None:
     """Read the same completions under every rule, and show where the rules disagree."""
-    from evalkit.compare_rules import compare_rules
-    from evalkit.compare_rules_table import render_comparison
-    from evalkit.config import settings
-    from evalkit.extract import RULES
-    from evalkit.find import find_run
+    from evalkit.extract.rules import RULES
+    from evalkit.runs.compare_rules import compare_rules
+    from evalkit.runs.compare_rules_table import render_comparison
+    from evalkit.runs.find import find_run
+    from evalkit.settings import settings
 
     names = [name.strip() for name in rules.split(",")] if rules else list(RULES)
     compared = [compare_rules(find_run(run, settings().results), names) for run in runs]

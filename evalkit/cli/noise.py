@@ -30,18 +30,18 @@ def noise_command(
     format: options.TableOrJson = "table",
 ) -> None:
     """Score a checkpoint twice and count the greedy answers that flip; `evalkit diff` shows it then."""
-    from evalkit.engines.vllm import preload_openmp
+    from evalkit.engines.vllm_install import preload_openmp
 
     preload_openmp()
     import json
 
-    from evalkit.config import settings
-    from evalkit.engines import EngineOptions
-    from evalkit.models import resolve_model
-    from evalkit.noise import score_twice
-    from evalkit.plan import make_plan, select
-    from evalkit.provenance import command_line
+    from evalkit.engines.base import EngineOptions
+    from evalkit.models.resolve import resolve_model
     from evalkit.records import Sampling
+    from evalkit.score.noise_floor import score_twice
+    from evalkit.score.plan import make_plan, select
+    from evalkit.score.provenance import command_line
+    from evalkit.settings import settings
     from evalkit.tasks import load_rows
 
     rows = select(load_rows(task, split, data=data or settings().data), limit, [])

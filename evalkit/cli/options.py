@@ -41,6 +41,6 @@ TableOrJson = Annotated[Literal["table", "json"], typer.Option(help="How to prin
 
 def template_folders(given: list[Path] | None) -> list[Path]:
     """Folders of the settings, then those that --prompts names."""
-    from evalkit.config import settings
+    from evalkit.settings import settings
 
     return [*settings().prompts, *(given or [])]

@@ -23,7 +23,7 @@ QUESTION = "A farmer has 17 sheep and buys 25 more. How many sheep does he have?
 @prompts_app.command("list")
 def list_command(prompts: options.Prompts = None, format: options.Format = "table") -> None:
     """List all prompt templates: kind, extraction rule, the marker asked for, tasks, released or draft."""
-    from evalkit.grid import render_grid
+    from evalkit.text import render_grid
     from prompts.registry import load_templates
 
     folders = options.template_folders(prompts)
@@ -60,7 +60,7 @@ def show_command(
     format: options.TableOrJson = "table",
 ) -> None:
     """Show a template around a question; with --model the exact text, the token ids and their count."""
-    from evalkit.prompt_view import as_text, view
+    from evalkit.score.prompt_view import as_text, view
     from prompts.registry import get_template
 
     shown = view(get_template(name, options.template_folders(prompts)), question, model, trust_remote_code)
@@ -122,7 +122,7 @@ def adopt_command(
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Write a prompt lock for somebody else's checkpoint, from a template name or its training data."""
-    from evalkit.adopt import adopt
+    from evalkit.locks.adopt import adopt
 
     lock, path = adopt(
         model,

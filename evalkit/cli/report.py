@@ -25,13 +25,13 @@ def report_command(
     ] = None,
 ) -> None:
     """Write one HTML file that shows the runs question by question; it needs no network."""
-    from evalkit.config import settings
-    from evalkit.find import find_run
-    from evalkit.output import refuse_existing, write_file
     from evalkit.report.collect import collect
     from evalkit.report.page import render_page
     from evalkit.report.solutions import gold_solutions
+    from evalkit.runs.find import find_run
+    from evalkit.settings import settings
     from prompts.errors import UserError
+    from prompts.new_output import refuse_existing, write_file
 
     refuse_existing(output)
     found = [find_run(name, settings().results) for name in runs]
@@ -55,9 +55,9 @@ def export_command(
     ] = None,
 ) -> None:
     """Write a run in the format of another tool."""
-    from evalkit.config import settings
     from evalkit.exchange.write import export_run
-    from evalkit.find import find_run
+    from evalkit.runs.find import find_run
+    from evalkit.settings import settings
 
     found = find_run(run, settings().results)
     written = export_run(found, to, output, settings().prompts)
@@ -75,9 +75,9 @@ def import_command(
     ] = None,
 ) -> None:
     """Make result folders from lm-evaluation-harness's sample logs, so that `diff` can pair them."""
-    from evalkit.config import settings
-    from evalkit.exchange.import_lm_eval import read_log, write_run
-    from evalkit.exchange.lm_eval_log import find_logs
+    from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
+    from evalkit.exchange.lm_eval_in.log import find_logs
+    from evalkit.settings import settings
 
     for run in [read_log(path, filter) for given in logs for path in find_logs(given)]:
         print(write_run(run, settings().results))

@@ -23,9 +23,9 @@ def runs_command(
     """List the runs in the results folder, newest first."""
     import sys
 
-    from evalkit.config import settings
-    from evalkit.results import read_runs
-    from evalkit.run_table import render_runs
+    from evalkit.runs.folder import read_runs
+    from evalkit.runs.table import render_runs
+    from evalkit.settings import settings
 
     runs, broken = read_runs(settings().results)
     for error in broken:
@@ -52,9 +52,9 @@ def show_command(
     """Show rows of a run: question, completion with the span that was read, gold, verdict."""
     from rich.console import Console
 
-    from evalkit.config import settings
-    from evalkit.find import find_run
-    from evalkit.show import choose, print_records
+    from evalkit.runs.find import find_run
+    from evalkit.runs.show import choose, print_records
+    from evalkit.settings import settings
 
     found = find_run(run, settings().results, complete=False)
     records = choose(found, outcome=outcome, reason=reason, row_id=id, n=n)
@@ -76,11 +76,11 @@ def rescore_command(
     format: options.Format = "table",
 ) -> None:
     """Read a run's stored completions again and write a new run that points to its source."""
-    from evalkit.config import settings
-    from evalkit.find import find_run
-    from evalkit.provenance import command_line
-    from evalkit.rescore import rescore
-    from evalkit.run_table import render_result
+    from evalkit.runs.find import find_run
+    from evalkit.runs.rescore import rescore
+    from evalkit.runs.table import render_result
+    from evalkit.score.provenance import command_line
+    from evalkit.settings import settings
 
     found = find_run(run, settings().results)
     print(render_result(rescore(found, rule=rule, command=command_line(), output=output), format))

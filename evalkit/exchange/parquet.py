@@ -8,7 +8,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evalkit.results import Run
+from evalkit.runs.folder import Run
 from prompts.lock import PARQUET_KEY
 
 _EXTRACTION = pa.struct(

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalkit.output import refuse_existing, write_file, write_folder
-from evalkit.results import Run
+from evalkit.runs.folder import Run
 from prompts.errors import UserError
+from prompts.new_output import refuse_existing, write_file, write_folder
 
 ENDINGS: dict[str, str] = {
     "lm-eval": "-lm-eval",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
+from evalkit.extract.answer_span import Found
 from evalkit.extract.content import read_content
-from evalkit.extract.found import Found
 from evalkit.extract.markers import occurrences
 
 _NUMBER = re.compile(r"-?[0-9][0-9,.]*")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from evalkit.extract.answer_span import Found, last_match
 from evalkit.extract.boxed import read_boxed
-from evalkit.extract.found import Found, last_match
 from evalkit.extract.markers import occurrences
 
 _STEMS = ("nswer", "NSWER", "hoice", "ption", "答案", "选", "####")

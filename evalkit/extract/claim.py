@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from evalkit.extract.found import Found, last_match
+from evalkit.extract.answer_span import Found, last_match
 from evalkit.extract.numbers import NUMBER, canonical
 
 CLOCK = re.compile(r"\d{1,3}(?:\s?[:：]\s?\d{1,3}){1,2}(?:\s?[apAP]\.?\s?[mM]\b\.?)?(?![\d:])")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from evalkit.extract.answer_span import Found
 from evalkit.extract.claim import CLOCK, DATE, EQUALS, read_claim, signed
-from evalkit.extract.found import Found
 from evalkit.extract.numbers import NUMBER, canonical
 from evalkit.extract.words import number_word
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from evalkit.extract.answer_span import Found
 from evalkit.extract.boxed import read_boxed
-from evalkit.extract.found import Found
 from evalkit.extract.markers import read_heading, read_json, read_tag
 from evalkit.extract.phrase import read_phrase
 from evalkit.extract.unmarked import read_unmarked

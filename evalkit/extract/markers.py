@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from evalkit.extract.answer_span import Found
 from evalkit.extract.content import is_announcement, read_content
-from evalkit.extract.found import Found
 from evalkit.extract.numbers import canonical
 
 # Markers are tried from the last one back; a text with more that say nothing has no answer.

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
+from evalkit.extract.answer_span import Found, last_match
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.content import read_content
-from evalkit.extract.found import Found, last_match
 from evalkit.extract.phrase import read_phrase
 from evalkit.extract.unmarked import read_unmarked
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from evalkit.extract.found import Found, last_match
+from evalkit.extract.answer_span import Found, last_match
 
 # verl 0.9.1, verl/utils/reward_score/gsm8k.py
 _VERL_CLIP = 300

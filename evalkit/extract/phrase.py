@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from evalkit.extract.answer_span import Found, last_match
 from evalkit.extract.claim import read_claim
 from evalkit.extract.content import is_prose, is_spread, read_content, strip
-from evalkit.extract.found import Found, last_match
 from evalkit.extract.markers import MOST_TRIED
 from evalkit.extract.numbers import NUMBER, canonical
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from evalkit.extract.answer_span import Found, last_match
 from evalkit.extract.claim import read_claim
 from evalkit.extract.content import read_content
-from evalkit.extract.found import Found, last_match
 from evalkit.extract.numbers import NUMBER, canonical
 from evalkit.extract.words import number_word
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.report.charts import DotChart, Label, Line, Point, dot_chart
-from evalkit.results import Run
-from evalkit.sampling_stats import around, mean_se
-from evalkit.stats import wilson
+from evalkit.runs.folder import Run
+from evalkit.stats.pairs import wilson
+from evalkit.stats.samples import around, mean_se
 
 
 def length_chart(questions: Sequence[dict[str, Any]], runs: Sequence[Run], keys: str) -> DotChart:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
-from evalkit.stats import Interval
+from evalkit.stats.pairs import Interval
 
 WIDTH = 560
 LEFT, RIGHT, TOP, BOTTOM = 46, 6, 10, 44

@@ -1,6 +1,6 @@
 """Gathers what the report shows: the table, the drawings and the questions with all completions.
 
-All figures come from the runs' summaries and from `evalkit.diff`; only the two breakdowns (by
+All figures come from the runs' summaries and from `evalkit.compare.diff`; only the two breakdowns (by
 question length and by steps of the gold solution) are counted here.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
-from evalkit.outcomes import load_outcomes
+from evalkit.compare.columns import load_outcomes
 from evalkit.report.breakdown import length_chart, steps_chart
 from evalkit.report.charts import (
     DotChart,
@@ -24,8 +24,8 @@ from evalkit.report.charts import (
     histogram,
 )
 from evalkit.report.pairs import compare_runs, flow_chart
-from evalkit.results import Run
-from evalkit.stats import Interval
+from evalkit.runs.folder import Run
+from evalkit.stats.pairs import Interval
 from prompts.errors import UserError
 
 COLUMNS = (

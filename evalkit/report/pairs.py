@@ -1,18 +1,18 @@
-"""What the report says of runs against each other, from `evalkit.diff` and `evalkit.curve`."""
+"""What the report says of runs compared with each other, from `evalkit.compare`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evalkit.comparable import differences
-from evalkit.curve import BIASED, curve_of
-from evalkit.diff import Diff, diff_runs, line_up
-from evalkit.lock_diff import describe
+from evalkit.compare.comparable import differences
+from evalkit.compare.curve import BIASED, curve_of
+from evalkit.compare.diff import Diff, diff_runs, line_up
+from evalkit.compare.verdict import p_text, points, sentence, span
+from evalkit.locks.difference import describe
 from evalkit.report.charts import FlowChart, flow_bar
-from evalkit.results import Run
-from evalkit.stats import holm
-from evalkit.verdict import p_text, points, sentence, span
+from evalkit.runs.folder import Run
+from evalkit.stats.pairs import holm
 from prompts.errors import Mismatch, UserError
 
 

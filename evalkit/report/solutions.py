@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evalkit.records import Row
-from evalkit.results import Run
+from evalkit.runs.folder import Run
 from evalkit.tasks import load_rows
 from evalkit.tasks.hub import TASKS
 from prompts.errors import UserError

@@ -54,10 +54,10 @@ def load_rows(
 def _load(
     task: str, split: str | None, data: Path | None, question_field: str | None, answer_field: str | None
 ) -> Task:
-    from evalkit.tasks import files, hub, reasoning, sums
+    from evalkit.tasks import hub, reasoning, sources, sums
 
-    if files.is_file(task):
-        return files.load(Path(task).expanduser(), split, question_field, answer_field)
+    if sources.is_file(task):
+        return sources.load(Path(task).expanduser(), split, question_field, answer_field)
     if question_field or answer_field:
         raise UserError(f"--question-field and --answer-field are for files; {task} names its own fields")
     if task in hub.TASKS:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.tasks import Task, check_split
-from evalkit.tasks.files import read_dicts
 from evalkit.tasks.rows import Item, final_answer, make_rows
+from evalkit.tasks.sources import read_dicts
 from prompts.errors import Failed, UserError
 
 

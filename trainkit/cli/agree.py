@@ -16,14 +16,14 @@ def agree_command(
     gpu_memory: Annotated[float, typer.Option("--gpu-memory", help="Share of GPU memory for vLLM.")] = 0.9,
 ) -> None:
     """Compare verl's validation with evalkit's scoring of the same weights."""
-    from evalkit.engines.vllm import preload_openmp
+    from evalkit.engines.vllm_install import preload_openmp
 
     preload_openmp()
     from rich.console import Console
     from rich.table import Table
 
-    from trainkit.agreement import agreement
-    from trainkit.watch import find_training_run
+    from trainkit.verify.agreement import agreement
+    from trainkit.watch.watch import find_training_run
 
     result = agreement(find_training_run(run), step, gpu_memory=gpu_memory)
     n = len(result.pairs)

@@ -16,9 +16,9 @@ def doctor_command(
     format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
 ) -> None:
     """Read logs and rollouts; say what went wrong, with the evidence and the option to turn."""
-    from trainkit.doctor import diagnose
-    from trainkit.training_run import TrainingRun
-    from trainkit.watch import find_training_run
+    from trainkit.diagnose.doctor import diagnose
+    from trainkit.runs.folder import TrainingRun
+    from trainkit.watch.watch import find_training_run
 
     folder = TrainingRun(find_training_run(run))
     findings = diagnose(folder)

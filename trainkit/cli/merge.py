@@ -23,10 +23,10 @@ def merge_command(
     ] = False,
 ) -> None:
     """Merge the shards of a checkpoint, verify weights, tokenizer and chat template, print the folder."""
-    from evalkit.checkpoint import merge_into, open_checkpoint, prepare_checkpoint
-    from evalkit.models import checkpoint_path
-    from evalkit.results import read_json
+    from evalkit.models.checkpoint import merge_into, open_checkpoint, prepare_checkpoint
+    from evalkit.models.resolve import checkpoint_path
     from prompts.errors import UserError
+    from prompts.files import read_json
 
     checkpoint = open_checkpoint(checkpoint_path(step) or Path(step))
     if output is None:
@@ -52,8 +52,8 @@ def merge_command(
 
 def _held_against_lock(folder: Path, name: str, trust_remote_code: bool) -> str:
     """Hold tokenizer, chat template and end tokens against the lock in the folder (Mismatch)."""
-    from evalkit.check import check_model
-    from evalkit.config import settings
+    from evalkit.locks.check import check_model
+    from evalkit.settings import settings
     from prompts.lock import read_lock
 
     if read_lock(folder) is None:

@@ -10,17 +10,17 @@ import typer
 
 from trainkit.cli.app import app
 from trainkit.cli.train import ALL, with_options
-from trainkit.config import PRESETS, resolve
+from trainkit.options import PRESETS, resolve
 
 
 def plan_command(
     preset: str | None, config: Path | None, on: str | None, format: str, algorithm: str | None, **given: Any
 ) -> None:
     """Say in words what a run will do, what memory it needs, whether it fits and how long it takes."""
-    from evalkit.environment import find_gpus
-    from trainkit.plan import check_fits, make_plan
-    from trainkit.plan_request import make_request, parse_gpu
-    from trainkit.plan_table import as_dict, render
+    from evalkit.machine import find_gpus
+    from trainkit.plan.estimate import check_fits, make_plan
+    from trainkit.plan.request import make_request, parse_gpu
+    from trainkit.plan.table import as_dict, render
 
     gpu = parse_gpu(on) if on else None
     chosen = {name: value for name, value in given.items() if value not in (None, [])}

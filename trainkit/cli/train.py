@@ -1,4 +1,4 @@
-"""`trainkit grpo | dr-grpo | …` and `trainkit data`: one function, the options of trainkit/config.py."""
+"""`trainkit grpo | dr-grpo | …` and `trainkit data`: one function, the options of trainkit/options.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 
 from trainkit.algorithms import ALGORITHMS
 from trainkit.cli.app import app
-from trainkit.config import PRESETS, Options, resolve
+from trainkit.options import PRESETS, Options, resolve
 
 DATA_OPTIONS = (
     "model", "task", "data", "parquet", "prompt", "prompts", "limit", "samples", "temperature",
@@ -26,7 +26,7 @@ def train_command(
     context: typer.Context, preset: str | None, config: Path | None, dry_run: bool, **given: Any
 ) -> None:
     """Train a model with one algorithm; the same command goes on where a run was stopped."""
-    from evalkit.environment import find_gpus
+    from evalkit.machine import find_gpus
     from trainkit.prepare import prepare
     from trainkit.train import summary, train
 

@@ -17,6 +17,6 @@ def watch_command(
     """Show step, time left, curves and phases of a training run; Ctrl-C leaves the training alone."""
     from rich.console import Console
 
-    from trainkit.watch import find_training_run, watch
+    from trainkit.watch.watch import find_training_run, watch
 
     watch(find_training_run(run), score=score, console=Console())

@@ -1,1 +1,1 @@
-"""Why a training run does not do what was hoped: one small function a cause."""
+"""Why a training run fails, stalls or does not learn."""

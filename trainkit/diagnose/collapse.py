@@ -6,7 +6,7 @@ import math
 
 from trainkit.diagnose.finding import Finding, percent
 from trainkit.diagnose.learning import ends, rewards
-from trainkit.training_run import TrainingRun
+from trainkit.runs.folder import TrainingRun
 
 WATCHED = ("actor/grad_norm", "actor/pg_loss", "actor/entropy", "actor/kl_loss", "actor/ppo_kl")
 """Metrics in which a NaN or infinity means that the weights are lost."""

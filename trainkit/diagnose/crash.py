@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from trainkit.diagnose.finding import Finding
-from trainkit.disk import is_full
-from trainkit.training_run import TrainingRun
+from trainkit.plan.disk import is_full
+from trainkit.runs.folder import TrainingRun
 
 OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|CUDA out of memory|CUDA error: out of memory")
 ALLOCATION = re.compile(

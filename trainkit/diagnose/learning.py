@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 
 from trainkit.algorithms import NEEDS_GROUPS
 from trainkit.diagnose.finding import Finding, percent
-from trainkit.training_run import TrainingRun
+from trainkit.runs.folder import TrainingRun
 
 HIGH_LEARNING_RATE = {False: 1e-4, True: 1e-3}
 """Above this a run is likely to break: full fine-tuning, LoRA (which bears ten times as much)."""

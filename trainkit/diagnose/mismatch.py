@@ -7,9 +7,9 @@ import json
 import re
 from pathlib import Path
 
-from evalkit.checkpoint import list_steps
+from evalkit.models.checkpoint import list_steps
 from trainkit.diagnose.finding import Finding
-from trainkit.training_run import TrainingRun, existing, open_bytes
+from trainkit.runs.folder import TrainingRun, existing, open_bytes
 
 LOCK = "prompt.lock.json"
 TURN_MARKS = re.compile(r"<\|[^|<>\s]+\|>|<(?:start|end)_of_turn>")

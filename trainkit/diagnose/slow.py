@@ -1,12 +1,12 @@
-"""Which phase of a step takes longer than it should, against recorded runs (trainkit/reference.py)."""
+"""Which phase of a step takes longer than it should, against recorded runs (trainkit/plan/reference.py)."""
 
 from __future__ import annotations
 
 from statistics import median
 
 from trainkit.diagnose.finding import Finding, percent
-from trainkit.reference import PHASE_SHARES, UPDATE_MFU
-from trainkit.training_run import TrainingRun
+from trainkit.plan.reference import PHASE_SHARES, UPDATE_MFU
+from trainkit.runs.folder import TrainingRun
 
 REMEDIES = {
     "gen": "Cut the tail of long answers (--response-length); on a GPU give vLLM more memory (--gpu-memory).",

@@ -1,0 +1,1 @@
+"""Runs to differences, tables and verdicts. No model runs here."""

@@ -1,0 +1,92 @@
+"""Runs lined up by question: those that all of them hold and could score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.compare.columns import CORRECT, UNSCORED, Outcomes
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The scored completions of one run over some questions.
+
+    `question` gives each completion the number of its question; `ids` and all counts have one
+    entry a question.
+    """
+
+    ids: NDArray[np.bytes_]
+    completions: Outcomes
+    question: NDArray[np.int64]
+
+    def _count(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.bincount(self.question[mask], minlength=len(self.ids))
+
+    @cached_property
+    def samples(self) -> NDArray[np.int64]:
+        return np.bincount(self.question, minlength=len(self.ids))
+
+    @cached_property
+    def correct(self) -> NDArray[np.int64]:
+        return self._count(self.completions.outcome == CORRECT)
+
+    @cached_property
+    def lenient(self) -> NDArray[np.int64]:
+        return self._count(self.completions.lenient == CORRECT)
+
+    @property
+    def single(self) -> bool:
+        """Whether every question has one completion, so that the tests for pairs of yes and no apply."""
+        return len(self.completions) == len(self.ids)
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Runs over the same questions. `left_out` counts, for each, its questions that another run lacks;
+    `unscored` the common ones that were left out because a run could not score them.
+    """
+
+    runs: tuple[Questions, ...]
+    left_out: tuple[int, ...]
+    unscored: int
+
+    @property
+    def n(self) -> int:
+        return len(self.runs[0].ids)
+
+
+def align(runs: Sequence[Outcomes]) -> Aligned:
+    """Line runs up by question id; `Aligned.n` is 0 where they share none."""
+    ids = [_distinct(run.ids) for run in runs]
+    common = reduce(_intersect, ids)
+    scored = reduce(_intersect, (_distinct(run.ids[run.outcome != UNSCORED]) for run in runs), common)
+    return Aligned(
+        tuple(_restrict(run, scored) for run in runs),
+        tuple(len(own) - len(common) for own in ids),
+        len(common) - len(scored),
+    )
+
+
+def _distinct(ids: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
+    """Distinct values of a sorted array."""
+    return ids[np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))] if len(ids) else ids
+
+
+def _intersect(first: NDArray[np.bytes_], second: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
+    if np.array_equal(first, second):
+        return first
+    return np.intersect1d(first, second, assume_unique=True)
+
+
+def _restrict(run: Outcomes, ids: NDArray[np.bytes_]) -> Questions:
+    if len(ids) == 0:
+        return Questions(ids, run.take(slice(0, 0)), np.zeros(0, dtype=np.int64))
+    number = np.minimum(np.searchsorted(ids, run.ids), len(ids) - 1)
+    kept: NDArray[Any] = (ids[number] == run.ids) & (run.outcome != UNSCORED)
+    return Questions(ids, run.take(kept), number[kept])

@@ -1,0 +1,164 @@
+"""What a comparison needs of a run's records, as columns: fast for a million rows, and small.
+
+Texts stay on disk; `read_texts` fetches those of a few records by their place in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import msgspec
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from evalkit.extract.numbers import canonical
+from evalkit.records import OUTCOMES, Outcome
+from evalkit.runs.folder import Run, open_records
+from prompts.errors import UserError
+
+CODE: dict[str, int] = {name: code for code, name in enumerate(OUTCOMES)}
+CORRECT, NO_ANSWER, UNSCORED = CODE["correct"], CODE["no_answer"], CODE["unscored"]
+
+
+class _Answer(msgspec.Struct):
+    answer: str | None
+
+
+class _Line(msgspec.Struct):
+    """The fields that are kept; all others are skipped without being built."""
+
+    id: str
+    sample: int
+    completion_tokens: int
+    truncated: bool
+    outcome: Outcome
+    lenient_outcome: Outcome
+    extraction: _Answer
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The records of one run as columns of equal length, sorted by id and sample.
+
+    `outcome` and `lenient` hold positions in `evalkit.records.OUTCOMES`; `tokens` counts completion
+    tokens; `answer` numbers the distinct extracted answers of the run (-1 where none was found, equal
+    for two ways to write a number); `offset` is where each line starts in the (uncompressed) file.
+    """
+
+    ids: NDArray[np.bytes_]
+    sample: NDArray[np.int32]
+    outcome: NDArray[np.uint8]
+    lenient: NDArray[np.uint8]
+    tokens: NDArray[np.int32]
+    truncated: NDArray[np.bool_]
+    answer: NDArray[np.int32]
+    offset: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, where: NDArray[Any] | slice) -> Outcomes:
+        """The records at these places (positions, a mask or a slice)."""
+        return Outcomes(*(getattr(self, column.name)[where] for column in fields(self)))
+
+
+def load_outcomes(run: Run) -> Outcomes:
+    """Read a complete run.
+
+    Raises UserError where the run is not complete, holds no record, a line cannot be read (its
+    number is named), a completion stands there twice, or lines are missing.
+    """
+    if not run.complete:
+        raise UserError(
+            f"{run.name} is not complete ({run.manifest['status']}); "
+            f"finish it first: {run.manifest['command']}"
+        )
+    blocks = list(_read_blocks(run))
+    if not blocks:
+        raise UserError(f"{run.name} holds no record, there is nothing to compare")
+    columns = Outcomes(*(np.concatenate(column) for column in zip(*blocks, strict=True)))
+    del blocks
+    expected = sum(run.manifest["counts"].values())
+    if len(columns) != expected:
+        raise UserError(
+            f"{run.name} holds {len(columns):,} records, its manifest says {expected:,}: "
+            f"the file was cut or edited; score it again: {run.manifest['command']}"
+        )
+    columns = columns.take(np.lexsort((columns.sample, columns.ids)))
+    twice = (columns.ids[1:] == columns.ids[:-1]) & (columns.sample[1:] == columns.sample[:-1])
+    if twice.any():
+        where = int(np.flatnonzero(twice)[0])
+        raise UserError(
+            f"{run.name} holds sample {columns.sample[where]} of {columns.ids[where].decode()} twice"
+        )
+    return columns
+
+
+_DTYPES = (np.bytes_, np.int32, np.uint8, np.uint8, np.int32, np.bool_, np.int32, np.int64)
+_BLOCK = 1 << 16
+
+
+def _read_blocks(run: Run) -> Iterator[tuple[NDArray[Any], ...]]:
+    """The columns of `Outcomes` in file order, some ten thousand records at a time."""
+    decode = msgspec.json.Decoder(_Line).decode
+    answer_class = _AnswerClasses()
+    rows: list[tuple[Any, ...]] = []
+    number = offset = 0
+    try:
+        with open_records(run.folder) as file:
+            for line in file:
+                number += 1
+                record = decode(line)
+                rows.append(
+                    (
+                        record.id.encode(),
+                        record.sample,
+                        CODE[record.outcome],
+                        CODE[record.lenient_outcome],
+                        record.completion_tokens,
+                        record.truncated,
+                        answer_class[record.extraction.answer],
+                        offset,
+                    )
+                )
+                offset += len(line)
+                if len(rows) == _BLOCK:
+                    yield _as_columns(rows)
+                    rows = []
+    except (msgspec.DecodeError, EOFError) as error:
+        raise UserError(
+            f"{run.name}/records.jsonl line {number} cannot be read ({error}); "
+            f"score it again: {run.manifest['command']}"
+        ) from None
+    if rows:
+        yield _as_columns(rows)
+
+
+class _AnswerClasses(dict[str | None, int]):
+    """Numbers for answers, equal for those that mean the same number or differ in case only; None is -1."""
+
+    def __init__(self) -> None:
+        super().__init__({None: -1})
+        self._classes: dict[str, int] = {}
+
+    def __missing__(self, answer: str) -> int:
+        same = canonical(answer) or answer.strip().casefold()
+        self[answer] = self._classes.setdefault(same, len(self._classes))
+        return self[answer]
+
+
+def _as_columns(rows: list[tuple[Any, ...]]) -> tuple[NDArray[Any], ...]:
+    return tuple(np.array(c, dtype=t) for c, t in zip(zip(*rows, strict=True), _DTYPES, strict=True))
+
+
+def read_texts(run: Run, offsets: Sequence[int]) -> list[dict[str, Any]]:
+    """The whole records that start at these places of the file, in the order asked for."""
+    found: dict[int, dict[str, Any]] = {}
+    with open_records(run.folder) as file:
+        for offset in sorted(offsets):
+            file.seek(offset)
+            found[offset] = orjson.loads(file.readline())
+    return [found[offset] for offset in offsets]

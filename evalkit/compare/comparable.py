@@ -1,0 +1,116 @@
+"""May runs be compared? Names each key in which they differ although it must be equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from evalkit.compare.align import Aligned
+from evalkit.grade.grade import SCORER_VERSION
+from evalkit.locks.difference import SCORER_KEY, describe, judge_anew
+from evalkit.runs.folder import Run
+from prompts.errors import Mismatch, UserError
+from prompts.lock import FILE_NAME, Difference, Lock, compare, read_lock
+
+MANIFEST_KEYS = ("task", "split", "sampling")
+ROW_KEYS = ("rows missing", "rows added")
+
+
+def check_comparable(
+    runs: Sequence[Run], aligned: Aligned, *, common: bool, allow_mismatch: bool
+) -> list[list[Difference]]:
+    """For each run the keys in which it differs from the first; empty unless `allow_mismatch` is given.
+
+    Raises UserError where no question is left to compare, Mismatch where keys or rows differ and
+    that was not asked for: every key with both values, and the option that goes on.
+    """
+    if aligned.n == 0:
+        reason = "could be scored in all of them" if aligned.unscored else "is in all of them"
+        names = ", ".join(run.name for run in runs)
+        raise UserError(f"no question {reason}: {names}; compare runs of the same task and split")
+    found = [differences(runs[0], run) for run in runs]
+    rows = any(aligned.left_out) and not (common or allow_mismatch)
+    unlike = [(run, keys) for run, keys in zip(runs, found, strict=True) if keys and not allow_mismatch]
+    if unlike or rows:
+        raise Mismatch(_message(runs, unlike, rows), _detail(runs, aligned, unlike, rows))
+    return found
+
+
+def _message(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]], rows: bool) -> str:
+    if not unlike:
+        return "the runs hold different questions; compare them on those they share: --common"
+    names = " and ".join(run.name for run, _ in unlike)
+    count = sum(len(keys) for _, keys in unlike)
+    return (
+        f"{names} cannot be compared with {runs[0].name}: {count} {'key' if count == 1 else 'keys'} "
+        f"{'differ' if count > 1 else 'differs'}{' and the questions too' if rows else ''}; "
+        f"{_rescore(runs, unlike)}--allow-mismatch compares all the same and marks every line"
+    )
+
+
+def _rescore(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]) -> str:
+    """The command for runs that another version of the scorer judged; empty where more differs than that."""
+    if any([key.key for key in keys] != [SCORER_KEY] for _, keys in unlike):
+        return ""
+    others = {run.folder: keys[0].right for run, keys in unlike}
+    first = unlike[0][1][0].left
+    old = [run.folder for run in runs if others.get(run.folder, first) != SCORER_VERSION]
+    return f"{judge_anew(*old)}; "
+
+
+def _detail(
+    runs: Sequence[Run], aligned: Aligned, unlike: Sequence[tuple[Run, list[Difference]]], rows: bool
+) -> str:
+    """One line a key with both values, and how many questions each run holds where that differs."""
+    lines = []
+    for run, keys in unlike:
+        lines.append(f"{runs[0].name} | {run.name}")
+        lines.append(describe(keys))
+    if rows:
+        shared = aligned.n + aligned.unscored
+        lines.append(f"questions in all of them: {shared:,}")
+        lines += [f"  {run.name}: {shared + out:,}" for run, out in zip(runs, aligned.left_out, strict=True)]
+    return "\n".join(lines)
+
+
+def differences(base: Run, new: Run) -> list[Difference]:
+    """Every key of lock, task and sampling that differs between two runs, rows of one side left aside.
+
+    Not counted: the seed (another draw from the same distribution is comparable). The probe stands
+    last: it follows from the keys before it.
+
+    Raises UserError where a run has no lock, Mismatch where its lock was edited.
+    """
+    lock = _lock(base)
+    found = [] if _same_file(base, new) else compare(lock, _lock(new))
+    found = [d for d in found if not (d.section == "data" and d.key in ROW_KEYS)]
+    named = {d.key for d in found}
+    for key, left, right in _manifest_pairs(base, new):
+        if left != right and key.split(".")[-1] not in named:
+            found.append(Difference("manifest", key, left, right))
+    found = [d for d in found if d.key.split(".")[-1] != "seed"]
+    return sorted(found, key=lambda d: d.key.startswith("probe."))
+
+
+def _same_file(base: Run, new: Run) -> bool:
+    """Whether both locks are the same bytes: then one that was verified will do, for a million rows too."""
+    first, second = base.folder / FILE_NAME, new.folder / FILE_NAME
+    return second.exists() and first.read_bytes() == second.read_bytes()
+
+
+def _lock(run: Run) -> Lock:
+    lock = read_lock(run.folder)
+    if lock is None:
+        raise UserError(f"{run.name} has no {FILE_NAME}; score it again: {run.manifest['command']}")
+    return lock
+
+
+def _manifest_pairs(base: Run, new: Run) -> list[tuple[str, Any, Any]]:
+    pairs = []
+    for key in MANIFEST_KEYS:
+        left, right = base.manifest.get(key), new.manifest.get(key)
+        if isinstance(left, dict) and isinstance(right, dict):
+            pairs += [(f"{key}.{name}", left.get(name), right.get(name)) for name in sorted({*left, *right})]
+        else:
+            pairs.append((key, left, right))
+    return pairs

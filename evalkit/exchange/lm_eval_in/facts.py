@@ -1,0 +1,124 @@
+"""What a log of lm-evaluation-harness tells of its run, as our lock and manifest; and what it does not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from evalkit.exchange.lm_eval_in.log import SampleLog
+from evalkit.records import Record, Row
+from evalkit.runs.folder import SCHEMA
+from evalkit.runs.summary import count
+from prompts.lock import Lock
+
+OF_RESULTS = ("chat_template", "system", "fewshot_as_multiturn", "n_shot", "tokenizer")
+NEVER_KNOWN = ("completion_tokens", "finish_reason", "prompt token ids", "seed", "speed", "vocabulary")
+
+
+def prompt_of(line: Mapping[str, Any]) -> str:
+    """The text that the model was given."""
+    return str(line["arguments"]["gen_args_0"]["arg_0"])
+
+
+def _kwargs(log: SampleLog) -> dict[str, Any]:
+    """Generation settings, which are the same in every line."""
+    value = log.lines[0]["arguments"]["gen_args_0"].get("arg_1")
+    return value if isinstance(value, dict) else {}
+
+
+def lock_of(log: SampleLog, rows: Sequence[Row]) -> Lock:
+    """What the log tells of how prompts were made and answers read, and a list of what it does not."""
+    results = log.results
+    kwargs = _kwargs(log)
+    known: dict[str, Any] = {}
+    if results:
+        known = {
+            "chat_template": {"sha256": results.get("chat_template_sha")},
+            "system": results.get("system_instruction_sha"),
+            "fewshot_as_multiturn": results.get("fewshot_as_multiturn"),
+            "n_shot": results.get("n-shot", {}).get(log.task),
+            "tokenizer": {name: results.get(f"tokenizer_{name}_token") for name in ("bos", "eos")},
+        }
+    prompts = {
+        row.id: hashlib.sha256(prompt_of(line).encode()).hexdigest()[:16]
+        for row, line in zip(rows, log.lines, strict=True)
+    }
+    sampling = _sampling(log)
+    unknown = [*NEVER_KNOWN, *(key for key in OF_RESULTS if key not in known)]
+    unknown += [key for key, value in sampling.items() if value is None and key != "seed"]
+    return Lock(
+        reading={
+            "source": "lm-eval",
+            "template": {"ref": f"lm-eval:{log.task}@{results.get('versions', {}).get(log.task, 'unknown')}"},
+            **known,
+            "stop": kwargs.get("until"),
+            "scorer": {"rule": f"lm-eval:{log.filter}", "metrics": log.lines[0].get("metrics")},
+            "unknown": sorted(unknown),
+        },
+        data={
+            "task": log.task,
+            "split": _split(log),
+            "hash of": "prompt text",
+            "rows": len(prompts),
+            "prompts": dict(sorted(prompts.items())),
+        },
+        budget=sampling,
+    )
+
+
+def _split(log: SampleLog) -> str:
+    config = log.results.get("configs", {}).get(log.task, {})
+    return str(config.get("test_split") or config.get("validation_split") or "unknown")
+
+
+def _sampling(log: SampleLog) -> dict[str, Any]:
+    kwargs = _kwargs(log)
+    greedy = kwargs.get("do_sample") is False
+    return {
+        "temperature": 0.0 if greedy else kwargs.get("temperature"),
+        "top_p": 1.0 if greedy else kwargs.get("top_p"),
+        "max_tokens": kwargs.get("max_gen_toks"),
+        "samples": 1,
+        "seed": None,
+    }
+
+
+def manifest_of(log: SampleLog, lock: Lock, records: Sequence[Record]) -> dict[str, Any]:
+    results = log.results
+    config = results.get("config", {})
+    date = datetime.fromtimestamp(results["date"], tz=UTC) if "date" in results else log.date
+    return {
+        "schema": SCHEMA,
+        "status": "running",
+        "command": f"evalkit import {log.path.name} --filter {log.filter}",
+        "model": {
+            "name": str(results.get("model_name") or log.path.resolve().parent.name),
+            "path": None,
+            "weights_sha256": None,
+            "revision": config.get("model_sha") or config.get("model_revision"),
+        },
+        "task": log.task,
+        "split": _split(log),
+        "template": lock.template,
+        "fingerprint": lock.fingerprint,
+        "sampling": _sampling(log),
+        "engine": {
+            "name": f"lm-eval {results.get('model_source') or 'unknown'}",
+            "version": str(results.get("lm_eval_version") or "unknown"),
+            "batch_invariant": None,
+        },
+        "packages": {"transformers": results["transformers_version"]}
+        if results.get("transformers_version")
+        else {},
+        "git": {"commit": results.get("git_hash"), "dirty": None},
+        "gpu": None,
+        "rows": len(records),
+        **count([record.as_dict() for record in records]),
+        "times": {"load": None, "generate": None, "score": None},
+        "date": date.isoformat(),
+        "marks": [],
+        "source": log.path.name,
+        "noise": None,
+    }

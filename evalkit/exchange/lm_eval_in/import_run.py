@@ -1,0 +1,165 @@
+"""lm-evaluation-harness's sample logs as result folders, so that `diff` and `report` take them.
+
+Verdicts are the log's own (its filter, its metric). What the log does not say is named in the lock
+under `unknown`: two imported runs are compared by what is known of both, and an imported run and
+one of ours never pass for read alike.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalkit.exchange.lm_eval import METRIC, NO_ANSWER
+from evalkit.exchange.lm_eval_in.facts import lock_of, manifest_of, prompt_of
+from evalkit.exchange.lm_eval_in.log import SampleLog, read_sample_log
+from evalkit.extract import extract
+from evalkit.grade.grade import score
+from evalkit.records import Extraction, Outcome, Record, Row
+from evalkit.runs.folder import RunWriter
+from evalkit.runs.summary import summarize
+from evalkit.tasks.rows import Item, final_answer, make_rows
+from prompts.errors import UserError
+from prompts.lock import Lock
+
+QUESTION_FIELDS = ("question", "problem", "input")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedRun:
+    """A run that is not written yet. `notes` are for the user: what was replaced or is not known."""
+
+    name: str
+    path: Path
+    lock: Lock
+    manifest: dict[str, Any]
+    records: list[Record]
+    notes: list[str]
+
+
+def read_log(path: Path, filter: str | None = None) -> ImportedRun:
+    """Read one sample log, and the results file beside it where there is one.
+
+    Raises UserError where it is no log of generated answers with one verdict, right or wrong, each.
+    """
+    log = read_sample_log(path, filter)
+    rows = make_rows(Item(question=_question(line), gold=_gold(line)) for line in log.lines)
+    records = [_record(log, row, line) for row, line in zip(rows, log.lines, strict=True)]
+    lock = lock_of(log, rows)
+    notes = [f"{log.replaced} lines held invalid text, it now reads U+FFFD"] if log.replaced else []
+    notes.append(f"verdicts of filter {log.filter}; not known: {', '.join(lock.reading['unknown'])}")
+    manifest = manifest_of(log, lock, records)
+    model = manifest["model"]["name"].rstrip("/").split("/")[-1]
+    stem = f"{model}-{log.task}-{log.filter}-{log.date:%Y%m%d-%H%M%S}"
+    return ImportedRun(
+        name=re.sub(r"[^\w.@=-]+", "_", stem),
+        path=path,
+        lock=lock,
+        manifest=manifest,
+        records=records,
+        notes=notes,
+    )
+
+
+def write_run(run: ImportedRun, results: Path) -> Path:
+    """Write the result folder, whole or not at all. UserError where it exists or cannot be written."""
+    folder = results / run.name
+    if folder.exists():
+        raise UserError(
+            f"{folder} exists: this log was imported before; remove the folder to import it again"
+        )
+    temporary = results / f".{run.name}.{os.getpid()}"
+    writer = RunWriter(temporary, run.manifest, run.lock.as_dict())
+    try:
+        for record in run.records:
+            writer.append(record)
+        summary = summarize([record.as_dict() for record in run.records], None)
+        writer.finish(run.manifest, summary)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return folder
+
+
+def _question(line: Mapping[str, Any]) -> str:
+    """The question of the document; where no field is known to hold it, the whole prompt."""
+    doc = line["doc"] if isinstance(line["doc"], dict) else {}
+    return str(
+        next((doc[name] for name in QUESTION_FIELDS if isinstance(doc.get(name), str)), prompt_of(line))
+    )
+
+
+def _gold(line: Mapping[str, Any]) -> Any:
+    gold = final_answer(line["target"])
+    return gold.strip() if isinstance(gold, str) else gold
+
+
+def _record(log: SampleLog, row: Row, line: Mapping[str, Any]) -> Record:
+    text = _response(log, line)
+    answer = line["filtered_resps"][0] if line["filtered_resps"] else NO_ANSWER
+    found = Extraction(None if answer in (NO_ANSWER, "") else str(answer), f"lm-eval:{log.filter}")
+    outcome, reason = _verdict(log, line, found)
+    lenient, lenient_outcome = found, outcome
+    if outcome == "no_answer":
+        lenient = extract(text, "lenient")
+        lenient_outcome = score(lenient, row.gold).outcome
+    return Record(
+        id=row.id,
+        sample=0,
+        question=row.question,
+        gold=row.gold,
+        prompt_tokens=0,
+        completion_tokens=0,
+        text=text,
+        finish_reason="unknown",
+        truncated=False,
+        extraction=found,
+        outcome=outcome,
+        reason=reason,
+        lenient=lenient,
+        lenient_outcome=lenient_outcome,
+        seed=0,
+    )
+
+
+def _response(log: SampleLog, line: Mapping[str, Any]) -> str:
+    responses = line["resps"]
+    if (
+        len(responses) != 1
+        or not isinstance(responses[0], list)
+        or not all(isinstance(r, str) for r in responses[0])
+    ):
+        raise UserError(
+            f"{log.path.name}: doc {line['doc_id']} holds no generated text; "
+            "only generate_until tasks can be imported"
+        )
+    if len(responses[0]) != 1:
+        raise UserError(
+            f"{log.path.name}: doc {line['doc_id']} has {len(responses[0])} responses; "
+            "only logs with one a question can be imported"
+        )
+    return str(responses[0][0])
+
+
+def _verdict(log: SampleLog, line: Mapping[str, Any], found: Extraction) -> tuple[Outcome, str]:
+    """The log's own verdict: its metric is 1 or 0. Unscored where the line has none."""
+    metrics = line.get("metrics", [METRIC])
+    if not metrics:
+        return "unscored", "the log holds no metric"
+    metric = METRIC if METRIC in metrics else metrics[0]
+    value = line.get(metric)
+    if value not in (0, 1):
+        raise UserError(
+            f"{log.path.name}: {metric} of doc {line['doc_id']} is {value!r}; only 0 or 1 can be imported"
+        )
+    if value == 1:
+        return "correct", f"{metric} in the log"
+    if found.answer is None:
+        return "no_answer", f"filter {log.filter} found none"
+    return "wrong", f"{metric} in the log"

@@ -1,0 +1,58 @@
+"""The extraction rules by name and version, and the reader of each. Their reasons: docs/extraction.md."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from functools import lru_cache
+
+from evalkit.extract import peers
+from evalkit.extract.answer_span import Found
+from evalkit.extract.boxed import read_boxed
+from evalkit.extract.choice import read_choice
+from evalkit.extract.lenient import read_lenient
+from evalkit.extract.markers import read_hash, read_json
+from evalkit.extract.math import read_math
+from evalkit.extract.phrase import read_phrase
+from evalkit.extract.unmarked import read_last_number
+from prompts.errors import UserError
+
+Reader = Callable[[str, int, int], Found | None]
+
+# Every version that was ever released stays here and callable: a change is a new version.
+RULES: dict[str, dict[int, Reader]] = {
+    "hash": {1: read_hash},
+    "boxed": {1: read_boxed},
+    "answer-is": {1: read_phrase},
+    "json": {1: read_json},
+    "choice": {1: read_choice},
+    "last-number": {1: read_last_number},
+    "math": {1: read_math},
+    "lenient": {1: read_lenient},
+    "verl-gsm8k-strict": {1: peers.verl_strict},
+    "verl-gsm8k-flexible": {1: peers.verl_flexible},
+    "lm-eval-strict": {1: peers.lm_eval_strict},
+    "lm-eval-flexible": {1: peers.lm_eval_flexible},
+}
+
+
+@lru_cache(maxsize=256)
+def resolve_rule(rule: str) -> tuple[str, Reader]:
+    """The full name of a rule, "boxed@1" for "boxed", and its reader.
+
+    Raises UserError for a rule or version that there is not.
+    """
+    name, _, version = rule.partition("@")
+    versions = RULES.get(name)
+    if versions is None:
+        near = difflib.get_close_matches(name, RULES, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(RULES)}"
+        raise UserError(f"no extraction rule is named {name!r}; {hint}")
+    if not version:
+        number = max(versions)
+    elif version.isascii() and version.isdigit() and int(version[:9]) in versions:
+        number = int(version)
+    else:
+        known = ", ".join(f"{name}@{v}" for v in versions)
+        raise UserError(f"rule {name} has no version {version!r}; there are {known}")
+    return f"{name}@{number}", versions[number]

@@ -1,0 +1,1 @@
+"""Grade an answer: an extraction and a gold become an outcome with its reason."""

@@ -1,0 +1,76 @@
+"""Read the answers of a JSONL file, line by line: rows in = rows out, in order."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from evalkit.extract import extract, resolve_rule
+from evalkit.grade.grade import score
+from prompts.errors import UserError
+from prompts.new_output import refuse_existing
+
+
+def extract_file(source: str, rule: str, output: str) -> None:
+    """Write id, answer, rule, span (and outcome and reason where a row has a gold) for every row.
+
+    `-` is standard input or output. Streams: memory does not grow with the file. A file to write
+    gets its name only once it is whole. Raises UserError for an unknown rule, a file that cannot be
+    read, or a line that is no object with a text (its number is named).
+    """
+    resolve_rule(rule)
+    with ExitStack() as stack:
+        try:
+            lines = sys.stdin.buffer if source == "-" else stack.enter_context(open(source, "rb"))
+        except OSError as error:
+            raise UserError(f"{source} cannot be read: {error.strerror}") from None
+        rows = _rows(lines, source, rule)
+        if output == "-":
+            _print(rows)
+            return
+        refuse_existing(Path(output))
+        temporary = Path(output).with_name(f".{Path(output).name}.{os.getpid()}")
+        try:
+            with temporary.open("xb") as file:
+                file.writelines(rows)
+            temporary.rename(output)
+        except OSError as error:
+            raise UserError(f"{output} cannot be written: {error.strerror}") from None
+        finally:
+            with suppress(OSError):  # it is gone, or never was: too long a name
+                temporary.unlink()
+
+
+def _print(rows: Iterator[bytes]) -> None:
+    """Write to standard output, and stop quietly where the reader (`head`) has seen enough."""
+    try:
+        sys.stdout.buffer.writelines(rows)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _rows(lines: Iterable[bytes], source: str, rule: str) -> Iterator[bytes]:
+    for number, line in enumerate(lines, 1):
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise UserError(f"{source} line {number} is not JSON: {error}") from None
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+            raise UserError(f'{source} line {number} has no "text"; each line is {{"id": ..., "text": ...}}')
+        yield orjson.dumps(_read(row, rule), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _read(row: dict[str, Any], rule: str) -> dict[str, Any]:
+    found = extract(row["text"], rule)
+    read = {"id": row.get("id"), "answer": found.answer, "rule": found.rule, "span": found.span}
+    if row.get("gold") is not None:
+        verdict = score(found, str(row["gold"]))
+        read |= {"outcome": verdict.outcome, "reason": verdict.reason}
+    return read

@@ -1,0 +1,65 @@
+"""From a completion's text to its verdict: read strictly, read leniently, compare with the gold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evalkit.extract import extract
+from evalkit.grade.grade import score
+from evalkit.records import Completion, Extraction, Outcome, Record, Row, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rule read and what came of it; the lenient reading beside it."""
+
+    extraction: Extraction
+    score: Score
+    lenient: Extraction
+    lenient_outcome: Outcome
+
+
+def judge(text: str, gold: str | None, rule: str) -> Verdict:
+    """Read and score a text. The lenient cascade tries `rule` first, so strictly right is leniently right."""
+    strict = extract(text, rule)
+    verdict = score(strict, gold)
+    if strict.answer is not None:  # what the cascade would find first: the text is not read twice
+        return Verdict(strict, verdict, strict, verdict.outcome)
+    lenient = extract(text, "lenient")
+    return Verdict(strict, verdict, lenient, score(lenient, gold).outcome)
+
+
+def unscored(rule: str, reason: str) -> Verdict:
+    """The verdict on what was never generated, or came to nothing: neither right nor wrong."""
+    nothing = Extraction(None, rule)
+    return Verdict(nothing, Score("unscored", reason), nothing, "unscored")
+
+
+def make_record(
+    row: Row,
+    prompt_tokens: int,
+    text: str,
+    completion: Completion | None,
+    verdict: Verdict,
+    *,
+    sample: int,
+    seed: int,
+) -> Record:
+    """The line of records.jsonl. `completion` is None for a row that was not given to the engine."""
+    return Record(
+        id=row.id,
+        sample=sample,
+        question=row.question,
+        gold=row.gold,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=len(completion.token_ids) if completion else 0,
+        text=text,
+        finish_reason=completion.finish_reason if completion else "none",
+        truncated=completion is not None and completion.finish_reason == "length",
+        extraction=verdict.extraction,
+        outcome=verdict.score.outcome,
+        reason=verdict.score.reason,
+        lenient=verdict.lenient,
+        lenient_outcome=verdict.lenient_outcome,
+        seed=seed,
+    )

@@ -1,0 +1,168 @@
+"""Is this checkpoint still read as its prompt lock says? No model is run.
+
+`check_model` holds a folder's tokenizer, chat template, end tokens and template against its lock,
+`check_all` its training data too. Two locks are compared in `evalkit.locks.difference`, the rows of a
+parquet in `evalkit.locks.parquet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalkit.grade.lock_entry import scorer_like
+from evalkit.locks.difference import differences, explain, mismatch, require_same
+from evalkit.locks.parquet import check_parquet
+from prompts.errors import Mismatch, UserError
+from prompts.lock import Lock, make_lock, read_lock
+from prompts.registry import Template, find_template, load_templates
+from prompts.tokens import load_tokenizer, resolve_stop_ids, turn_end
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+def check_all(
+    model: str,
+    *,
+    data: Path | None = None,
+    prompt: str | None = None,
+    extra: Sequence[Path] = (),
+    trust_remote_code: bool = False,
+) -> Lock:
+    """Everything that `evalkit check` does; returns the lock that held.
+
+    A model without a lock (a base model, say) can be held against a parquet that has one. Raises
+    UserError where there is nothing to compare, Mismatch where anything differs.
+    """
+    from evalkit.models.resolve import model_folder
+
+    folder, _ = model_folder(model)
+    locked = None
+    if data is None or read_lock(folder) is not None:
+        locked = check_model(
+            folder, name=model, prompt=prompt, extra=extra, trust_remote_code=trust_remote_code
+        )
+    if data is None:
+        assert locked is not None
+        return locked
+    tokenizer = load_tokenizer(folder, trust_remote_code)
+    ref = prompt or (locked or read_lock(data) or _no_lock(model, data)).template
+    template = find_template(ref, load_templates(extra))
+    rendered = check_parquet(data, template=template, tokenizer=tokenizer, folder=folder)
+    if locked is not None and locked.data["prompts"]:
+        require_same(locked, rendered, what=model, model=model, sections=("data",))
+    return rendered
+
+
+def _no_lock(model: str, data: Path) -> Lock:
+    raise Mismatch(
+        f"neither {model} nor {data} carries a prompt lock, so nothing says how the prompts were made; "
+        f"write one: evalkit prompts adopt {model} --data {data}"
+    )
+
+
+def check_model(
+    folder: Path,
+    *,
+    name: str | None = None,
+    prompt: str | None = None,
+    extra: Sequence[Path] = (),
+    trust_remote_code: bool = False,
+) -> Lock:
+    """Hold a model folder against its own lock, under its template or the one named `prompt`.
+
+    Returns the lock. Raises UserError where there is none, Mismatch where anything differs, also
+    where a released template was edited.
+    """
+    name = name or str(folder)
+    locked = read_lock(folder)
+    if locked is None:
+        raise UserError(
+            f"{name} has no prompt lock, so there is nothing to hold it against; write one: "
+            f"evalkit prompts adopt {name} --prompt NAME (or --data train.parquet)"
+        )
+    tokenizer = load_tokenizer(folder, trust_remote_code)
+    template, broken = _template(prompt or locked.template, extra)
+    try:
+        now = lock_like(locked, template, tokenizer, folder)
+    except UserError as error:
+        raise Mismatch(
+            f"{name} was locked with {locked.template}, and its files cannot render that any more ({error}); "
+            "bring back the tokenizer files and generation_config.json that it was made with"
+        ) from None
+    found = differences(locked, now)
+    if found:
+        differs = mismatch(locked, now, found, what=name, model=name, tokenizer=tokenizer)
+        if broken is not None:
+            differs.detail += f"\n  {broken}"
+        raise differs
+    if broken is not None:
+        raise broken
+    return locked
+
+
+def stop_warning(tokenizer: PreTrainedTokenizerFast, stop_ids: Sequence[int]) -> str | None:
+    """A sentence where replies cannot end as the chat template ends them; None where all is well."""
+    end = turn_end(tokenizer)
+    if end is None or end[0] in stop_ids:
+        return None
+    return (
+        f"the chat template ends a reply with {end[1]} (id {end[0]}), which is not among the stop ids "
+        f"{list(stop_ids)}: replies will run on; add it to eos_token_id in generation_config.json"
+    )
+
+
+def lock_like(locked: Lock, template: Template, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Lock:
+    """The lock that rendering now would give: data, budget and the version of the rule as in `locked`.
+
+    A released version of a rule stays callable, so a newer one in this evalkit is no difference.
+    """
+    now = make_lock(
+        template=template,
+        tokenizer=tokenizer,
+        stop_ids=resolve_stop_ids(tokenizer, folder),
+        task=None,
+        split=None,
+        prompts=[],
+        sampling={},
+        scorer=scorer_like(locked.reading["scorer"], template),
+    )
+    return Lock(reading=now.reading, data=locked.data, budget=locked.budget)
+
+
+def verified_template(
+    ref: str, extra: Sequence[Path], places: Sequence[Path], folder: Path, trust_remote_code: bool = False
+) -> Template:
+    """As `get_template`; where a released text was edited, the refusal shows what a lock knows of it.
+
+    `places` (folders, parquets) may hold such a lock; `folder` is the model's, whose tokenizer renders.
+    """
+    template, broken = _template(ref, extra)
+    if broken is None:
+        return template
+    for place in places:
+        broken.detail = broken.detail or _as_locked(place, template, folder, trust_remote_code)
+    raise broken
+
+
+def _as_locked(place: Path, template: Template, folder: Path, trust_remote_code: bool) -> str:
+    """How a template differs from the lock in a place; empty where that says nothing about it."""
+    try:
+        locked = read_lock(place)
+        if locked is None or locked.template != template.ref:
+            return ""
+        tokenizer = load_tokenizer(folder, trust_remote_code)
+        now = lock_like(locked, template, tokenizer, folder)
+    except UserError:
+        return ""  # the edit alone is refused
+    return explain(locked, now, differences(locked, now), tokenizer)
+
+
+def _template(ref: str, extra: Sequence[Path]) -> tuple[Template, Mismatch | None]:
+    """A template, also one that was edited after its release: its lock can show what was edited."""
+    try:
+        return find_template(ref, load_templates(extra)), None
+    except Mismatch as error:
+        return find_template(ref, load_templates(extra, verify=False)), error

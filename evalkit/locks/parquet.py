@@ -1,0 +1,179 @@
+"""Does a training parquet hold what the registry renders? Every row is rendered again and compared.
+
+Columns as verl wants them: `prompt` (messages), `reward_model.ground_truth`, and `extra_info` with
+`id` and `question`. The prompt lock travels in the schema metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evalkit.grade.lock_entry import scorer_like
+from evalkit.locks.difference import differences, mismatch, text_diff
+from evalkit.tasks.rows import content_id
+from prompts.errors import Mismatch, UserError
+from prompts.lock import Lock, make_lock, read_lock
+from prompts.registry import Template
+from prompts.render import Message, render_question
+from prompts.tokens import encode, resolve_stop_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParquetRow:
+    """One row of a verl parquet. `number` counts from 1; `id` and `question` are None where absent."""
+
+    number: int
+    id: str | None
+    question: str | None
+    gold: str | None
+    messages: list[Message]
+
+
+def check_parquet(
+    path: Path,
+    *,
+    template: Template,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    task: str | None = None,
+    split: str | None = None,
+) -> Lock:
+    """Hold a parquet against the registry, the model in `folder`, and its own lock; returns the lock.
+
+    `task` and `split` are what it is meant to be used for, None for any. Raises UserError where the
+    file is no such parquet, Mismatch where it carries no lock, the lock is of another task, prompt,
+    tokenizer or chat template, or a row was edited, added or removed.
+    """
+    locked = read_lock(path)
+    way_out = (
+        f"render the data again: trainkit data FOLDER --model {folder} --task {{}} --prompt {template.ref}"
+    )
+    if locked is None:
+        raise Mismatch(
+            f"{path} carries no prompt lock, so nothing says how its prompts were made; "
+            f"{way_out.format(task or 'TASK')}"
+        )
+    way_out = way_out.format(task or locked.data.get("task"))
+    for key, wanted in (("task", task), ("split", split)):
+        if wanted is not None and locked.data.get(key) != wanted:
+            raise Mismatch(
+                f"{path} was rendered for {key} {locked.data.get(key)!r}, asked for is {wanted!r}; {way_out}"
+            )
+    rows = list(read_rows(path))
+    prompts = [(_id(path, row), encode_row(template, tokenizer, path, row)) for row in rows]
+    now = make_lock(
+        template=template,
+        tokenizer=tokenizer,
+        stop_ids=resolve_stop_ids(tokenizer, folder),
+        task=locked.data.get("task"),
+        split=locked.data.get("split"),
+        prompts=prompts,
+        sampling=locked.budget,
+        scorer=scorer_like(locked.reading["scorer"], template),
+    )
+    if found := differences(locked, now):
+        raise mismatch(
+            locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer, way_out=way_out
+        )
+    _check_ids(path, rows, way_out)
+    _check_messages(path, template, rows, way_out)
+    if found := differences(locked, now, sections=("data",)):
+        raise mismatch(locked, now, found, what=str(path), model=str(folder), way_out=way_out)
+    if len(rows) != locked.data["rows"]:
+        raise Mismatch(
+            f"{path} holds {len(rows):,} rows, its lock says {locked.data['rows']:,} (a row stands twice); "
+            f"{way_out}"
+        )
+    return locked
+
+
+def prompt_messages(template: Template, question: str) -> list[Message]:
+    """What stands in a parquet's `prompt` column; the text of a raw template as one user message."""
+    rendered = render_question(template, question)
+    return [Message(role="user", content=rendered)] if isinstance(rendered, str) else rendered
+
+
+def encode_row(
+    template: Template, tokenizer: PreTrainedTokenizerFast, path: Path, row: ParquetRow
+) -> list[int]:
+    """Token ids of a row's question under a template."""
+    if row.question is None:
+        raise UserError(f"{path} row {row.number} has no extra_info.question, so it cannot be rendered again")
+    return encode(tokenizer, render_question(template, row.question), template.chat_template_kwargs)
+
+
+def _check_messages(path: Path, template: Template, rows: Sequence[ParquetRow], way_out: str) -> None:
+    """Compare the messages that a row holds with what its question renders to."""
+    wrong = [row for row in rows if row.messages != prompt_messages(template, str(row.question))]
+    if not wrong:
+        return
+    first = wrong[0]
+    raise Mismatch(
+        f"{path} row {first.number} (id {first.id}) does not hold what {template.ref} renders from its "
+        f"question, nor do {len(wrong) - 1:,} more of {len(rows):,} rows; {way_out}",
+        text_diff(flat(prompt_messages(template, str(first.question))), flat(first.messages)),
+    )
+
+
+def _check_ids(path: Path, rows: Sequence[ParquetRow], way_out: str) -> None:
+    """Compare each id with question and gold: it is their hash, so an edited gold shows here."""
+    for row in rows:
+        expected = content_id(str(row.question), row.gold)
+        if str(row.id).partition("-")[0] != expected:
+            raise Mismatch(
+                f"{path} row {row.number}: id {row.id} is not that of its question and gold ({expected}), "
+                f"so one of the three was edited; {way_out}",
+                f"  question: {row.question}\n  gold: {row.gold}",
+            )
+
+
+def flat(messages: Sequence[Message]) -> str:
+    """Messages as one text, for a diff."""
+    return "\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+
+
+def _id(path: Path, row: ParquetRow) -> str:
+    if row.id is None:
+        raise UserError(f"{path} row {row.number} has no extra_info.id; `trainkit data` writes it")
+    return row.id
+
+
+def read_rows(path: Path) -> Iterator[ParquetRow]:
+    """The rows of a verl parquet in their order; UserError where it is none."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if "prompt" not in names:
+                raise UserError(f"{path} has no column `prompt`; it has: {', '.join(names)}")
+            number = 0
+            for batch in file.iter_batches():
+                for values in batch.to_pylist():
+                    number += 1
+                    yield _row(path, number, values)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise UserError(f"{path} cannot be read as parquet: {error}") from None
+
+
+def _row(path: Path, number: int, values: dict[str, Any]) -> ParquetRow:
+    extra, reward = values.get("extra_info") or {}, values.get("reward_model") or {}
+    try:
+        messages = [Message(role=entry["role"], content=entry["content"]) for entry in values["prompt"]]
+    except (TypeError, KeyError):
+        raise UserError(f"{path} row {number}: `prompt` holds no messages with role and content") from None
+    gold = reward.get("ground_truth")
+    return ParquetRow(
+        number=number,
+        id=extra.get("id"),
+        question=extra.get("question"),
+        gold=None if gold is None else str(gold),
+        messages=messages,
+    )

@@ -1,0 +1,41 @@
+"""Print a comparison of rules."""
+
+from __future__ import annotations
+
+from evalkit.runs.compare_rules import Comparison
+from evalkit.text import Format, render_grid
+
+_HEADER = ("rule", "accuracy", "correct", "wrong", "no answer", "unscored")
+_LONGEST = 24
+
+
+def render_comparison(comparison: Comparison, format: Format, shown: int) -> str:
+    """A line a rule; as a table also the first `shown` rows on which the rules disagree."""
+    lines = [
+        (
+            rule,
+            "-" if (accuracy := comparison.accuracy(rule)) is None else f"{accuracy:.1%}",
+            *(f"{counts[key]:,}" for key in ("correct", "wrong", "no_answer", "unscored")),
+        )
+        for rule, counts in comparison.counts.items()
+    ]
+    grid = render_grid(_HEADER, lines, format)
+    if format != "table":
+        return grid
+    parts = [f"{comparison.run}: {comparison.rows:,} completions", grid]
+    count = len(comparison.disagreements)
+    parts.append(f"\nthe rules disagree on {count:,} of {comparison.rows:,}")
+    for record, readings in comparison.disagreements[:shown]:
+        parts.append(f"\n{record['id']} sample {record['sample']}, gold {record['gold']}")
+        parts += [
+            f"  {'+' if outcome == 'correct' else '-'} {rule}: {_short(answer)}"
+            for rule, (answer, outcome) in readings.items()
+        ]
+    return "\n".join(parts)
+
+
+def _short(answer: str | None) -> str:
+    if answer is None:
+        return "no answer"
+    flat = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in answer)
+    return flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…"

@@ -1,0 +1,73 @@
+"""Read stored completions again, under another rule or a newer version, without a model."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evalkit.extract import resolve_rule
+from evalkit.grade.grade import SCORER_VERSION
+from evalkit.grade.judge import judge
+from evalkit.records import UNANSWERED, Extraction, Record
+from evalkit.runs.folder import Run, RunWriter, read_run
+from evalkit.runs.summary import count, summarize
+from prompts.errors import UserError
+from prompts.lock import Lock
+
+
+def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = None) -> Run:
+    """Write a new run with the same completions, read by `rule` (unless said: the newest version of the
+    run's own). It points to its source.
+
+    Raises UserError for an unknown rule, an unfinished run, or a folder that exists.
+    """
+    if not run.complete:
+        raise UserError(f"{run.name} is not complete; finish it first: {run.manifest['command']}")
+    old = Lock.from_dict(run.lock, f"{run.name}/prompt.lock.json")
+    name, _ = resolve_rule(rule or old.rule.partition("@")[0])
+    folder = output or run.folder.with_name(f"{run.name}-{name}")
+    if folder.exists():
+        raise UserError(f"{folder} exists; remove it or give another --output")
+    reading = {**old.reading, "scorer": {"rule": name, "version": SCORER_VERSION}}
+    lock = Lock(reading=reading, data=old.data, budget=old.budget)
+    manifest = {
+        **run.manifest,
+        "status": "running",
+        "command": command,
+        "fingerprint": lock.fingerprint,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "source": run.name,
+        "noise": None,  # flips were counted under the other reading
+    }
+    records = run.records  # read before anything is written
+    writer = RunWriter(folder, manifest, lock.as_dict())
+    try:
+        start = time.monotonic()
+        for record in records:
+            writer.append(_read_again(record, name))
+        manifest["times"] = {**run.manifest["times"], "score": time.monotonic() - start}
+        records = read_run(folder).records
+        writer.finish({**manifest, **count(records)}, summarize(records, run.summary["tokens_per_second"]))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return read_run(folder)
+
+
+def _read_again(record: dict[str, Any], rule: str) -> Record:
+    values = {field.name: record[field.name] for field in fields(Record)}
+    if record["finish_reason"] in UNANSWERED:
+        return Record(**{**values, "extraction": Extraction(None, rule), "lenient": Extraction(None, rule)})
+    verdict = judge(record["text"], record["gold"], rule)
+    values |= {
+        "extraction": verdict.extraction,
+        "outcome": verdict.score.outcome,
+        "reason": verdict.score.reason,
+        "lenient": verdict.lenient,
+        "lenient_outcome": verdict.lenient_outcome,
+    }
+    return Record(**values)

@@ -1,0 +1,92 @@
+"""Rows of a run for a person: question, completion with the span that was read, gold, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from evalkit.records import OUTCOMES
+from evalkit.runs.folder import Run
+from prompts.errors import UserError
+
+STYLES = {"correct": "green", "wrong": "red", "no_answer": "yellow", "unscored": "magenta"}
+
+
+def choose(
+    run: Run,
+    *,
+    outcome: str | None = None,
+    reason: str | None = None,
+    row_id: str | None = None,
+    n: int | None = None,
+) -> list[dict[str, Any]]:
+    """Records with this outcome, this text in their reason and this start of an id; the first `n`.
+
+    Raises UserError where nothing fits, with what there is.
+    """
+    if outcome is not None and outcome not in OUTCOMES:
+        raise UserError(f"no outcome {outcome!r}; there are {', '.join(OUTCOMES)}")
+    if n is not None and n < 1:
+        raise UserError(f"-n {n}: at least 1 row")
+    found = [
+        record
+        for record in run.records
+        if outcome in (None, record["outcome"])
+        and (reason is None or reason in record["reason"])
+        and (row_id is None or record["id"].startswith(row_id))
+    ]
+    if not found:
+        counts = ", ".join(f"{count} {name}" for name, count in run.manifest.get("counts", {}).items())
+        reasons = sorted({record["reason"] for record in run.records if outcome in (None, record["outcome"])})
+        raise UserError(
+            f"{run.name}: no such row; it holds {counts}; reasons: {'; '.join(reasons[:8]) or 'none'}"
+        )
+    return found[:n]
+
+
+def print_records(records: Sequence[dict[str, Any]], console: Console) -> None:
+    """Question and completion side by side, the answer's span marked, gold and verdict below."""
+    for record in records:
+        console.print(_panel(record))
+
+
+def _panel(record: dict[str, Any]) -> RenderableType:
+    sides = Table.grid(padding=(0, 2), expand=True)
+    sides.add_column(ratio=2)
+    sides.add_column(ratio=3)
+    sides.add_row(Text("question", style="bold"), Text("completion", style="bold"))
+    sides.add_row(Text(printable(record["question"])), marked(record["text"], record["extraction"]["span"]))
+    extraction, colour = record["extraction"], STYLES[record["outcome"]]
+    verdict = Text.assemble(
+        (record["outcome"], f"bold {colour}"),
+        f": {record['reason']}\n",
+        ("read ", "bold"),
+        f"{printable(str(extraction['answer']))} by {extraction['rule']}",
+        ("   gold ", "bold"),
+        printable(str(record["gold"])),
+        ("   lenient ", "bold"),
+        f"{printable(str(record['lenient']['answer']))} ({record['lenient_outcome']})",
+    )
+    tokens = f"{record['completion_tokens'] or '–'} tokens{', truncated' if record['truncated'] else ''}"
+    title = f"{record['id']} sample {record['sample']}, {tokens}"
+    return Panel(Group(sides, Text(), verdict), title=title, title_align="left", border_style=colour)
+
+
+def marked(text: str, span: Sequence[int] | None) -> Text:
+    """The text with the span set in reverse video; brackets show it where there are no colours."""
+    if span is None:
+        return Text(printable(text))
+    start, end = span
+    return Text.assemble(
+        printable(text[:start]), (f"⟦{printable(text[start:end])}⟧", "reverse bold"), printable(text[end:])
+    )
+
+
+def printable(text: str) -> str:
+    """Model output is hostile: control, bidi and zero-width characters become visible escapes."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)

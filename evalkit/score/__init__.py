@@ -1,0 +1,1 @@
+"""The pipeline of `evalkit score`: plan, generate, read, grade, record."""

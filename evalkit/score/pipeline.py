@@ -1,0 +1,193 @@
+"""The pipeline: rows, prompts, completions, answers, outcomes, records, summary.
+
+`score_model` is the whole of it. What the user may have got wrong is found in `evalkit.plan`; from
+here on each completion is on disk as soon as it is there, so a killed run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from evalkit.engines.base import Engine, Request, check_engine, make_engine
+from evalkit.grade.judge import judge, make_record, unscored
+from evalkit.records import Completion, Outcome, Row
+from evalkit.runs.folder import SCHEMA, Run, RunWriter, read_run
+from evalkit.runs.summary import count, summarize
+from evalkit.score.plan import Plan
+from evalkit.score.progress import RunProgress
+from evalkit.score.provenance import git_state, gpu_name, packages, portable
+from evalkit.score.resume import carry_marks, default_folder, model_slug, open_folder
+from evalkit.score.timing import Spent
+from prompts.errors import UserError
+from prompts.tokens import decode
+
+Load = Callable[[Plan], Engine]
+
+
+def score_model(
+    plan: Plan, *, command: str, results: Path, output: Path | None = None, load: Load | None = None
+) -> Run:
+    """Score a plan into `output` (by default a folder of `results` named after the run), and read it back.
+
+    A complete run of the same plan is returned without an engine, an unfinished one goes on; either gets
+    the plan's marks.
+    `load` hands in an engine that is loaded already; it is not closed.
+
+    Raises UserError where the folder holds another run, Failed where the engine fails.
+    """
+    folder = output or default_folder(plan, results)
+    existing = open_folder(folder, plan)
+    if existing is not None:
+        existing = carry_marks(existing, plan.marks)
+    if existing is not None and existing.complete:
+        print(f"{folder} is complete already; nothing was run", file=sys.stderr)
+        return existing
+    if load is None:
+        check_engine(plan.engine, plan.options)
+    manifest = existing.manifest if existing else new_manifest(plan, command)
+    writer = RunWriter(folder, manifest, plan.lock.as_dict())
+    spent = Spent.before(manifest)
+    try:
+        _fill(plan, writer, spent, load)
+    except BaseException:
+        with suppress(UserError):  # a full disk has been said already
+            writer.note(**spent.as_manifest())
+        writer.close()
+        raise
+    records = read_run(folder).records
+    manifest = {**writer.manifest, **spent.as_manifest(), **count(records)}
+    writer.finish(manifest, summarize(records, spent.tokens_per_second))
+    return read_run(folder)
+
+
+def _fill(plan: Plan, writer: RunWriter, spent: Spent, load: Load | None) -> None:
+    """Write every record that is missing, and add to `spent` what that took."""
+    wanted = []
+    for index, (row, ids) in enumerate(zip(plan.task.rows, plan.prompts, strict=True)):
+        for sample in range(plan.sampling.samples):
+            if (row.id, sample) in writer.done:
+                continue
+            reason = row.problem or ("prompt too long" if plan.too_long(ids) else None)
+            request = Request(index=index, sample=sample, prompt_ids=ids, seed=seed_of(plan, row, sample))
+            if reason is None:
+                wanted.append(request)
+            else:
+                verdict = unscored(plan.lock.rule, reason)
+                writer.append(make_record(row, len(ids), "", None, verdict, sample=sample, seed=request.seed))
+    if not wanted:
+        return
+    spent.lap()
+    engine = load(plan) if load else _load(plan, writer.folder)
+    found = {"version": engine.version, "computes_in": engine.dtype}
+    writer.note(engine={**writer.manifest["engine"], **found}, gpu=gpu_name())
+    spent.load += spent.lap()
+    try:
+        _generate(plan, writer, spent, engine, wanted)
+    finally:
+        spent.generate += spent.lap()
+        if load is None:
+            engine.close()
+
+
+def _generate(plan: Plan, writer: RunWriter, spent: Spent, engine: Engine, wanted: list[Request]) -> None:
+    """Take completions as they finish: decode, read, score, write.
+
+    One thread does that work, so that the engine's next step does not wait for it. Whatever ends the
+    generation, what was handed to the thread is written first.
+    """
+    seeds = {(request.index, request.sample): request.seed for request in wanted}
+    total = len(plan.task.rows) * plan.sampling.samples
+    label = f"{model_slug(plan.model.name)} {plan.task.name} {plan.template.ref}"
+    queue: deque[tuple[Future[Outcome], int]] = deque()
+    with RunProgress(label, total, total - len(wanted)) as progress, ThreadPoolExecutor(1) as thread:
+        for completion in chain(engine.generate(wanted, plan.sampling, plan.stop_ids), [None]):
+            if completion is not None:
+                seed = seeds[completion.index, completion.sample]
+                written = thread.submit(_write, plan, writer, spent, completion, seed)
+                queue.append((written, len(completion.token_ids)))
+            while queue and (completion is None or queue[0][0].done()):
+                written, length = queue.popleft()
+                progress.add(written.result(), length)
+
+
+def _write(plan: Plan, writer: RunWriter, spent: Spent, completion: Completion, seed: int) -> Outcome:
+    """One completion to one record; returns its outcome."""
+    start = time.monotonic()
+    row = plan.task.rows[completion.index]
+    text = decode(plan.tokenizer, completion.token_ids)
+    if completion.finish_reason == "error":
+        verdict = unscored(plan.lock.rule, completion.error or "engine error")
+    else:
+        verdict = judge(text, row.gold, plan.lock.rule)
+    prompt_tokens = len(plan.prompts[completion.index])
+    record = make_record(row, prompt_tokens, text, completion, verdict, sample=completion.sample, seed=seed)
+    writer.append(record)
+    spent.tokens += len(completion.token_ids)
+    spent.score += time.monotonic() - start
+    spent.generate += spent.lap()
+    if spent.due():
+        writer.note(**spent.as_manifest())
+    return record.outcome
+
+
+def seed_of(plan: Plan, row: Row, sample: int) -> int:
+    """The seed of one completion: from the run's seed, the row and the sample, so that subsets agree."""
+    text = f"{plan.sampling.seed} {row.id} {sample}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def _load(plan: Plan, folder: Path) -> Engine:
+    if plan.warning:
+        print(f"warning: {plan.warning}", file=sys.stderr)
+    print(f"loading {plan.model.name} into {plan.engine} (log: {folder}/engine.log)", file=sys.stderr)
+    options = replace(plan.options, max_model_len=plan.needed, log=folder / "engine.log")
+    return make_engine(plan.engine, plan.model, options)
+
+
+def new_manifest(plan: Plan, command: str) -> dict[str, Any]:
+    """What is known before the first completion; counts, times and the engine's version follow."""
+    model = plan.model
+    local = Path(model.name).expanduser().is_dir()
+    return {
+        "schema": SCHEMA,
+        "status": "running",
+        "command": command,
+        "model": {
+            "name": portable(Path(model.name)) if local else model.name,
+            "path": portable(model.folder) if local else None,
+            "weights_sha256": model.weights_sha256,
+            "revision": model.revision,
+        },
+        "task": plan.task.name,
+        "split": plan.task.split,
+        "template": plan.template.ref,
+        "fingerprint": plan.lock.fingerprint,
+        "sampling": asdict(plan.sampling),
+        "engine": {
+            "name": plan.engine,
+            "version": None,
+            "batch_invariant": plan.options.batch_invariant,
+            "dtype": plan.options.dtype,
+            "tp": plan.options.tp,
+            "max_model_len": plan.options.max_model_len,
+        },
+        "packages": packages(),
+        "git": git_state(),
+        "gpu": None,
+        "rows": len(plan.task.rows),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "marks": list(plan.marks),
+        "source": None,
+        "noise": None,
+    }

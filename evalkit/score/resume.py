@@ -1,0 +1,111 @@
+"""The folder of a run: its name, and whether it may be gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evalkit.locks.difference import SCORER_KEY, judge_anew
+from evalkit.runs.folder import Run, read_run
+from evalkit.score.plan import Plan
+from prompts.errors import UserError
+from prompts.files import write_json
+from prompts.lock import Lock, compare
+
+OWN_FILES = {"records.jsonl", "prompt.lock.json", "engine.log"}
+"""What a run that was killed before it had a manifest may have left."""
+
+
+def model_slug(name: str) -> str:
+    """A short name of a model for folders: its last part; of a checkpoint, training run and step."""
+    if step := re.search(r"([^/:]+)[/:](?:global_)?step_(\d+)/?$", name):
+        return f"{step[1]}-step_{step[2]}"
+    return re.sub(r"[^\w.+-]+", "_", name.rstrip("/").rpartition("/")[2]) or "model"
+
+
+def default_folder(plan: Plan, results: Path) -> Path:
+    """`<model>-<task>-<split>-<template>-<hash>`: the hash tells apart all that `identity` names."""
+    said = {key: value for key, value in _identity(plan).items() if value is not None}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:6]
+    task = re.sub(r"[^\w.+-]+", "_", plan.task.name)
+    return results / f"{model_slug(plan.model.name)}-{task}-{plan.task.split}-{plan.template.ref}-{digest}"
+
+
+def open_folder(folder: Path, plan: Plan) -> Run | None:
+    """The run that the folder holds, if it is this plan's; None where the folder is new.
+
+    Raises UserError where it holds another run (the differing keys are named) or other files.
+    """
+    if not folder.exists():
+        return None
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file; give another folder with --output")
+    if not (folder / "manifest.json").exists():
+        others = [
+            path.name for path in folder.iterdir() if path.name not in OWN_FILES and path.name[0] != "."
+        ]
+        started = folder / "records.jsonl"
+        if others or (started.exists() and started.stat().st_size):
+            raise UserError(f"{folder} holds other files ({', '.join(others[:3])}); give another --output")
+        return None
+    run = read_run(folder)
+    if differing := _differing(run, plan):
+        again = run.complete and differing == [f"reading.{SCORER_KEY}"]
+        raise UserError(
+            f"{folder} holds another run, it differs in {', '.join(differing)}; "
+            + (f"{judge_anew(folder)}; or " if again else "")
+            + "give another --output, or leave it out to get a folder of its own"
+        )
+    return run
+
+
+def carry_marks(run: Run, marks: Sequence[str]) -> Run:
+    """The run with these marks beside its own, which stay for ever.
+
+    A lock may have come to the model, or into its training run, after the run was scored: what is
+    known of it now must be said as of a new run. The manifest of an unfinished run is left to its writer.
+    """
+    new = [mark for mark in marks if mark not in run.manifest["marks"]]
+    if not new:
+        return run
+    print(f"{run.folder}: now marked {', '.join(new)}, as a new run would be", file=sys.stderr)
+    manifest = {**run.manifest, "marks": [*run.manifest["marks"], *new]}
+    if run.complete:
+        write_json(run.folder / "manifest.json", manifest)
+    return Run(run.folder, manifest)
+
+
+def _differing(run: Run, plan: Plan) -> list[str]:
+    """Keys in which a run that was started is not the one planned."""
+    held = _held(run)
+    keys = [key for key, value in _identity(plan).items() if key != "lock" and held[key] != value]
+    lock = Lock.from_dict(run.lock, f"{run.folder}/prompt.lock.json")
+    return keys + [f"{entry.section}.{entry.key}" for entry in compare(lock, plan.lock)]
+
+
+def _identity(plan: Plan) -> dict[str, Any]:
+    """All that makes a run this one."""
+    return {
+        "model weights": plan.model.weights_sha256,
+        "engine": plan.engine,
+        "batch_invariant": plan.options.batch_invariant,
+        "dtype": plan.options.dtype,
+        "max_model_len": plan.options.max_model_len,
+        "lock": plan.lock.as_dict()["sha256"],
+    }
+
+
+def _held(run: Run) -> dict[str, Any]:
+    engine = run.manifest["engine"]
+    return {
+        "model weights": run.manifest["model"]["weights_sha256"],
+        "engine": engine["name"],
+        "batch_invariant": engine["batch_invariant"],
+        "dtype": engine.get("dtype", "auto"),
+        "max_model_len": engine.get("max_model_len"),
+    }

@@ -1,0 +1,1 @@
+"""Statistics of outcomes: pairs of runs, and several samples a question."""

@@ -1,0 +1,127 @@
+"""How well and how fast answers are read, next to other tools in the same process.
+
+    make bench                                       (all benches)
+    python -m pytest -s tests/bench/bench_extract.py       (this one)
+
+Needs the labelled outputs (see tests/helpers/extraction_corpus.py); Math-Verify is part of the CPU stack's
+development pins. Prints tables, asserts no absolute time.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import extraction_corpus as corpus
+import pytest
+
+from evalkit.extract import extract
+from evalkit.text import render_grid
+
+needs_corpus = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.MISSING)
+FILLER = "Janet sells 16 - 3 - 4 = 9 duck eggs a day and makes 9 * 2 dollars every day at the market. " * 6
+
+
+def tutorial(text: str, gold: str) -> bool:
+    """The rule of the tutorial: the first "#### N", commas removed, equal as text."""
+    match = re.search(r"#### (\-?[0-9\.\,]+)", text)
+    return match is not None and match[1].replace(",", "") == gold
+
+
+def math_verify() -> corpus.Judge:
+    package = pytest.importorskip("math_verify", reason="pip install 'math-verify[antlr4_9_3]==0.9.0'")
+
+    def judge(text: str, gold: str) -> bool:
+        try:
+            return bool(package.verify(package.parse(f"${gold}$"), package.parse(text)))
+        except Exception:
+            return False
+
+    return judge
+
+
+@needs_corpus
+def test_accuracy() -> None:
+    everything = corpus.rows()
+    judges: dict[str, corpus.Judge] = {
+        "lenient@1": corpus.judge_by("lenient@1"),
+        "tutorial's #### rule": tutorial,
+        **{name: corpus.judge_by(name) for name in ("verl-gsm8k-strict", "verl-gsm8k-flexible")},
+        **{name: corpus.judge_by(name) for name in ("lm-eval-strict", "lm-eval-flexible")},
+        "Math-Verify": math_verify(),
+    }
+    lines = []
+    for name, judge in judges.items():
+        start = time.process_time()
+        figures = corpus.measure(judge, everything)
+        speed = len(everything) / (time.process_time() - start)
+        lines.append([name, *_cells(figures), _edges(judge), f"{speed:,.0f}"])
+    for half in ("develop", "check"):
+        figures = corpus.measure(corpus.judge_by("lenient@1"), corpus.rows(half))
+        lines.append([f"lenient@1, {half} half", *_cells(figures), "", ""])
+    header = (
+        "rule",
+        "right marked wrong %",
+        "wrong marked right %",
+        "wrong gold accepted %",
+        "edge right",
+        "answers/s",
+    )
+    print("\n" + render_grid(header, lines, "table"))
+
+
+def _cells(figures: corpus.Figures) -> list[str]:
+    return [
+        f"{value:.2f}"
+        for value in (figures.right_marked_wrong, figures.wrong_marked_right, figures.wrong_gold_accepted)
+    ]
+
+
+def _edges(judge: corpus.Judge) -> str:
+    """Right of all edge cases; the long ones are left out where the tool is too slow for them."""
+    cases = corpus.edges(debatable=True)
+    return f"{sum(corpus.edge_holds(judge, case) for case in cases)} of {len(cases)}"
+
+
+def test_speed() -> None:
+    texts = {
+        "hash": FILLER[:490] + "\n#### 18",
+        "boxed": FILLER[:486] + "\\boxed{18}.",
+        "answer-is": FILLER[:482] + "The answer is 18.",
+        "last-number": FILLER[:496] + " 18.",
+        "lenient": FILLER[:482] + "The answer is 18.",
+    }
+    lines = [
+        [rule, f"{1 / _seconds(lambda r=rule, t=text: extract(t, r)):,.0f}"] for rule, text in texts.items()
+    ]
+    if corpus.PRESENT:
+        outputs = [row["text"] for row in corpus.rows()]
+        each = _seconds(lambda: [extract(text, "lenient") for text in outputs], 1) / len(outputs)
+        lines.append(["lenient over the corpus", f"{1 / each:,.0f}"])
+    print("\n" + render_grid(("rule, 500 characters", "answers/s on one core"), lines, "table"))
+
+
+def test_time_grows_linearly() -> None:
+    lines = []
+    for piece in corpus.HOSTILE:
+        times = []
+        for size in (10_000, 100_000, 1_000_000, 10_000_000):
+            text = piece * (size // len(piece)) + "18"
+            times.append(_seconds(lambda t=text: extract(t, "lenient"), 1) * 1000)
+        lines.append([ascii(piece), *(f"{value:.2f}" for value in times), f"{times[3] / times[2]:.1f}"])
+    worst = ["worst", *(f"{max(float(line[i]) for line in lines):.2f}" for i in range(1, 5)), ""]
+    header = ("repeated", "10 kB ms", "100 kB ms", "1 MB ms", "10 MB ms", "10 MB / 1 MB")
+    print("\n" + render_grid(header, [*lines, worst], "table"))
+
+
+def _seconds(call: Callable[[], object], repeat: int = 2000) -> float:
+    """Processor seconds of one call: the least of five rounds, each of `repeat` calls."""
+
+    def once() -> float:
+        start = time.process_time()
+        for _ in range(repeat):
+            call()
+        return (time.process_time() - start) / repeat
+
+    return min(once() for _ in range(5))

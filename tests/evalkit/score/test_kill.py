@@ -1,0 +1,140 @@
+"""`kill -9` of real `evalkit score` processes: no row lost, none twice, finished rows byte-identical.
+
+    pytest tests/evalkit/score/test_kill.py
+
+Each start loads the real vLLM (about 20 s), so a few moments stand for all; that a file cut off at
+any byte goes on is tested byte by byte in test_results.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evalkit.runs.folder import Run, read_run
+
+pytestmark = pytest.mark.engine
+ROWS = 96
+COMMAND = [
+    "score",
+    "--model",
+    "smollm2-135m",
+    "--task",
+    "sums",
+    "--prompt",
+    "sums-question",
+    "--limit",
+    str(ROWS),
+]
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-c",
+        "from evalkit.cli.app import main; main()",
+        *COMMAND,
+        "--max-tokens",
+        "48",
+    ]
+    return subprocess.Popen(
+        [*command, "--output", str(folder / "run")],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def lines(folder: Path) -> bytes:
+    path = folder / "run/records.jsonl"
+    return path.read_bytes() if path.exists() else b""
+
+
+def tokens_in(written: bytes) -> int:
+    return sum(json.loads(line)["completion_tokens"] for line in written.splitlines())
+
+
+def stop_when(folder: Path, moment: Callable[[], bool], by: signal.Signals = signal.SIGKILL) -> bytes:
+    """Start the command, stop it at the moment, and return what it had written in whole lines."""
+    process = start(folder)
+    while not moment():
+        assert process.poll() is None, process.communicate()[0].decode()
+        time.sleep(0.002)
+    process.send_signal(by)
+    output = process.communicate(timeout=120)[0].decode()
+    if by == signal.SIGINT:
+        assert process.returncode == 130 and "Traceback" not in output, output
+        assert "the same command goes on from here" in output
+    assert not group_members(process.pid), "a part of the engine outlived the kill"
+    written = lines(folder)
+    return written[: written.rfind(b"\n") + 1]
+
+
+def group_members(session: int) -> list[int]:
+    """Processes that still run in the session that was killed."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, in_session = entry.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(in_session) == session and state != "Z":
+            found.append(int(entry.parent.name))
+    return found
+
+
+def finish(folder: Path) -> Run:
+    process = start(folder)
+    output = process.communicate(timeout=500)[0].decode()
+    assert process.returncode == 0, output
+    return read_run(folder / "run")
+
+
+def test_killed_and_started_again(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    reference = finish(whole)
+    assert len(reference.records) == ROWS
+
+    assert stop_when(killed, lambda: (killed / "run/engine.log").exists()) == b""  # while the engine loads
+    first = stop_when(killed, lambda: lines(killed).count(b"\n") >= 1)
+    second = stop_when(killed, lambda: lines(killed).count(b"\n") >= first.count(b"\n") + 10)
+    after_kills = read_run(killed / "run").manifest
+    third = stop_when(killed, lambda: lines(killed).count(b"\n") > second.count(b"\n"), signal.SIGINT)
+    after_interrupt = read_run(killed / "run").manifest
+    assert 1 <= first.count(b"\n") < second.count(b"\n") < third.count(b"\n") < ROWS
+    assert second.startswith(first) and third.startswith(second)
+
+    run = finish(killed)
+    assert lines(killed).startswith(third)
+    assert run.complete and len(run.records) == ROWS
+    assert [(r["id"], r["sample"]) for r in run.records] == [
+        (r["id"], r["sample"]) for r in reference.records
+    ]
+    same = sum(a["text"] == b["text"] for a, b in zip(run.records, reference.records, strict=True))
+    assert same >= 0.9 * ROWS, f"only {same} completions are the same"
+    assert run.manifest["counts"] == {**run.manifest["counts"], "unscored": 0}
+
+    # What a kill leaves out is left out of seconds and tokens alike; Ctrl-C and the end leave out nothing.
+    assert 0 < after_kills["timed_tokens"] <= tokens_in(second)
+    assert after_interrupt["timed_tokens"] - after_kills["timed_tokens"] == tokens_in(third[len(second) :])
+    timed = run.manifest["timed_tokens"]
+    assert timed - after_interrupt["timed_tokens"] == tokens_in(lines(killed)[len(third) :])
+    for phase in ("load", "generate", "score"):
+        spent = [manifest["times"][phase] for manifest in (after_kills, after_interrupt, run.manifest)]
+        assert 0 < spent[0] < spent[1] < spent[2], phase
+    assert run.summary["tokens_per_second"] == timed / run.manifest["times"]["generate"]
+
+    before = lines(killed), os.stat(killed / "run/summary.json").st_mtime_ns
+    finish(killed)  # complete: says so and touches nothing
+    assert (lines(killed), os.stat(killed / "run/summary.json").st_mtime_ns) == before

@@ -1,0 +1,119 @@
+"""A run that is there already: what is known of its model by now is said of it as of a new run.
+
+pytest tests/evalkit/score/test_resume.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalkit.grade.judge import judge, make_record
+from evalkit.models.resolve import resolve_model
+from evalkit.records import Completion
+from evalkit.runs.folder import Run, RunWriter, read_run
+from evalkit.runs.summary import count, summarize
+from evalkit.score.pipeline import new_manifest, score_model
+from evalkit.score.plan import Plan, make_plan, select
+from evalkit.score.resume import default_folder
+from evalkit.tasks import load_rows
+from prompts.errors import Mismatch, UserError
+from prompts.lock import FILE_NAME, write_lock
+
+HASH = {"prompt": "sums-hash", "split": "train"}
+CONTRADICTIONS = [
+    ("mismatch", HASH, {"allow_mismatch": True}, True),
+    ("mismatch", HASH, {"allow_mismatch": True}, False),
+    ("overlap", {"prompt": "sums", "split": "test"}, {"allow_overlap": True}, True),
+]
+"""Mark, what the model was trained on, what allows to score it nevertheless, whether the run is finished."""
+
+
+@pytest.fixture
+def model(smollm2: Path, tmp_path: Path) -> Path:
+    """A folder with the model, in which no lock lies yet."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in smollm2.iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+def plan_of(model: Path, prompt: str = "sums", split: str = "test", **options: Any) -> Plan:
+    task = select(load_rows("sums", split), 3, [])
+    return make_plan(resolve_model(str(model)), task, prompt=prompt, **options)
+
+
+def scored(plan: Plan, results: Path, finish: bool) -> Run:
+    """A run of the plan with every completion written, finished or stopped just before the end."""
+    manifest = new_manifest(plan, "evalkit score")
+    writer = RunWriter(default_folder(plan, results), manifest, plan.lock.as_dict())
+    held = []
+    for row in plan.task.rows:
+        text = f"It is {row.gold}"
+        completion = Completion(index=0, sample=0, token_ids=(1, 2), finish_reason="stop")
+        verdict = judge(text, row.gold, plan.lock.rule)
+        record = make_record(row, 9, text, completion, verdict, sample=0, seed=0)
+        writer.append(record)
+        held.append(record.as_dict())
+    if finish:
+        writer.finish({**manifest, **count(held)}, summarize(held, None))
+    writer.close()
+    return read_run(writer.folder)
+
+
+def score(plan: Plan, results: Path) -> Run:
+    return score_model(
+        plan, command="evalkit score", results=results, load=lambda _: pytest.fail("run again")
+    )
+
+
+@pytest.mark.parametrize(("mark", "training", "allowed", "finished"), CONTRADICTIONS)
+def test_a_lock_that_came_later_marks_the_run(
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    mark: str,
+    training: dict[str, str],
+    allowed: dict[str, bool],
+    finished: bool,
+) -> None:
+    before = scored(plan_of(model), tmp_path / "results", finished)
+    assert before.manifest["marks"] == [] and before.complete is finished
+    write_lock(plan_of(model, **training).lock, model)
+    with pytest.raises(Mismatch):
+        plan_of(model)
+    run = score(plan_of(model, **allowed), tmp_path / "results")
+    assert run.folder == before.folder and run.complete and run.records == before.records
+    assert run.manifest["marks"] == read_run(run.folder).manifest["marks"] == [mark]
+    assert f"now marked {mark}" in capsys.readouterr().err
+
+    (model / FILE_NAME).unlink()
+    written = (run.folder / "manifest.json").read_bytes()
+    assert score(plan_of(model), tmp_path / "results").manifest["marks"] == [mark], "marks stay"
+    assert (run.folder / "manifest.json").read_bytes() == written
+
+
+def test_a_lock_that_agrees_changes_nothing(model: Path, tmp_path: Path) -> None:
+    before = scored(plan_of(model), tmp_path / "results", True)
+    written = (before.folder / "manifest.json").read_bytes()
+    write_lock(plan_of(model, split="train").lock, model)
+    run = score(plan_of(model), tmp_path / "results")
+    assert run.folder == before.folder and run.manifest["marks"] == []
+    assert (before.folder / "manifest.json").read_bytes() == written
+
+
+@pytest.mark.parametrize("finish", [True, False])
+def test_a_run_of_an_older_scorer_is_not_gone_on_with(model: Path, tmp_path: Path, finish: bool) -> None:
+    plan = plan_of(model)
+    reading = {**plan.lock.reading, "scorer": {**plan.lock.reading["scorer"], "version": 1}}
+    older = replace(plan, lock=replace(plan.lock, reading=reading))
+    before = scored(older, tmp_path / "results", finish)
+    assert default_folder(plan, tmp_path / "results") != before.folder
+    with pytest.raises(UserError, match=r"it differs in reading\.scorer\.version; ") as refused:
+        score_model(plan, command="", results=tmp_path, output=before.folder)
+    assert refused.value.exit_code == 2
+    assert (f"evalkit rescore {before.folder}; or " in str(refused.value)) is finish

@@ -1,0 +1,235 @@
+"""Real training on the CPU through the public command: killed, gone on with, scored, compared, diagnosed.
+
+pytest tests/trainkit/test_train_run.py        (about nine minutes on two cores)
+
+SmolLM2 rarely gets a sampled sum right, so a first step of a few samples may well earn nothing:
+`--go-on` keeps that from ending the runs which are about something else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from places import ROOT
+
+from prompts.errors import UserError
+from prompts.lock import read_lock
+from trainkit.launch.process import hold
+
+pytestmark = [pytest.mark.train, pytest.mark.slow]
+ON_CPU = ["--model", "smollm2-135m", "--task", "sums", "--device", "cpu"]
+SMALL = [*ON_CPU, "--batch", "4", "--samples", "4", "--mini-batch", "4", "--go-on"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+BARE = """
+name = "sums-bare"
+version = 1
+description = "Nothing asks for the marker that the rule reads."
+kind = "chat"
+tasks = ["sums"]
+rule = "hash"
+user = '{question}'
+"""
+
+
+def program(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", f"from {name}.cli.app import main; main()", *arguments]
+
+
+def command(*arguments: str, cwd: Path, name: str = "trainkit", code: int = 0) -> str:
+    """Run one of our programs; returns what it printed (stdout and stderr)."""
+    done = subprocess.run(
+        program(name, *arguments), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == code, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def stop_when(moment: Callable[[], bool], *arguments: str, cwd: Path, by: signal.Signals) -> tuple[int, str]:
+    """Start trainkit, send it a signal at the moment; returns its exit code and what it printed."""
+    process = subprocess.Popen(
+        program("trainkit", *arguments), cwd=cwd, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 600
+    while not moment() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    # `kill -9` means all of it at once, as when the power fails: those who write first.
+    parts = psutil.Process(process.pid).children(recursive=True) if by == signal.SIGKILL else []
+    for part in reversed(parts):
+        with suppress(psutil.NoSuchProcess):
+            part.kill()
+    process.send_signal(by)
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() < deadline, said
+    return process.returncode, said
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@dataclass
+class Killed:
+    """A run whose processes were killed, and the prompt ids that they had noted."""
+
+    folder: Path
+    in_batch: list[list[int]]
+    in_engine: list[list[int]]
+
+
+TWO_STEPS = ["grpo", *SMALL, "--steps", "2", "--save-every", "1", "--output", "runs/one"]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """A run of two steps, `kill -9` in the middle of the second save."""
+    cwd = tmp_path_factory.mktemp("train")
+    folder = cwd / "runs/one"
+
+    def saving() -> bool:
+        step = folder / "global_step_2"
+        return any(step.glob("actor/*")) and not (step / "manifest.json").exists()
+
+    stop_when(saving, *TWO_STEPS, cwd=cwd, by=signal.SIGKILL)
+    noted = [[line["ids"] for line in lines(folder / f"tokens_{at}.jsonl")] for at in ("batch", "vllm")]
+    return Killed(folder, *noted)
+
+
+@pytest.fixture(scope="module")
+def run(killed: Killed) -> tuple[Path, str]:
+    """The same run, after the same command was given again, and what that printed."""
+    for _ in range(300):  # verl holds the folder until the kernel has ended it
+        try:
+            with hold(killed.folder):
+                break
+        except UserError:
+            time.sleep(0.1)
+    return killed.folder, command(*TWO_STEPS, cwd=killed.folder.parent.parent)
+
+
+def test_vllm_saw_every_prompt_of_the_first_steps(killed: Killed) -> None:
+    assert len(killed.in_batch) == 27 + 16
+    assert sorted(killed.in_batch) == sorted(killed.in_engine)
+
+
+def test_a_save_that_was_cut_off_is_not_scored(killed: Killed) -> None:
+    assert not (killed.folder / "global_step_2/manifest.json").exists()
+    cwd = killed.folder.parent.parent
+    said = command("score", "--model", "one:step_2", "--task", "sums", cwd=cwd, name="evalkit", code=2)
+    assert "step_2" in said and "Traceback" not in said
+
+
+def test_the_same_command_goes_on(run: tuple[Path, str]) -> None:
+    folder, said = run
+    assert "goes on after step 1" in said
+    assert [line["step"] for line in lines(folder / "metrics.jsonl")] == [0, 1, 2]
+    training = [line["step"] for line in lines(folder / "rollouts.jsonl") if not line["validate"]]
+    assert sorted(training) == [1] * 16 + [2] * 16
+    cwd = folder.parent.parent
+    assert "is complete: 2 steps" in command(*TWO_STEPS, cwd=cwd)
+    refused = command(*TWO_STEPS, "--seed", "7", cwd=cwd, code=2)
+    assert "holds another run: seed is 0 there and 7 here" in refused
+
+
+def test_a_run_leaves_what_the_docs_promise(run: tuple[Path, str]) -> None:
+    folder, _ = run
+    job = json.loads((folder / "train.json").read_text())
+    metrics = lines(folder / "metrics.jsonl")
+    assert metrics[1]["trainkit/rollouts"] == metrics[2]["trainkit/rollouts"] == 16
+    assert metrics[1]["trainkit/acc"] == pytest.approx(metrics[1]["critic/score/mean"])
+    assert metrics[1]["trainkit/hook_seconds"] > 0
+    rollouts = lines(folder / "rollouts.jsonl")
+    validated = [line for line in rollouts if line["validate"] and line["step"] == 0]
+    assert len(validated) == job["rows"]["validation"]
+    accuracy = sum(line["reward"] for line in validated) / len(validated)
+    assert metrics[0]["val-core/sums/acc/mean@1"] == pytest.approx(accuracy)
+    assert all(line["completion_tokens"] == 16 for line in rollouts if line["truncated"])
+    lock = read_lock(folder)
+    for step in (1, 2):
+        checkpoint = folder / f"global_step_{step}"
+        manifest = json.loads((checkpoint / "manifest.json").read_text())
+        assert (manifest["step"], manifest["fingerprint"]) == (step, job["fingerprint"])
+        assert read_lock(checkpoint) == lock
+
+
+def test_the_checkpoint_is_scored_as_it_lies_there(run: tuple[Path, str]) -> None:
+    cwd = run[0].parent.parent
+    scoring = ["--task", "sums", "--limit", "8"]
+    command("score", "--model", "smollm2-135m", *scoring, "--output", "base", cwd=cwd, name="evalkit")
+    command("score", "--model", "one:step_2", *scoring, "--output", "two", cwd=cwd, name="evalkit")
+    manifests = [json.loads((cwd / name / "manifest.json").read_text()) for name in ("base", "two")]
+    assert manifests[0]["fingerprint"] == manifests[1]["fingerprint"]
+    assert manifests[0]["model"]["weights_sha256"] != manifests[1]["model"]["weights_sha256"]
+    assert "8 questions of sums test" in command("diff", "base", "two", cwd=cwd, name="evalkit")
+
+
+def test_ctrl_c_says_where_the_same_command_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "run/verl.log"
+    code, said = stop_when(
+        lambda: log.exists() and b"Started a local Ray instance" in log.read_bytes(),
+        "grpo", *SMALL, "--steps", "9", "--output", "run", cwd=tmp_path, by=signal.SIGINT,
+    )  # fmt: skip
+    assert code == 130
+    assert "the same command goes on from the start" in said
+    with hold(tmp_path / "run"):
+        pass
+
+
+def test_dapo_drops_groups_without_advantage(tmp_path: Path) -> None:
+    command("dapo", *SMALL, "--steps", "1", "--output", "run", cwd=tmp_path)
+    (step,) = [line for line in lines(tmp_path / "run/metrics.jsonl") if line["step"] == 1]
+    assert step["training/filter_groups/evicted_samples"] > 0
+    assert step["trainkit/rollouts"] > 16
+    trained = [r for r in lines(tmp_path / "run/tokens_batch.jsonl") if r["partition"] == "train"]
+    assert len(trained) == 16
+    rewards: dict[str, set[float]] = {}
+    for rollout in lines(tmp_path / "run/rollouts.jsonl"):
+        if not rollout["validate"]:
+            rewards.setdefault(rollout["id"], set()).add(rollout["reward"])
+    assert all(len(rewards[row["id"]]) == 2 for row in trained)
+
+
+@pytest.mark.parametrize(
+    ("word", "options", "cause", "words"),
+    [
+        (
+            "ppo",
+            ("--prompt", "sums-bare", "--save-every", "1"),
+            "no-marker",
+            "The prompt never asks for '####'",
+        ),
+        ("grpo", ("--prompt", "sums-hash", "--response-length", "3"), "truncated", "cut off at 3 tokens"),
+    ],
+    ids=["prompt without the marker", "responses cut too short"],
+)
+def test_a_first_step_without_reward_stops_the_run(
+    tmp_path: Path, word: str, options: tuple[str, ...], cause: str, words: str
+) -> None:
+    """Two runs really made to fail; others were recorded (tests/corpora/doctor). One trains a critic too."""
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/sums-bare@1.toml").write_text(BARE)
+    sizes = ["--batch", "2", "--samples", "4", "--mini-batch", "2", "--micro-batch", "8", "--limit", "40"]
+    where = ["--prompts", "prompts", "--steps", "3", "--output", "run"]
+    said = command(word, *ON_CPU, *sizes, *where, *options, cwd=tmp_path, code=1)
+    assert "every reward of the first step is zero" in said
+    assert words in said
+    assert "Traceback" not in said
+    found = json.loads(command("doctor", "run", "--format", "json", cwd=tmp_path))
+    assert found[0]["cause"] == cause
+    base, step = lines(tmp_path / "run/metrics.jsonl")
+    assert (base["step"], step["step"]) == (0, 1)
+    assert "admitted by vLLM's engine are, id by id, those of prompts.tokens.encode" in said
+    assert (step.get("timing_s/update_critic", 0) > 0) == (word == "ppo")
+    assert (tmp_path / "run/global_step_1/critic").is_dir() == (word == "ppo")

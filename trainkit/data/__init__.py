@@ -1,0 +1,1 @@
+"""Training data: rows, their prompts, and the parquet that verl reads."""

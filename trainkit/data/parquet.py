@@ -1,0 +1,61 @@
+"""Parquet in verl's columns, with the prompt lock in its schema metadata."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from evalkit.locks.parquet import prompt_messages
+from evalkit.records import Row
+from prompts.errors import Failed, UserError
+from prompts.lock import PARQUET_KEY, Lock
+from prompts.registry import Template
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A row and the token ids of its prompt."""
+
+    row: Row
+    ids: tuple[int, ...]
+
+
+def write_parquet(
+    path: Path, prompts: Sequence[Prompt], template: Template, lock: Lock, use: Literal["train", "validation"]
+) -> None:
+    """Write the file whole or not at all, and count its rows again.
+
+    Raises UserError where it cannot be written, Failed where it does not hold every row.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = [_columns(index, prompt.row, template, lock, use) for index, prompt in enumerate(prompts)]
+    metadata = {PARQUET_KEY: orjson.dumps(lock.as_dict())}
+    table = pyarrow.Table.from_pylist(rows).replace_schema_metadata(metadata)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        pyarrow.parquet.write_table(table, temporary)
+        written = pyarrow.parquet.read_metadata(temporary).num_rows
+        if written != len(prompts):
+            raise Failed(f"{path} holds {written:,} rows, {len(prompts):,} were rendered")
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _columns(index: int, row: Row, template: Template, lock: Lock, use: str) -> dict[str, Any]:
+    return {
+        "data_source": lock.data["task"],
+        "prompt": prompt_messages(template, row.question),
+        "ability": "math",
+        "reward_model": {"style": "rule", "ground_truth": row.gold},
+        "extra_info": {"split": use, "index": index, "id": row.id, "question": row.question},
+    }

@@ -1,0 +1,1 @@
+"""verl's settings, its environment, and its process."""

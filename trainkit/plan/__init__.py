@@ -1,0 +1,1 @@
+"""What a training run will need: batches, memory, disk and time, before anything starts."""

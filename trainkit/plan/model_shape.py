@@ -1,0 +1,58 @@
+"""The sizes of a model that decide memory and time, read without loading a tensor.
+
+config.json gives the shape, the headers of the safetensors files the number of parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalkit.models.safetensors import count_parameters
+from prompts.errors import UserError
+from prompts.files import read_json
+
+NORMS_QUERIES = ("qwen3", "qwen3_moe", "olmo2", "gemma3", "gemma3_text")
+"""Model types that normalise queries and keys, which keeps more activations."""
+LIGER = ("llama", "qwen2", "qwen3")
+"""Model types whose layers Liger replaces (with silu), and whose activations trainkit.plan.memory counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelShape:
+    """Widths in numbers, not bytes. `queries` and `keys` are the widths of all heads together."""
+
+    parameters: int
+    layers: int
+    hidden: int
+    intermediate: int
+    queries: int
+    keys: int
+    vocabulary: int
+    norms_queries: bool
+    liger: bool
+    """Whether Liger's kernels compute what its layers do."""
+
+
+def read_shape(folder: Path) -> ModelShape:
+    """Read the shape of a model folder; UserError where it is not a decoder that can be reckoned."""
+    config = read_json(folder / "config.json")
+    config = config.get("text_config", config)
+    try:
+        heads = config["num_attention_heads"]
+        head = config.get("head_dim") or config["hidden_size"] // heads
+        return ModelShape(
+            parameters=count_parameters(folder),
+            layers=config["num_hidden_layers"],
+            hidden=config["hidden_size"],
+            intermediate=config["intermediate_size"],
+            queries=heads * head,
+            keys=(config.get("num_key_value_heads") or heads) * head,
+            vocabulary=config["vocab_size"],
+            norms_queries=config.get("model_type") in NORMS_QUERIES,
+            liger=config.get("model_type") in LIGER and config.get("hidden_act") in ("silu", "swish"),
+        )
+    except KeyError as error:
+        raise UserError(
+            f"{folder}/config.json has no {error}: trainkit plans decoder models (Llama, Qwen, SmolLM …)"
+        ) from None

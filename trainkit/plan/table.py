@@ -1,0 +1,109 @@
+"""A plan as people read it: sentences, and memory and time by part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from trainkit.plan import reference
+from trainkit.plan.batch import count, in_words
+from trainkit.plan.estimate import Plan
+from trainkit.plan.memory import GIB
+
+
+def sentences(plan: Plan) -> list[str]:
+    """The plan in words, a sentence each."""
+    request, peak = plan.request, plan.peak
+    where = f"{request.gpus} x {request.gpu.name}" if request.gpu else "the CPU"
+    lines = [
+        f"{request.options.model}, {request.shape.parameters / 1e9:.2f}B parameters, on {where}; "
+        f"prompts of up to {request.prompt_length} and responses of up to {request.response_length} tokens.",
+        *in_words(plan.batch, request.mean_tokens, request.steps),
+    ]
+    if plan.gradient_checkpointing:
+        lines.append("Activations are computed again in the backward pass: less memory, a third more time.")
+    verdict = "it fits" if plan.fits else "it does NOT fit"
+    lines.append(
+        f"Memory at most about {peak.size / GIB:.1f} GiB, in {peak.name}; "
+        f"there are {plan.capacity / GIB:.1f}{' a GPU' if request.gpu else ''}: {verdict}."
+    )
+    if request.gpu:
+        lines.append(
+            f"The trainer's own part is {plan.trainer_peak / GIB:.1f} GiB, verl's max_memory_allocated_gb."
+        )
+    lines.append(
+        f"vLLM's KV cache holds {plan.cache_tokens:,} tokens, {whole_answers(plan):,} whole answers."
+    )
+    start = reference.START_SECONDS["cuda" if request.gpu else "cpu"]
+    total = start + request.steps * plan.step_seconds
+    lines.append(
+        f"About {plan.step_seconds:.0f} s a step, {clock(total)} for {count(request.steps, 'step')} "
+        "with the start (to a factor of two; validation and saving come on top)."
+    )
+    return lines
+
+
+def whole_answers(plan: Plan) -> int:
+    """Prompts with full-length responses that the KV cache holds at once."""
+    return plan.cache_tokens // plan.request.room
+
+
+def clock(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def memory_table(plan: Plan) -> Table:
+    """Memory by phase and part, with the formulas."""
+    table = Table("phase", "part", "GiB", "formula", title="Memory " + ("a GPU" if plan.request.gpu else ""))
+    table.columns[2].justify = "right"
+    for phase in plan.phases:
+        for part in phase.parts:
+            if part.size:
+                table.add_row("", part.name, f"{part.size / GIB:.2f}", part.formula)
+        table.add_row(phase.name, "", f"{phase.size / GIB:.2f}", "", style="bold", end_section=True)
+    table.caption = (
+        "P parameters, L layers, h hidden, i MLP, q and k heads, V vocabulary, T tokens at once, g GPUs"
+    )
+    return table
+
+
+def time_table(plan: Plan) -> Table:
+    """Estimated seconds of one step by phase."""
+    table = Table("phase", "s", title="Time of a step, estimated")
+    table.columns[1].justify = "right"
+    for phase, seconds in plan.seconds.items():
+        table.add_row(phase, f"{seconds:.1f}")
+    return table
+
+
+def render(plan: Plan) -> Group:
+    """Everything, for a terminal."""
+    return Group(*(Text(line) for line in sentences(plan)), memory_table(plan), time_table(plan))
+
+
+def as_dict(plan: Plan) -> dict[str, Any]:
+    """The plan for scripts; sizes in bytes per GPU, times in seconds a step."""
+    return {
+        "trajectories": plan.batch.trajectories,
+        "mini_batches": plan.batch.updates,
+        "optimizer_steps": plan.batch.updates * plan.request.steps,
+        "accumulation": plan.batch.accumulation(plan.request.mean_tokens),
+        "token_budget": plan.token_budget,
+        "gradient_checkpointing": plan.gradient_checkpointing,
+        "memory": {
+            phase.name: {part.name: round(part.size) for part in phase.parts} for phase in plan.phases
+        },
+        "peak": round(plan.peak.size),
+        "capacity": round(plan.capacity),
+        "cache_tokens": plan.cache_tokens,
+        "seconds": plan.seconds,
+        "fits": plan.fits,
+    }

@@ -1,0 +1,1 @@
+"""Everything that verl or vLLM loads. Nothing else in trainkit imports torch, verl, vllm or ray."""

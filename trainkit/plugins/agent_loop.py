@@ -1,0 +1,181 @@
+"""How verl makes one rollout of ours: our token ids in, one final output back, reward in place.
+
+verl loads `Manager` by configuration (`rollout.agent.agent_loop_manager_class`); its workers are processes
+of their own. An exception here would only mark a group as failed; `trainkit.plugins.replay_buffer` sees
+that and stops the run.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import ray
+import torch
+import transfer_queue as tq  # type: ignore[import-untyped]
+from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
+from verl.utils.tensordict_utils import list_of_dict_to_tensordict
+from vllm.sampling_params import RequestOutputKind
+
+from prompts.render import Message, Rendered
+from prompts.tokens import decode, encode, load_tokenizer
+from trainkit.plugins.freeze_heap import settle
+from trainkit.plugins.reward import Reward, compute
+from trainkit.runs.job import Job, read_job
+
+Row = dict[str, Any]
+"""What verl hands over of a parquet row, with `global_steps` and `session_id`."""
+VALIDATED = ("data_source", "reward_model")
+"""What verl's validation reads of a row afterwards."""
+
+
+class Shared:
+    """What all rollouts of a process share: the job, its tokenizer, the open rollout log."""
+
+    def __init__(self, run: str) -> None:
+        self.folder = Path(run)
+        self.job: Job = read_job(self.folder)
+        self.tokenizer = load_tokenizer(self.job.model_folder, self.job.trust_remote_code)
+        # O_APPEND: lines of several processes never mix.
+        self.log = os.open(self.folder / "rollouts.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self.prompt_ids = lru_cache(maxsize=4096)(self._prompt_ids)
+        self.log_seconds = 0.0
+        """What writing the line before took: a line cannot hold its own."""
+
+    def _prompt_ids(self, messages: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+        rendered: Rendered = [Message(role=role, content=content) for role, content in messages]
+        if self.job.raw_prompts:
+            rendered = messages[0][1]
+        return tuple(encode(self.tokenizer, rendered, self.job.chat_template_kwargs))
+
+    def encode_row(self, row: Row) -> list[int]:
+        """The row's prompt ids; raises ValueError where they exceed the run's prompt length."""
+        ids = list(self.prompt_ids(tuple((m["role"], m["content"]) for m in row["raw_prompt"])))
+        if len(ids) > self.job.prompt_length:
+            raise ValueError(f"row {row['extra_info']['id']}: {len(ids)} prompt tokens do not fit")
+        return ids
+
+
+class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
+    """One question, one completion: verl's worker with our rollout in place of a configured agent loop."""
+
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self.shared = Shared(config.trainer.default_local_dir)
+        settle()
+
+    async def _run_agent_loop(
+        self, sampling_params: dict[str, Any], trajectory: dict[str, Any], **row: Any
+    ) -> None:
+        """Generate, score and hand over one completion; what goes wrong is written to the run's folder."""
+        try:
+            await self._rollout(sampling_params, trajectory["validate"], row)
+        except Exception:
+            (self.shared.folder / "rollout_error.txt").write_text(traceback.format_exc())
+            raise
+
+    async def _rollout(self, sampling_params: dict[str, Any], validate: bool, row: Row) -> None:
+        job, started = self.shared.job, time.perf_counter()
+        prompt_ids = self.shared.encode_row(row)
+        sampling = {
+            **sampling_params,
+            "max_tokens": job.response_length,
+            "stop_token_ids": list(job.stop_ids),
+            "ignore_eos": True,  # the stop ids are the whole truth
+            "detokenize": False,
+            "output_kind": RequestOutputKind.FINAL_ONLY,
+        }
+        waiting = time.perf_counter()
+        output = await self.llm_client.generate(
+            request_id=uuid4().hex, prompt_ids=prompt_ids, sampling_params=sampling
+        )
+        answered = time.perf_counter()
+        response_ids = list(output.token_ids)[: job.response_length]
+        if not response_ids:
+            raise RuntimeError(f"vLLM gave no token for row {row['extra_info']['id']} ({output.stop_reason})")
+        text = decode(self.shared.tokenizer, response_ids)
+        truncated = response_ids[-1] not in job.stop_ids
+        reward = compute(text, row["reward_model"]["ground_truth"], job.rule)
+        ours = waiting - started + time.perf_counter() - answered
+        self._log(row, text, len(response_ids), truncated, reward, ours)
+        fields = tensors(prompt_ids, response_ids, reward.value)
+        if output.log_probs:
+            fields["rollout_log_probs"] = torch.tensor(output.log_probs[: len(response_ids)])
+        fields |= {"uid": row["uid"], "num_turns": 2, "row_id": row["extra_info"]["id"]}
+        if validate:
+            fields |= {key: row[key] for key in VALIDATED}
+            fields["extra_fields"] = {"reward_extra_info": reward.validation_values(truncated)}
+        await self._hand_over(row, fields, output.extra_fields, "val" if validate else "train")
+
+    async def _hand_over(self, row: Row, fields: Row, about: dict[str, Any], partition: str) -> None:
+        """Put a trajectory where verl's trainer collects it (as verl's own agent_loop_tq.py does)."""
+        lengths = {"prompt_len": len(fields["prompts"]), "response_len": len(fields["responses"])}
+        tag = {
+            "status": "success",
+            **lengths,
+            "seq_len": sum(lengths.values()),
+            "global_steps": row["global_steps"],
+            # The weights that it was generated with: verl reports how stale they are.
+            "min_global_steps": about.get("min_global_steps"),
+            "max_global_steps": about.get("max_global_steps"),
+        }
+        await tq.async_kv_batch_put(
+            keys=[f"{row['uid']}_{row['session_id']}_0"],
+            fields=list_of_dict_to_tensordict([fields]),
+            tags=[tag],
+            partition_id=partition,
+        )
+
+    def _log(self, row: Row, text: str, tokens: int, truncated: bool, reward: Reward, seconds: float) -> None:
+        """Append one line to rollouts.jsonl (its keys are listed in docs/training.md)."""
+        started = time.perf_counter()
+        info = row["extra_info"]
+        line = {
+            "step": int(row["global_steps"]),
+            "validate": info["split"] == "validation",
+            "id": info["id"],
+            "sample": int(row["session_id"]),
+            "question": info["question"],
+            "gold": row["reward_model"]["ground_truth"],
+            "text": text,
+            "reward": reward.value,
+            "outcome": reward.outcome,
+            "reason": reward.reason,
+            "lenient_outcome": reward.lenient,
+            "truncated": truncated,
+            "completion_tokens": tokens,
+            "hook_seconds": round(seconds + self.shared.log_seconds, 6),
+        }
+        os.write(self.shared.log, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        self.shared.log_seconds = time.perf_counter() - started
+
+
+def tensors(prompt_ids: list[int], response_ids: list[int], reward: float) -> dict[str, Any]:
+    """What verl trains on, per token; the reward stands at the last token of the response."""
+    prompts, responses = torch.tensor(prompt_ids), torch.tensor(response_ids)
+    whole, mask = torch.cat([prompts, responses]), torch.ones_like(responses)
+    scores = torch.zeros(len(responses))
+    scores[-1] = reward
+    return {
+        "prompts": prompts,
+        "responses": responses,
+        "input_ids": whole,
+        "position_ids": torch.arange(len(whole)),
+        "response_mask": mask,
+        "loss_mask": mask,
+        "rm_scores": scores,
+    }
+
+
+class Manager(AgentLoopManagerTQ):  # type: ignore[misc]
+    """verl's manager with our workers."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.agent_loop_workers_class = ray.remote(Worker)

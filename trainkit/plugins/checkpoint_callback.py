@@ -1,0 +1,47 @@
+"""What verl calls after each save: the prompt lock and a manifest go into the checkpoint.
+
+The manifest is written last, so a `global_step_N` that has one is whole; one without it was cut off.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from verl.trainer.ppo.checkpoint_callback import CheckpointCallback
+
+from prompts.files import write_json
+from prompts.lock import read_lock, write_lock
+from trainkit.runs.job import read_job
+
+SCHEMA = 1
+
+
+class Callback(CheckpointCallback):  # type: ignore[misc]
+    """Named by `trainer.checkpoint_callback_class`."""
+
+    def on_save(self, trainer: Any, global_step: int, checkpoint_dir: str, **_: Any) -> None:
+        """Mark a checkpoint as whole; an exception here stops the run, as verl promises."""
+        run, folder = Path(self.config.trainer.default_local_dir), Path(checkpoint_dir)
+        job = read_job(run)
+        lock = read_lock(run)
+        if lock is None:
+            raise RuntimeError(f"{run} has no prompt lock")
+        write_lock(lock, folder)
+        write_json(
+            folder / "manifest.json",
+            {
+                "schema": SCHEMA,
+                "kind": "checkpoint",
+                "step": global_step,
+                "run": run.name,
+                "fingerprint": lock.fingerprint,
+                "algorithm": job.options["algorithm"],
+                "base": job.base,
+                "command": job.command,
+                "packages": job.packages,
+                "marks": job.marks,
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        )

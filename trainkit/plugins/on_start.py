@@ -1,0 +1,18 @@
+"""What verl imports once one of its processes is set up: the worker with its model loaded, and the trainer.
+
+By configuration (`rollout.checkpoint_engine.custom_backend_module`). It acts only where trainkit started
+the process.
+"""
+
+from __future__ import annotations
+
+import os
+
+from trainkit.plugins.freeze_heap import settle
+from trainkit.plugins.switch import DEVICE_VARIABLE
+
+if DEVICE_VARIABLE in os.environ:
+    from trainkit.plugins.nested_rows import install
+
+    install()
+    settle()

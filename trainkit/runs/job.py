@@ -1,0 +1,56 @@
+"""`train.json`: what a training run was asked for and what was found out before it started.
+
+Written once by `trainkit.prepare`; read by the processes that verl starts, by resuming, by watching.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from prompts.errors import UserError
+from prompts.files import read_json, write_json
+
+FILE_NAME = "train.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A prepared training run. Lengths are in tokens."""
+
+    options: dict[str, Any]
+    """Every option of trainkit/options.py, resolved."""
+    base: dict[str, Any]
+    """The model that training starts from: name, revision, weights_sha256."""
+    model_folder: str
+    trust_remote_code: bool
+    fingerprint: str
+    template: str
+    raw_prompts: bool
+    """The template is raw text: a row's only message holds the prompt itself."""
+    chat_template_kwargs: dict[str, Any]
+    rule: str
+    stop_ids: list[int]
+    prompt_length: int
+    response_length: int
+    total_steps: int
+    rows: dict[str, int]
+    """The counts of trainkit.data.dataset.Dataset."""
+    marks: list[str]
+    command: list[str]
+    packages: dict[str, str]
+
+
+def write_job(job: Job, folder: Path) -> None:
+    """Write train.json, whole or not at all."""
+    write_json(folder / FILE_NAME, {"schema": SCHEMA, **asdict(job)})
+
+
+def read_job(folder: Path) -> Job:
+    """Read train.json; UserError where it is missing or was written by a newer trainkit."""
+    value = read_json(folder / FILE_NAME)
+    if value.pop("schema", 0) > SCHEMA:
+        raise UserError(f"{folder} was made by a newer trainkit; upgrade it: pip install -U lockstep-evalkit")
+    return Job(**value)

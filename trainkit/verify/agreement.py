@@ -1,0 +1,109 @@
+"""Do verl's validation and `evalkit score` agree, question by question, about the same weights?
+
+verl's side is read from the run's rollouts; evalkit scores the same rows of the same checkpoint anew.
+What differs beyond the engine's noise would be a difference in prompts, sampling or scoring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalkit.engines.base import EngineOptions
+from evalkit.models.resolve import resolve_model
+from evalkit.records import Sampling
+from evalkit.runs.folder import Run
+from evalkit.score.pipeline import score_model
+from evalkit.score.plan import make_plan, select
+from evalkit.settings import settings
+from evalkit.tasks import load_rows
+from prompts.errors import UserError
+from trainkit.data.dataset import load_training_rows
+from trainkit.runs.folder import GrowingLines, existing
+from trainkit.runs.job import Job, read_job
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One question, as both saw it."""
+
+    id: str
+    verl_outcome: str
+    evalkit_outcome: str
+    same_text: bool
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The paired comparison; `pairs` holds every validation row once."""
+
+    step: int
+    pairs: tuple[Pair, ...]
+
+    @property
+    def verl_accuracy(self) -> float:
+        return sum(pair.verl_outcome == "correct" for pair in self.pairs) / len(self.pairs)
+
+    @property
+    def evalkit_accuracy(self) -> float:
+        return sum(pair.evalkit_outcome == "correct" for pair in self.pairs) / len(self.pairs)
+
+    @property
+    def differing(self) -> tuple[Pair, ...]:
+        return tuple(pair for pair in self.pairs if pair.verl_outcome != pair.evalkit_outcome)
+
+    @property
+    def same_text(self) -> int:
+        return sum(pair.same_text for pair in self.pairs)
+
+
+def agreement(folder: Path, step: int, *, gpu_memory: float) -> Agreement:
+    """Score the validation rows of a step with evalkit, and pair them with verl's own outcomes.
+
+    Raises UserError where the step was not validated, or its checkpoint is not there.
+    """
+    job = read_job(folder)
+    if existing(folder / "rollouts.jsonl") is None:
+        raise UserError(f"{folder} has no rollouts.jsonl, so there is nothing to compare with")
+    validated = [
+        line
+        for line in GrowingLines(folder / "rollouts.jsonl").new()
+        if line["validate"] and line["step"] == step
+    ]
+    if not validated:
+        raise UserError(f"{folder.name} was not validated at step {step}; step 0 and the last one are")
+    return Agreement(
+        step, tuple(pair_up(validated, _score(folder, job, step, validated, gpu_memory).records))
+    )
+
+
+def pair_up(validated: Iterable[dict[str, Any]], records: Iterable[dict[str, Any]]) -> Iterable[Pair]:
+    """Pair verl's rollouts and evalkit's records by question id; KeyError where one is missing."""
+    ours = {record["id"]: record for record in records}
+    for line in sorted(validated, key=lambda line: line["id"]):
+        record = ours[line["id"]]
+        yield Pair(line["id"], line["outcome"], record["outcome"], line["text"] == record["text"])
+
+
+def _score(folder: Path, job: Job, step: int, validated: list[dict[str, Any]], gpu_memory: float) -> Run:
+    """`evalkit score` of the same rows: the base model at step 0, else the step's checkpoint."""
+    options = job.options
+    model = str(folder / f"global_step_{step}") if step else job.model_folder
+    data = Path(options["data"]) if options["data"] else settings().data
+    if options["validate"] == "test":
+        task = load_rows(options["task"], "test", data=data)
+    else:
+        task = load_training_rows(options["task"], data)
+    plan = make_plan(
+        resolve_model(model, trust_remote_code=job.trust_remote_code),
+        select(task, None, [line["id"] for line in validated]),
+        prompt=job.template,
+        folders=[*settings().prompts, *(Path(entry) for entry in options["prompts"])],
+        sampling=Sampling(max_tokens=job.response_length),
+        options=EngineOptions(gpu_memory=gpu_memory, trust_remote_code=job.trust_remote_code),
+    )
+    return score_model(
+        plan, command=f"trainkit agree {folder.name} --step {step}", results=settings().results
+    )

@@ -1,0 +1,113 @@
+"""Proof that the prompts are ours: ids seen by vLLM's engine and by verl's batch against `encode`.
+
+The agent loop that sends the ids is not asked. `trainkit.plugins.token_capture` notes what vLLM's engine
+admits, `trainkit.plugins.replay_buffer` what stands in verl's first validation and training batches; both are
+compared here with the ids of the run's parquet, encoded anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from prompts.errors import Failed, Mismatch
+from prompts.render import Message, Rendered
+from prompts.tokens import decode_verbatim, encode, load_tokenizer
+from trainkit.runs.job import Job
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TokenCheck:
+    """How many prompts were compared; none differed, or the check raised."""
+
+    batch: int
+    engine: int
+
+    def sentence(self) -> str:
+        return (
+            f"tokens: {self.batch} prompts in verl's batches and {self.engine} admitted by vLLM's engine "
+            "are, id by id, those of prompts.tokens.encode"
+        )
+
+
+def check_tokens(run: Path, job: Job) -> TokenCheck:
+    """Compare what was captured at steps 0 and 1.
+
+    Raises Mismatch with the first differing token of the first row that differs, Failed where too little
+    was captured to prove anything.
+    """
+    tokenizer = load_tokenizer(job.model_folder, job.trust_remote_code)
+    expected = {
+        row["extra_info"]["id"]: tuple(encode(tokenizer, _rendered(row, job), job.chat_template_kwargs))
+        for name in ("train.parquet", "validation.parquet")
+        for row in _rows(run / name)
+    }
+    batch = list(_lines(run / "tokens_batch.jsonl"))
+    for line in batch:
+        wanted, got = expected[line["id"]], tuple(line["ids"])
+        if got != wanted or not line["inputs_agree"]:
+            raise _mismatch(tokenizer, f"row {line['id']} in verl's {line['partition']} batch", wanted, got)
+    # The engine does not know rows: what it admitted first must be the same prompts, as often.
+    engine = [tuple(line["ids"]) for line in _lines(run / "tokens_vllm.jsonl")]
+    known = set(expected.values())
+    for got in engine:
+        if got not in known:
+            raise _mismatch(tokenizer, "a prompt admitted by vLLM", _nearest(got, known), got)
+    missing = Counter(tuple(line["ids"]) for line in batch) - Counter(engine)
+    if not batch or len(engine) < len(batch):
+        raise Failed(
+            f"{len(batch)} prompts of verl's batches and {len(engine)} that vLLM's engine admitted were "
+            f"noted in {run}: too few to prove that they are those of prompts.tokens.encode (is the folder "
+            "on a disk that all nodes share? Did vLLM load the plug-in trainkit_tokens? See verl.log)"
+        )
+    if missing:
+        raise _mismatch(tokenizer, "a prompt of verl's batch that vLLM never saw", next(iter(missing)), ())
+    return TokenCheck(len(batch), len(engine))
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(path, columns=["prompt", "extra_info"])
+    return list(table.to_pylist())
+
+
+def _rendered(row: dict[str, Any], job: Job) -> Rendered:
+    if job.raw_prompts:
+        return str(row["prompt"][0]["content"])
+    return [Message(role=message["role"], content=message["content"]) for message in row["prompt"]]
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        with path.open("rb") as file:
+            yield from map(orjson.loads, file)
+
+
+def _nearest(got: Ids, known: set[Ids]) -> Ids:
+    """The known prompt that shares the longest start with one that is unknown."""
+    return max(known, key=lambda ids: _first_difference(ids, got))
+
+
+def _first_difference(left: Sequence[int], right: Sequence[int]) -> int:
+    for position, (one, other) in enumerate(zip(left, right, strict=False)):
+        if one != other:
+            return position
+    return min(len(left), len(right))
+
+
+def _mismatch(tokenizer: Any, what: str, wanted: Ids, got: Ids) -> Mismatch:
+    at = _first_difference(wanted, got)
+    near = slice(max(0, at - 4), at + 5)
+    return Mismatch(
+        f"{what} differs from prompts.tokens.encode at token {at}",
+        f"  encode gives {list(wanted[near])} {decode_verbatim(tokenizer, wanted[near])!r}\n"
+        f"  captured was {list(got[near])} {decode_verbatim(tokenizer, got[near])!r}",
+    )
