@@ -76,7 +76,7 @@ class Extraction:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class Grade:
     """The verdict on one extraction: an outcome and, in a few words, why."""
 
     outcome: Outcome

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from prompts.errors import Mismatch, UserError
-from prompts.registry import BUILT_IN, Template, read_template
+from prompts.template import BUILT_IN, Template, read_template
 from prompts.text_diff import line_diff
 
 COMMITS = 20

@@ -21,7 +21,7 @@ import orjson
 from prompts.errors import Mismatch, UserError
 from prompts.files import write_whole
 from prompts.lock_reading import reading_of
-from prompts.registry import Template
+from prompts.template import Template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -125,7 +125,7 @@ def ids_sha256(ids: Sequence[int]) -> str:
     return hashlib.sha256(" ".join(map(str, ids)).encode()).hexdigest()[:16]
 
 
-def compare(left: Lock, right: Lock, sections: Sequence[str] = SECTIONS) -> list[Difference]:
+def difference_of_locks(left: Lock, right: Lock, sections: Sequence[str] = SECTIONS) -> list[Difference]:
     """Every key in which two locks differ, section by section; rows are summed up in three keys."""
     found: list[Difference] = []
     for section in sections:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prompts.errors import UserError
-from prompts.registry import Template
 from prompts.render import Message, render_question
+from prompts.template import Template
 from prompts.tokenizer_digest import tokenizer_parts
 from prompts.tokens import DECODE_FLAGS, FROZEN_DATE, apply_chat, encode_text
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from prompts.errors import UserError
 from prompts.files import write_whole
-from prompts.registry import RELEASED, Template, load_folder, read_released, read_template
+from prompts.registry import load_folder, read_released
+from prompts.template import RELEASED, Template, read_template
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypedDict
 
-from prompts.registry import PLACEHOLDER, Template
+from prompts.template import PLACEHOLDER, Template
 
 RAW_SEPARATOR = "\n\n"
 """Between the worked examples of a raw template, and before its question."""

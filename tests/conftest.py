@@ -93,7 +93,8 @@ def trapped_model(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> An
 @pytest.fixture(scope="session")
 def vllm_engine(trapped_model: Any) -> Iterator[Any]:
     """The one vLLM of the whole test run, with room for 1,024 tokens."""
-    from evalkit.engines.base import EngineOptions, make_engine
+    from evalkit.engines.base import EngineOptions
+    from evalkit.engines.load import make_engine
 
     engine = make_engine("vllm", trapped_model, EngineOptions(max_model_len=1024))
     yield engine

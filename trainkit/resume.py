@@ -9,7 +9,7 @@ from pathlib import Path
 from evalkit.locks.difference import SCORER_KEY, explain
 from evalkit.models.checkpoint import last_complete_step, list_steps
 from prompts.errors import Mismatch, UserError
-from prompts.lock import SECTIONS, compare, read_lock
+from prompts.lock import SECTIONS, difference_of_locks, read_lock
 from prompts.tokens import load_tokenizer
 from trainkit.options import MAY_CHANGE, Options
 from trainkit.runs.job import FILE_NAME, Job, read_job
@@ -45,7 +45,7 @@ def same_prompts(folder: Path, building: Path, model: Path, options: Options) ->
     was, now = read_lock(folder), read_lock(building)
     if was is None or now is None:
         raise Mismatch(f"{folder} has no prompt lock, so it cannot be known what it was trained on")
-    if found := compare(was, now, SECTIONS):
+    if found := difference_of_locks(was, now, SECTIONS):
         keys = [entry.key for entry in found if not entry.key.startswith("probe.")] or ["probe"]
         what, way_out = f"prompts of {folder.name} are not those", "restore them"
         if keys == [SCORER_KEY]:
@@ -79,7 +79,7 @@ def progress(folder: Path, total_steps: int) -> Progress:
     return Progress(step, validate_first=unknown, complete=last and not unknown)
 
 
-def take_up(building: Path, folder: Path, step: int) -> None:
+def resume_run(building: Path, folder: Path, step: int) -> None:
     """Renew a run's files from `building` and drop what is newer than `step`, its last whole checkpoint."""
     for path in sorted(building.iterdir()):
         path.replace(folder / path.name)

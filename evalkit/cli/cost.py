@@ -31,7 +31,7 @@ def cost_command(
     from evalkit.score.prompt_cost import prompt_cost, render_cost
     from evalkit.score.provenance import command_line
     from evalkit.settings import settings
-    from evalkit.tasks import load_rows
+    from evalkit.tasks.load import load_rows
 
     rows = select(load_rows(task, split, data=data or settings().data), limit, [])
     cost = prompt_cost(

@@ -76,7 +76,7 @@ def diff_command(
     _check(runs, rows, number, fail_if_worse)
     from evalkit.compare.curve import curve_of
     from evalkit.compare.curve_table import render_curve
-    from evalkit.compare.diff import compare, line_up
+    from evalkit.compare.diff import compare_pair, line_up
     from evalkit.compare.rows import list_rows
     from evalkit.compare.table import render_diff
     from evalkit.compare.verdict import check_gates
@@ -92,7 +92,7 @@ def diff_command(
         print(render_curve(curve, format))
         diff, p_value = curve.against_first[-1].diff, curve.against_first[-1].p_value
     else:
-        diff = compare(lined_up, 0, 1)
+        diff = compare_pair(lined_up, 0, 1)
         p_value = diff.p_value
         listing = list_rows(lined_up, rows, number) if rows else None
         print(render_diff(diff, format, listing))

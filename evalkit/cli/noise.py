@@ -39,13 +39,13 @@ def noise_command(
     from evalkit.models.resolve import resolve_model
     from evalkit.records import Sampling
     from evalkit.score.noise_floor import score_twice
-    from evalkit.score.plan import make_plan, select
+    from evalkit.score.plan import plan_run, select
     from evalkit.score.provenance import command_line
     from evalkit.settings import settings
-    from evalkit.tasks import load_rows
+    from evalkit.tasks.load import load_rows
 
     rows = select(load_rows(task, split, data=data or settings().data), limit, [])
-    plan = make_plan(
+    plan = plan_run(
         resolve_model(model, trust_remote_code=trust_remote_code),
         rows,
         prompt=prompt,

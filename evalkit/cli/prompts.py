@@ -81,8 +81,9 @@ def new_command(
     ] = None,
 ) -> None:
     """Write a copy of a template under a new name or version, for you to edit."""
-    from prompts.registry import BUILT_IN, find_template, load_templates
+    from prompts.registry import find_template, load_templates
     from prompts.release import new_template
+    from prompts.template import BUILT_IN
 
     configured = options.template_folders(None)
     folder = prompts or next(iter(configured), Path("prompt-templates"))

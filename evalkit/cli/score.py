@@ -69,16 +69,16 @@ def score_command(
     from evalkit.records import Sampling
     from evalkit.runs.table import render_result
     from evalkit.score.pipeline import score_model
-    from evalkit.score.plan import make_plan, select
+    from evalkit.score.plan import plan_run, select
     from evalkit.score.provenance import command_line
     from evalkit.settings import settings
-    from evalkit.tasks import load_rows
+    from evalkit.tasks.load import load_rows
 
     rows = load_rows(
         task, split, data=data or settings().data, question_field=question_field, answer_field=answer_field
     )
     rows = select(rows, limit, [part.strip() for part in ids.split(",")] if ids else [])
-    plan = make_plan(
+    plan = plan_run(
         resolve_model(model, trust_remote_code=trust_remote_code),
         rows,
         prompt=prompt,

@@ -44,7 +44,7 @@ def show_command(
 
     from evalkit.runs.show import printable
     from evalkit.settings import settings
-    from evalkit.tasks import load_rows
+    from evalkit.tasks.load import load_rows
     from prompts.errors import UserError
 
     if n < 1:
@@ -79,7 +79,7 @@ def check_command(
     from evalkit.grade.check_golds import check_golds
     from evalkit.runs.show import printable
     from evalkit.settings import settings
-    from evalkit.tasks import load_rows
+    from evalkit.tasks.load import load_rows
     from prompts.errors import Failed
     from prompts.registry import get_template, load_templates
 

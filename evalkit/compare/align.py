@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.compare.columns import CORRECT, UNSCORED, Outcomes
+from evalkit.compare.columns import CORRECT, UNSCORED, RunColumns
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Questions:
     """
 
     ids: NDArray[np.bytes_]
-    completions: Outcomes
+    completions: RunColumns
     question: NDArray[np.int64]
 
     def _count(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -61,7 +61,7 @@ class Aligned:
         return len(self.runs[0].ids)
 
 
-def align(runs: Sequence[Outcomes]) -> Aligned:
+def align(runs: Sequence[RunColumns]) -> Aligned:
     """Line runs up by question id; `Aligned.n` is 0 where they share none."""
     ids = [_distinct(run.ids) for run in runs]
     common = reduce(_intersect, ids)
@@ -84,7 +84,7 @@ def _intersect(first: NDArray[np.bytes_], second: NDArray[np.bytes_]) -> NDArray
     return np.intersect1d(first, second, assume_unique=True)
 
 
-def _restrict(run: Outcomes, ids: NDArray[np.bytes_]) -> Questions:
+def _restrict(run: RunColumns, ids: NDArray[np.bytes_]) -> Questions:
     if len(ids) == 0:
         return Questions(ids, run.take(slice(0, 0)), np.zeros(0, dtype=np.int64))
     number = np.minimum(np.searchsorted(ids, run.ids), len(ids) - 1)

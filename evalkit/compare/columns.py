@@ -40,7 +40,7 @@ class _Line(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class RunColumns:
     """The records of one run as columns of equal length, sorted by id and sample.
 
     `outcome` and `lenient` hold positions in `evalkit.records.OUTCOMES`; `tokens` counts completion
@@ -60,12 +60,12 @@ class Outcomes:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, where: NDArray[Any] | slice) -> Outcomes:
+    def take(self, where: NDArray[Any] | slice) -> RunColumns:
         """The records at these places (positions, a mask or a slice)."""
-        return Outcomes(*(getattr(self, column.name)[where] for column in fields(self)))
+        return RunColumns(*(getattr(self, column.name)[where] for column in fields(self)))
 
 
-def load_outcomes(run: Run) -> Outcomes:
+def load_columns(run: Run) -> RunColumns:
     """Read a complete run.
 
     Raises UserError where the run is not complete, holds no record, a line cannot be read (its
@@ -79,7 +79,7 @@ def load_outcomes(run: Run) -> Outcomes:
     blocks = list(_read_blocks(run))
     if not blocks:
         raise UserError(f"{run.name} holds no record, there is nothing to compare")
-    columns = Outcomes(*(np.concatenate(column) for column in zip(*blocks, strict=True)))
+    columns = RunColumns(*(np.concatenate(column) for column in zip(*blocks, strict=True)))
     del blocks
     expected = sum(run.manifest["counts"].values())
     if len(columns) != expected:
@@ -102,7 +102,7 @@ _BLOCK = 1 << 16
 
 
 def _read_blocks(run: Run) -> Iterator[tuple[NDArray[Any], ...]]:
-    """The columns of `Outcomes` in file order, some ten thousand records at a time."""
+    """The columns of `RunColumns` in file order, some ten thousand records at a time."""
     decode = msgspec.json.Decoder(_Line).decode
     answer_class = _AnswerClasses()
     rows: list[tuple[Any, ...]] = []

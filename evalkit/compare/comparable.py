@@ -7,10 +7,10 @@ from typing import Any
 
 from evalkit.compare.align import Aligned
 from evalkit.grade.grade import SCORER_VERSION
-from evalkit.locks.difference import SCORER_KEY, describe, judge_anew
+from evalkit.locks.difference import SCORER_KEY, describe, rescore_command
 from evalkit.runs.folder import Run
 from prompts.errors import Mismatch, UserError
-from prompts.lock import FILE_NAME, Difference, Lock, compare, read_lock
+from prompts.lock import FILE_NAME, Difference, Lock, difference_of_locks, read_lock
 
 MANIFEST_KEYS = ("task", "split", "sampling")
 ROW_KEYS = ("rows missing", "rows added")
@@ -28,7 +28,7 @@ def check_comparable(
         reason = "could be scored in all of them" if aligned.unscored else "is in all of them"
         names = ", ".join(run.name for run in runs)
         raise UserError(f"no question {reason}: {names}; compare runs of the same task and split")
-    found = [differences(runs[0], run) for run in runs]
+    found = [run_differences(runs[0], run) for run in runs]
     rows = any(aligned.left_out) and not (common or allow_mismatch)
     unlike = [(run, keys) for run, keys in zip(runs, found, strict=True) if keys and not allow_mismatch]
     if unlike or rows:
@@ -55,7 +55,7 @@ def _rescore(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]
     others = {run.folder: keys[0].right for run, keys in unlike}
     first = unlike[0][1][0].left
     old = [run.folder for run in runs if others.get(run.folder, first) != SCORER_VERSION]
-    return f"{judge_anew(*old)}; "
+    return f"{rescore_command(*old)}; "
 
 
 def _detail(
@@ -73,7 +73,7 @@ def _detail(
     return "\n".join(lines)
 
 
-def differences(base: Run, new: Run) -> list[Difference]:
+def run_differences(base: Run, new: Run) -> list[Difference]:
     """Every key of lock, task and sampling that differs between two runs, rows of one side left aside.
 
     Not counted: the seed (another draw from the same distribution is comparable). The probe stands
@@ -82,7 +82,7 @@ def differences(base: Run, new: Run) -> list[Difference]:
     Raises UserError where a run has no lock, Mismatch where its lock was edited.
     """
     lock = _lock(base)
-    found = [] if _same_file(base, new) else compare(lock, _lock(new))
+    found = [] if _same_file(base, new) else difference_of_locks(lock, _lock(new))
     found = [d for d in found if not (d.section == "data" and d.key in ROW_KEYS)]
     named = {d.key for d in found}
     for key, left, right in _manifest_pairs(base, new):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from evalkit.compare.diff import Diff, LinedUp, Side, compare, plain
+from evalkit.compare.diff import Diff, LinedUp, Side, compare_pair, plain
 from evalkit.compare.verdict import labels, points, sentence, verdict
 from evalkit.stats.pairs import holm
 
@@ -69,8 +69,8 @@ class Curve:
 def curve_of(lined_up: LinedUp) -> Curve:
     """Compare three or more runs that were lined up, in the order given: 2k - 3 tests."""
     k = len(lined_up.runs)
-    first = [compare(lined_up, 0, i) for i in range(1, k)]
-    previous = [compare(lined_up, i - 1, i) for i in range(2, k)]
+    first = [compare_pair(lined_up, 0, i) for i in range(1, k)]
+    previous = [compare_pair(lined_up, i - 1, i) for i in range(2, k)]
     adjusted = holm([diff.p_value for diff in (*first, *previous)])
     steps = [Step(diff, p) for diff, p in zip((*first, *previous), adjusted, strict=True)]
     sides = (first[0].base, *(diff.new for diff in first))

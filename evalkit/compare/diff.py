@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalkit.compare.align import Aligned, Questions, align
-from evalkit.compare.columns import NO_ANSWER, load_outcomes
+from evalkit.compare.columns import NO_ANSWER, load_columns
 from evalkit.compare.comparable import check_comparable
-from evalkit.compare.measures import Metric, accuracy, metrics_of, smallest
+from evalkit.compare.measures import Metric, accuracy, metrics_of, minimum_detectable
 from evalkit.runs.find import checkpoint_of
 from evalkit.runs.folder import Run
 from evalkit.stats.pairs import Interval
@@ -112,7 +112,7 @@ def diff_runs(base: Run, new: Run, *, common: bool = False, allow_mismatch: bool
     Raises UserError where a run cannot be read or they share no question, Mismatch where they
     differ in what must be equal.
     """
-    return compare(line_up([base, new], common=common, allow_mismatch=allow_mismatch), 0, 1)
+    return compare_pair(line_up([base, new], common=common, allow_mismatch=allow_mismatch), 0, 1)
 
 
 def line_up(runs: Sequence[Run], *, common: bool = False, allow_mismatch: bool = False) -> LinedUp:
@@ -120,12 +120,12 @@ def line_up(runs: Sequence[Run], *, common: bool = False, allow_mismatch: bool =
 
     Raises as `diff_runs` does.
     """
-    aligned = align([load_outcomes(run) for run in runs])
+    aligned = align([load_columns(run) for run in runs])
     found = check_comparable(runs, aligned, common=common, allow_mismatch=allow_mismatch)
     return LinedUp(tuple(runs), aligned, tuple(found))
 
 
-def compare(lined_up: LinedUp, base_at: int, new_at: int) -> Diff:
+def compare_pair(lined_up: LinedUp, base_at: int, new_at: int) -> Diff:
     """Compare two of the runs that were lined up, by their places."""
     aligned, pair = lined_up.aligned, (base_at, new_at)
     found = [d for i in pair for d in lined_up.differences[i]]
@@ -150,7 +150,7 @@ def compare(lined_up: LinedUp, base_at: int, new_at: int) -> Diff:
         broken=broken,
         both_right=int(((strict[0] == 1) & (strict[1] == 1)).sum()),
         both_wrong=int(((strict[0] == 0) & (strict[1] == 0)).sum()),
-        mde=smallest(base, new),
+        mde=minimum_detectable(base, new),
         format_gain=float(form.mean()),
         format_ci=format_ci,
         skill_gain=float(lenient.mean()),

@@ -104,7 +104,7 @@ def _paired(name: str, base: NDArray[np.float64], new: NDArray[np.float64]) -> M
     return Metric(name, sides[0], sides[1], delta, ci, paired_p(difference))
 
 
-def smallest(base: Questions, new: Questions) -> float:
+def minimum_detectable(base: Questions, new: Questions) -> float:
     """The smallest difference that these questions show with 80 % power: Connor's, or of the mean of
     paired differences where there are several samples.
     """

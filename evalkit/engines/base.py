@@ -5,16 +5,13 @@ They get ids and give ids: text is made by `prompts.tokens.decode` alone.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from evalkit.machine import computes_in_float32
-from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
-from prompts.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,34 +69,3 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free the model's memory."""
         ...
-
-
-def make_engine(name: str, model: Model, options: EngineOptions) -> Engine:
-    """Load a model. Raises UserError for a missing engine or GPU, Failed where loading fails."""
-    return _maker(name)(model, options)
-
-
-def check_engine(name: str, options: EngineOptions) -> None:
-    """UserError where the engine cannot run here; quick, for before any work is done."""
-    if name == "vllm":
-        from evalkit.engines.vllm import check_machine
-
-        check_machine(options)
-    else:
-        _maker(name)
-        from evalkit.engines.hf import check_options
-
-        check_options(options)
-
-
-def _maker(name: str) -> Callable[[Model, EngineOptions], Engine]:
-    if name == "vllm":
-        from evalkit.engines.vllm import VllmEngine
-
-        return VllmEngine
-    if name == "hf":
-        from evalkit.engines.hf import HfEngine
-
-        return HfEngine
-    near = difflib.get_close_matches(name, ("vllm", "hf"), n=1, cutoff=0.3)
-    raise UserError(f"no engine {name!r}; use --engine {near[0] if near else 'vllm'} (known: vllm, hf)")

@@ -86,7 +86,7 @@ class VllmEngine:
                 )
         except Exception as error:  # vLLM raises whatever its parts raise
             reason = self._reason(error)
-            raise Failed(f"vLLM cannot load {model.name}: {reason}{_way_out(reason, options)}") from error
+            raise Failed(f"vLLM cannot load {model.name}: {reason}{_fix(reason, options)}") from error
         self.dtype = str(self.llm.llm_engine.model_config.dtype).removeprefix("torch.")
         self.log_start = size(options.log)  # what went wrong while loading did no harm
         _tell_when_dead(self.llm.llm_engine.engine_core)
@@ -222,7 +222,7 @@ def _tell_when_dead(core: Any) -> None:
     threading.Thread(target=watch, daemon=True, name="vLLM's end").start()
 
 
-def _way_out(reason: str, options: EngineOptions) -> str:
+def _fix(reason: str, options: EngineOptions) -> str:
     if "memory" in reason.lower() or "kv cache" in reason.lower():
         return f"; lower --gpu-memory (now {options.gpu_memory}) or --max-model-len"
     return f"; its own output is in {options.log}" if options.log else ""

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from evalkit.exchange.lm_eval import FILTERS, stderr_of
-from evalkit.exchange.prompts_of_run import asked
+from evalkit.exchange.prompts_of_run import prompts_of_run
 from evalkit.runs.folder import Run
 from prompts.render import Rendered
 
@@ -120,7 +120,7 @@ def _usage(record: dict[str, Any]) -> dict[str, int]:
 
 
 def _samples(run: Run, prompts: Sequence[Path]) -> list[dict[str, Any]]:
-    prompt_of = asked(run, prompts)
+    prompt_of = prompts_of_run(run, prompts)
     model = run.manifest["model"]["name"]
     return [_sample(record, prompt_of(record["question"]), model) for record in run.records]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from evalkit.exchange.prompts_of_run import asked
+from evalkit.exchange.prompts_of_run import prompts_of_run
 from evalkit.runs.folder import Run
 from evalkit.stats.samples import clustered_se
 
@@ -48,7 +48,7 @@ def _sha256(text: str) -> str:
 
 def _samples(run: Run, prompts: Sequence[Path]) -> list[dict[str, Any]]:
     """One line a question and filter; `doc_id` counts questions by id."""
-    prompt_of = asked(run, prompts)
+    prompt_of = prompts_of_run(run, prompts)
     sampling = run.manifest["sampling"]
     kwargs = {
         "until": [],

@@ -11,7 +11,7 @@ from prompts.registry import get_template
 from prompts.render import Rendered, render_question
 
 
-def asked(run: Run, prompts: Sequence[Path]) -> Callable[[str], Rendered]:
+def prompts_of_run(run: Run, prompts: Sequence[Path]) -> Callable[[str], Rendered]:
     """A function from a question to its prompt: messages, or the text of a raw template.
 
     Rendered from the template that the run's lock names, if its text still hashes to what the lock

@@ -7,7 +7,7 @@ from collections import deque
 from typing import NamedTuple
 
 
-class Found(NamedTuple):
+class AnswerSpan(NamedTuple):
     """An answer with its span (characters of the whole text).
 
     `answer` is None where a place that declares the answer holds none, which ends the search:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from evalkit.extract.answer_span import Found
+from evalkit.extract.answer_span import AnswerSpan
 from evalkit.extract.content import read_content
 from evalkit.extract.markers import occurrences
 
@@ -21,7 +21,7 @@ _PLACEHOLDER = re.compile(
 )
 
 
-def read_boxed(text: str, lo: int, hi: int) -> Found | None:
+def read_boxed(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """The last box in text[lo:hi]; a Found without answer where that box is not closed."""
     best = None
     # "\b" is a backspace where the text was decoded as JSON once too often
@@ -35,14 +35,14 @@ def read_boxed(text: str, lo: int, hi: int) -> Found | None:
     return best
 
 
-def _read_box(text: str, at: int, hi: int, command: bool) -> Found | None:
+def _read_box(text: str, at: int, hi: int, command: bool) -> AnswerSpan | None:
     """What a box holds whose name ends at `at`; a number without braces only after a real command."""
     while at < hi and text[at] in " \t":
         at += 1
     if at < hi and text[at] == "{":
         end = closing_brace(text, at, hi)
         if end < 0:
-            return Found(None, at, at)
+            return AnswerSpan(None, at, at)
         return None if _PLACEHOLDER.fullmatch(text, at + 1, end) else read_content(text, at + 1, end)
     number = _NUMBER.match(text, at, hi) if command else None
     return read_content(text, *number.span()) if number else None

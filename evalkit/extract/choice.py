@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evalkit.extract.answer_span import Found, last_match
+from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.markers import occurrences
 
@@ -20,12 +20,12 @@ _BOXED = re.compile(r"[\s({$\\]*(?:text\w*\{)?[\s(]*(?P<letter>[A-E])(?![A-Za-z0
 _TAIL = 2000
 
 
-def read_choice(text: str, lo: int, hi: int) -> Found | None:
+def read_choice(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """The boxed letter, else the last declared one, else the last line that is only a letter."""
     box = read_boxed(text, lo, hi)
     if box is not None:
         letter = _BOXED.match(text, box.start, hi) if box.answer else None
-        return _found(letter, 0) if letter else Found(None, box.start, box.end)
+        return _found(letter, 0) if letter else AnswerSpan(None, box.start, box.end)
     best = None
     for stem in _STEMS:
         for at in occurrences(text, stem, lo, hi):
@@ -41,5 +41,5 @@ def read_choice(text: str, lo: int, hi: int) -> Found | None:
     return _found(best, lo - 1) if best is not None else None
 
 
-def _found(match: re.Match[str], shift: int) -> Found:
-    return Found(match["letter"], match.start("letter") + shift, match.end("letter") + shift)
+def _found(match: re.Match[str], shift: int) -> AnswerSpan:
+    return AnswerSpan(match["letter"], match.start("letter") + shift, match.end("letter") + shift)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from evalkit.extract.answer_span import Found, last_match
+from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.numbers import NUMBER, canonical
 
 CLOCK = re.compile(r"\d{1,3}(?:\s?[:：]\s?\d{1,3}){1,2}(?:\s?[apAP]\.?\s?[mM]\b\.?)?(?![\d:])")
@@ -96,7 +96,7 @@ def numbers_in(text: str, lo: int, hi: int, decimal_comma: bool = False) -> list
     return amounts or ordinals
 
 
-def read_claim(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Found | None:
+def read_claim(text: str, lo: int, hi: int, decimal_comma: bool = False) -> AnswerSpan | None:
     """The number that the sentence text[lo:hi] claims; None where it holds no number.
 
     A clock time, a date or "18 hours and 30 minutes" is more than the number it begins with: the
@@ -109,10 +109,10 @@ def read_claim(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Foun
     for whole in (CLOCK, DATE, _COMPOUND, _TWO_UNKNOWNS):
         for match in whole.finditer(text, max(lo, claimed.start - 24), min(hi, claimed.end + 60)):
             if match.start() <= claimed.start < match.end():
-                return Found(match.group(), match.start(), match.end())
+                return AnswerSpan(match.group(), match.start(), match.end())
             if match.start() > claimed.start:
                 break
-    return Found(*claimed)
+    return AnswerSpan(*claimed)
 
 
 def signed(value: str, text: str, at: int) -> str:

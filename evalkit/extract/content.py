@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evalkit.extract.answer_span import Found
+from evalkit.extract.answer_span import AnswerSpan
 from evalkit.extract.claim import CLOCK, DATE, EQUALS, read_claim, signed
 from evalkit.extract.numbers import NUMBER, canonical
 from evalkit.extract.words import number_word
@@ -51,18 +51,18 @@ _LATEX = re.compile(r"\$[^$\n]+\$|\\\((?:[^\\]|\\(?!\)))+\\\)")
 _SENTENCE_END = re.compile(r"[.!?;]\s|[。！？；]|\n|\\n")
 
 
-def read_content(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Found | None:
+def read_content(text: str, lo: int, hi: int, decimal_comma: bool = False) -> AnswerSpan | None:
     """The answer in text[lo:hi]: a canonical number where it is one, else its text; None where empty."""
     plain = _PLAIN_NUMBER.fullmatch(text, lo, hi)
     if plain:
-        return Found(canonical(plain[1]), plain.start(1), plain.end(1))
+        return AnswerSpan(canonical(plain[1]), plain.start(1), plain.end(1))
     lo, hi = strip(text, lo, min(hi, lo + _LONGEST))
     if lo == hi:
         return None
     answer = text[lo:hi]
     number = canonical(answer, decimal_comma)
     if number is not None:
-        return Found(number, lo, hi)
+        return AnswerSpan(number, lo, hi)
     wrapped = _WRAPPED.fullmatch(answer)
     if wrapped and wrapped.lastgroup and _balanced(wrapped[wrapped.lastgroup]):
         group = wrapped.lastgroup
@@ -70,14 +70,14 @@ def read_content(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Fo
     return _read_mixed(text, lo, hi, answer, decimal_comma)
 
 
-def _read_mixed(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found:
+def _read_mixed(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> AnswerSpan:
     """A number with a unit, an equation, a clock, a sentence; otherwise the text itself."""
     numbers = list(NUMBER.finditer(answer))
     if not numbers:
-        return Found(*(_spelled(text, lo, hi) or (answer, lo, hi)))
+        return AnswerSpan(*(_spelled(text, lo, hi) or (answer, lo, hi)))
     clock = CLOCK.search(answer) or DATE.search(answer)
     if clock and clock.start() <= numbers[0].start():
-        return Found(clock.group(), lo + clock.start(), lo + clock.end())
+        return AnswerSpan(clock.group(), lo + clock.start(), lo + clock.end())
     formula = _only_formula(text, lo, answer, decimal_comma)
     if formula is not None:
         return formula
@@ -97,8 +97,8 @@ def _read_mixed(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -
         number = canonical(numbers[0].group(), decimal_comma)
         if number is not None and not _PAIR.search(answer):
             number = signed(number, text, lo + numbers[0].start())
-            return Found(number, lo + numbers[0].start(), lo + numbers[0].end())
-    return Found(answer, lo, hi)
+            return AnswerSpan(number, lo + numbers[0].start(), lo + numbers[0].end())
+    return AnswerSpan(answer, lo, hi)
 
 
 def _spelled(text: str, lo: int, hi: int) -> tuple[str, int, int] | None:
@@ -109,7 +109,7 @@ def _spelled(text: str, lo: int, hi: int) -> tuple[str, int, int] | None:
     return word
 
 
-def _read_sentence(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found:
+def _read_sentence(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> AnswerSpan:
     """What the first sentence with a number claims; the text itself where it tells a spread of numbers."""
     end = next(
         (e.start() for e in _SENTENCE_END.finditer(answer) if re.search(r"\d", answer[: e.start()])),
@@ -119,10 +119,10 @@ def _read_sentence(text: str, lo: int, hi: int, answer: str, decimal_comma: bool
         claim = read_claim(text, lo, lo + end, decimal_comma)
         if claim is not None:
             return claim
-    return Found(answer, lo, hi)
+    return AnswerSpan(answer, lo, hi)
 
 
-def _only_formula(text: str, lo: int, answer: str, decimal_comma: bool) -> Found | None:
+def _only_formula(text: str, lo: int, answer: str, decimal_comma: bool) -> AnswerSpan | None:
     """The formula in a sentence that has one, and no digit outside it."""
     formulas = list(_LATEX.finditer(answer)) if "\\(" in answer or "$" in answer else []
     if len(formulas) != 1 or re.search(r"\d", answer[: formulas[0].start()] + answer[formulas[0].end() :]):
@@ -133,7 +133,7 @@ def _only_formula(text: str, lo: int, answer: str, decimal_comma: bool) -> Found
     )
 
 
-def _right_side(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> Found | None:
+def _right_side(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -> AnswerSpan | None:
     """What the last equals sign leads to (of "18 = 9 * 2" the number); None where two unknowns are told."""
     signs = list(EQUALS.finditer(answer))
     if not signs or (len(signs) > 1 and _UNKNOWN.search(answer, 0, signs[-1].start())):
@@ -142,11 +142,11 @@ def _right_side(text: str, lo: int, hi: int, answer: str, decimal_comma: bool) -
     if right is not None and right.answer is not None and canonical(right.answer) is None:
         left = canonical(answer[: signs[0].start()].strip())
         if left is not None:
-            return Found(left, lo, lo + signs[0].start())
+            return AnswerSpan(left, lo, lo + signs[0].start())
     return right
 
 
-def _first_part(text: str, lo: int, hi: int, bare: str, decimal_comma: bool) -> Found | None:
+def _first_part(text: str, lo: int, hi: int, bare: str, decimal_comma: bool) -> AnswerSpan | None:
     """The number that several in a declared answer amount to: that of its first sentence or clause."""
     end = re.search(r"[.。!?;；](?:\s|$)|[。；]|\n|\s[(（]|[,，]\s(?=[^\W\d])|，|<", bare)
     stop = end.start() if end else len(bare)

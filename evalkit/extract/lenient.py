@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from evalkit.extract.answer_span import Found
+from evalkit.extract.answer_span import AnswerSpan
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.markers import read_heading, read_json, read_tag
 from evalkit.extract.phrase import read_phrase
 from evalkit.extract.unmarked import read_unmarked
 
 # Readers of marked answers, by the name that an Extraction gives: "lenient@1/boxed".
-MARKED: dict[str, Callable[[str, int, int], Found | None]] = {
+MARKED: dict[str, Callable[[str, int, int], AnswerSpan | None]] = {
     "boxed": read_boxed,
     "hash": read_heading,
     "json": read_json,
@@ -23,7 +23,7 @@ MARKED: dict[str, Callable[[str, int, int], Found | None]] = {
 }
 
 
-def read_lenient(text: str, lo: int, hi: int) -> Found | None:
+def read_lenient(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """The marked answer that stands last; without any, what the end of the text says."""
     found = candidates(text, lo, hi)
     if not found:
@@ -36,7 +36,7 @@ def read_lenient(text: str, lo: int, hi: int) -> Found | None:
     return best._replace(alternatives=tuple(sorted(filter(None, others))))
 
 
-def candidates(text: str, lo: int, hi: int) -> list[Found]:
+def candidates(text: str, lo: int, hi: int) -> list[AnswerSpan]:
     """The last marked answer of each kind."""
     found = []
     for name, reader in MARKED.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from evalkit.extract.answer_span import Found
+from evalkit.extract.answer_span import AnswerSpan
 from evalkit.extract.content import is_announcement, read_content
 from evalkit.extract.numbers import canonical
 
@@ -31,7 +31,7 @@ def occurrences(text: str, marker: str, lo: int, hi: int) -> Iterator[int]:
         hi = at
 
 
-def read_hash(text: str, lo: int, hi: int) -> Found | None:
+def read_hash(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """What follows the last `####` on its line, or on the next line where nothing follows."""
     for at in occurrences(text, "####", lo, hi):
         found = _after_hashes(text, at + 4, hi)
@@ -40,7 +40,7 @@ def read_hash(text: str, lo: int, hi: int) -> Found | None:
     return None
 
 
-def read_heading(text: str, lo: int, hi: int) -> Found | None:
+def read_heading(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """Like `hash`, but with three or more hashes, and no title of a section: a value, or the last line."""
     for at in occurrences(text, "###", lo, hi):
         found = _after_hashes(text, at + 3, hi)
@@ -62,7 +62,7 @@ def _line_start(text: str, at: int, hi: int) -> int:
     return label.end() if label and label.end() > at else at
 
 
-def _after_hashes(text: str, at: int, hi: int) -> Found | None:
+def _after_hashes(text: str, at: int, hi: int) -> AnswerSpan | None:
     while at < hi and text[at] in " \t:：#*\u200b":
         at += 1
     if at < hi and text[at] in "\r\n":
@@ -74,7 +74,7 @@ def _after_hashes(text: str, at: int, hi: int) -> Found | None:
     return read_content(text, label.end() if label else at, end)
 
 
-def read_json(text: str, lo: int, hi: int) -> Found | None:
+def read_json(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """The value of the last answer field of a JSON object (which need not be valid JSON)."""
     for stem in ("nswer", "NSWER", "esult"):
         for at in occurrences(text, stem, lo, hi):
@@ -87,7 +87,7 @@ def read_json(text: str, lo: int, hi: int) -> Found | None:
     return None
 
 
-def _unescaped(found: Found) -> Found:
+def _unescaped(found: AnswerSpan) -> AnswerSpan:
     """LaTeX has its backslashes doubled in JSON."""
     if found.answer is None or "\\\\" not in found.answer:
         return found
@@ -95,7 +95,7 @@ def _unescaped(found: Found) -> Found:
     return found._replace(answer=canonical(answer) or answer)
 
 
-def read_tag(text: str, lo: int, hi: int) -> Found | None:
+def read_tag(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """What stands in the last closed <answer>...</answer>."""
     for close in occurrences(text, "</answer>", lo, hi):
         opening = text.rfind("<answer>", lo, close)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from evalkit.extract.answer_span import Found, last_match
+from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.content import read_content
 from evalkit.extract.phrase import read_phrase
@@ -22,7 +22,7 @@ _FORMULA = re.compile(
 )
 
 
-def read_math(text: str, lo: int, hi: int) -> Found | None:
+def read_math(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """The answer of a text that may hold formulas."""
     marked = read_boxed(text, lo, hi)
     if marked is None:

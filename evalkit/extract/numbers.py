@@ -133,7 +133,7 @@ def equal(one: str, other: str) -> bool:
     return "/" in fraction and "." in decimal and Fraction(fraction) == Fraction(decimal)
 
 
-def prints(number: str, gold: str) -> bool:
+def is_float_print_of(number: str, gold: str) -> bool:
     """Whether a canonical decimal is what a program prints of the gold, a canonical number.
 
     It has 16 to 20 significant digits, and the gold, a fraction or a number of at most 15, is no further

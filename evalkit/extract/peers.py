@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from evalkit.extract.answer_span import Found, last_match
+from evalkit.extract.answer_span import AnswerSpan, last_match
 
 # verl 0.9.1, verl/utils/reward_score/gsm8k.py
 _VERL_CLIP = 300
@@ -22,34 +22,34 @@ _LM_EVAL_FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
 _LM_EVAL_IGNORED = (re.compile(","), re.compile(r"\$"), re.compile(r"(?s).*#### "), re.compile(r"\.$"))
 
 
-def verl_strict(text: str, lo: int, hi: int) -> Found | None:
+def verl_strict(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """verl: the last "#### N" of the last 300 characters, without commas."""
     last = last_match(_VERL_STRICT, text, max(lo, hi - _VERL_CLIP), hi)
     if last is None:
         return None
-    return Found(last[1].replace(",", "").replace("$", ""), last.start(1), last.end(1))
+    return AnswerSpan(last[1].replace(",", "").replace("$", ""), last.start(1), last.end(1))
 
 
-def verl_flexible(text: str, lo: int, hi: int) -> Found | None:
+def verl_flexible(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """verl: the last run of digits, points and commas of the last 300 characters, as it stands."""
     matches = list(_VERL_FLEXIBLE.finditer(text, max(lo, hi - _VERL_CLIP), hi))
     for match in reversed(matches):
         if match[1] not in ("", "."):
-            return Found(match[1], match.start(1), match.end(1))
+            return AnswerSpan(match[1], match.start(1), match.end(1))
     # verl keeps the first run where all of them are invalid
-    return Found(matches[0][1], matches[0].start(1), matches[0].end(1)) if matches else None
+    return AnswerSpan(matches[0][1], matches[0].start(1), matches[0].end(1)) if matches else None
 
 
-def lm_eval_strict(text: str, lo: int, hi: int) -> Found | None:
+def lm_eval_strict(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """lm-eval: the first "#### N"."""
     match = _LM_EVAL_STRICT.search(text, lo, hi)
-    return Found(match[1].strip(), match.start(1), match.end(1)) if match else None
+    return AnswerSpan(match[1].strip(), match.start(1), match.end(1)) if match else None
 
 
-def lm_eval_flexible(text: str, lo: int, hi: int) -> Found | None:
+def lm_eval_flexible(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """lm-eval: the last run of dollar signs, digits, points and commas."""
     last = last_match(_LM_EVAL_FLEXIBLE, text, lo, hi)
-    return Found(last.group().strip(), last.start(), last.end()) if last else None
+    return AnswerSpan(last.group().strip(), last.start(), last.end()) if last else None
 
 
 def _same(answer: str, gold: str) -> bool:

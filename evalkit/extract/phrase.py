@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evalkit.extract.answer_span import Found, last_match
+from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.claim import read_claim
 from evalkit.extract.content import is_prose, is_spread, read_content, strip
 from evalkit.extract.markers import MOST_TRIED
@@ -45,7 +45,7 @@ _SENTENCE = re.compile(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$|\\|<)|[。！
 _NOT_BUT = re.compile(r"not\s[^.\n]{1,80}?\bbut\s+(?:rather\s+)?")
 
 
-def read_phrase(text: str, lo: int, hi: int) -> Found | None:
+def read_phrase(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """The last readable answer phrase in text[lo:hi]."""
     stems = _ASCII_STEMS if text.isascii() else _STEMS
     last = {stem: at for stem in stems if (at := text.rfind(stem, lo, hi)) >= 0}
@@ -65,7 +65,7 @@ def read_phrase(text: str, lo: int, hi: int) -> Found | None:
     return None
 
 
-def _read_at(text: str, lo: int, at: int, stem: str, hi: int) -> Found | None:
+def _read_at(text: str, lo: int, at: int, stem: str, hi: int) -> AnswerSpan | None:
     end = at + len(stem)
     if stem in ("\nA", "Ans"):
         mark = re.compile(r"\s?[:：.=]").match(text, end, hi)
@@ -83,7 +83,7 @@ def _read_at(text: str, lo: int, at: int, stem: str, hi: int) -> Found | None:
     return _value_before(text, lo, at)
 
 
-def _tail(text: str, at: int, hi: int, decimal_comma: bool) -> Found | None:
+def _tail(text: str, at: int, hi: int, decimal_comma: bool) -> AnswerSpan | None:
     after = _AFTER_MARK.match(text, at, hi)
     start = after.end() if after else at
     hi = min(hi, start + _LONGEST_TAIL)
@@ -102,7 +102,7 @@ def _tail(text: str, at: int, hi: int, decimal_comma: bool) -> Found | None:
         found = read_content(text, start, end, decimal_comma)
         if found is not None and found.answer is not None and canonical(found.answer) is None:
             return (
-                Found(found.answer, start, end)
+                AnswerSpan(found.answer, start, end)
                 if is_spread(found.answer)
                 else read_claim(text, start, end, decimal_comma)
             )
@@ -116,7 +116,7 @@ def _value_end(text: str, start: int, end: int) -> int:
     return sentence.start() if sentence and sentence.start() > start else end
 
 
-def _value_before(text: str, lo: int, at: int) -> Found | None:
+def _value_before(text: str, lo: int, at: int) -> AnswerSpan | None:
     """The value that stands first, as in "Hence 27 is the answer"."""
     back = max(lo, at - 80)
     verb = _IS_THE_ANSWER.search(text, back, at)
@@ -126,4 +126,4 @@ def _value_before(text: str, lo: int, at: int) -> Found | None:
     if last is None or verb.start() - last.end() > 30:
         return None
     number = canonical(last.group())
-    return None if number is None else Found(number, last.start(), last.end())
+    return None if number is None else AnswerSpan(number, last.start(), last.end())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from evalkit.extract import peers
-from evalkit.extract.answer_span import Found
+from evalkit.extract.answer_span import AnswerSpan
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.choice import read_choice
 from evalkit.extract.lenient import read_lenient
@@ -17,7 +17,7 @@ from evalkit.extract.phrase import read_phrase
 from evalkit.extract.unmarked import read_last_number
 from prompts.errors import UserError
 
-Reader = Callable[[str, int, int], Found | None]
+Reader = Callable[[str, int, int], AnswerSpan | None]
 
 # Every version that was ever released stays here and callable: a change is a new version.
 RULES: dict[str, dict[int, Reader]] = {

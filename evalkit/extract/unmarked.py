@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from evalkit.extract.answer_span import Found, last_match
+from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.claim import read_claim
 from evalkit.extract.content import read_content
 from evalkit.extract.numbers import NUMBER, canonical
@@ -40,7 +40,7 @@ _POLITE = re.compile(
 _COMPLETE = re.compile(r"[.!?。！？:)\]}`*\"'”$]\s*$")
 
 
-def read_last_number(text: str, lo: int, hi: int) -> Found | None:
+def read_last_number(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """The last number of the text, wherever it stands."""
     lo = max(lo, hi - _TAIL)
     while lo < hi:
@@ -50,12 +50,12 @@ def read_last_number(text: str, lo: int, hi: int) -> Found | None:
             for match in reversed(list(NUMBER.finditer(text, begin, hi))):
                 number = canonical(match.group())
                 if number is not None and (begin == start or match.start() > hi - _LINE_END // 2):
-                    return Found(number, match.start(), match.end())
+                    return AnswerSpan(number, match.start(), match.end())
         hi = start
     return None
 
 
-def read_unmarked(text: str, lo: int, hi: int) -> Found | None:
+def read_unmarked(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """What the program printed, else what the last sentence with a number claims.
 
     None where the text breaks off in a sentence that holds no number yet.
@@ -71,7 +71,7 @@ def read_unmarked(text: str, lo: int, hi: int) -> Found | None:
     return _read_lines(text, lo, hi) or _read_words(text, lo, hi)
 
 
-def _read_lines(text: str, lo: int, hi: int) -> Found | None:
+def _read_lines(text: str, lo: int, hi: int) -> AnswerSpan | None:
     end = hi
     for _ in range(_LINES_BACK):
         while end > lo and text[end - 1].isspace():
@@ -89,7 +89,7 @@ def _read_lines(text: str, lo: int, hi: int) -> Found | None:
     return None
 
 
-def _read_line(text: str, lo: int, hi: int) -> Found | None:
+def _read_line(text: str, lo: int, hi: int) -> AnswerSpan | None:
     if text.startswith("#", lo):
         title = read_content(text, lo + len(text[lo:hi]) - len(text[lo:hi].lstrip("#")), hi)
         if title is not None and title.answer is not None and canonical(title.answer) is not None:
@@ -109,12 +109,12 @@ def _read_line(text: str, lo: int, hi: int) -> Found | None:
     return None
 
 
-def _read_words(text: str, lo: int, hi: int) -> Found | None:
+def _read_words(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """A number in words in the last line, where no digit stands anywhere."""
     if any(character.isdigit() for character in text[lo:hi]):
         return None
     word = number_word(text, max(lo, text.rstrip().rfind("\n", lo, hi) + 1), hi)
-    return Found(*word) if word else None
+    return AnswerSpan(*word) if word else None
 
 
 def _ends_in_code(text: str, lo: int, hi: int) -> bool:
@@ -134,7 +134,7 @@ def _breaks_off(text: str, lo: int, hi: int) -> bool:
     return _CUT.search(text, max(lo, hi - 12), hi) is not None
 
 
-def _read_output(text: str, lo: int, hi: int) -> Found | None:
+def _read_output(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """The last number that a program printed in a fenced block, unless prose rounds it afterwards."""
     block = last_match(_OUTPUT, text, lo, hi)
     if block is None:
@@ -152,4 +152,4 @@ def _read_output(text: str, lo: int, hi: int) -> Found | None:
         prose = read_claim(text, close, hi)
         if prose is not None:
             return prose
-    return Found(number, start, end)
+    return AnswerSpan(number, start, end)

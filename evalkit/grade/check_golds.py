@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from evalkit.extract import extract, resolve_rule
 from evalkit.extract.numbers import canonical
-from evalkit.grade.grade import gold_problem, score
+from evalkit.grade.grade import gold_problem, grade
 from evalkit.records import Row
-from prompts.registry import Template
+from prompts.template import Template
 
 # How a completion ends that follows the rule.
 _WRITTEN = {
@@ -91,6 +91,6 @@ def neighbours(gold: str) -> Iterator[str]:
 def _try(row: Row, template: Template, text: str, expected: str) -> Iterator[Failure]:
     for rule in (template.rule, "lenient"):
         extraction = extract(text, rule, strict=template.rule if rule == "lenient" else None)
-        outcome = score(extraction, row.gold).outcome
+        outcome = grade(extraction, row.gold).outcome
         if outcome != expected and not (expected == "wrong" and outcome == "no_answer"):
             yield Failure(row.id, template.ref, rule, text, expected, outcome)

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from evalkit.extract import extract, resolve_rule
-from evalkit.grade.grade import score
+from evalkit.grade.grade import grade
 from prompts.errors import UserError
 from prompts.new_output import refuse_existing
 
@@ -71,6 +71,6 @@ def _read(row: dict[str, Any], rule: str) -> dict[str, Any]:
     found = extract(row["text"], rule)
     read = {"id": row.get("id"), "answer": found.answer, "rule": found.rule, "span": found.span}
     if row.get("gold") is not None:
-        verdict = score(found, str(row["gold"]))
+        verdict = grade(found, str(row["gold"]))
         read |= {"outcome": verdict.outcome, "reason": verdict.reason}
     return read

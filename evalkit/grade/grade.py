@@ -10,17 +10,17 @@ import re
 from functools import lru_cache
 
 from evalkit.extract.content import read_content
-from evalkit.extract.numbers import canonical, equal, prints
+from evalkit.extract.numbers import canonical, equal, is_float_print_of
 from evalkit.extract.peers import PEER_COMPARISONS
 from evalkit.grade.formula import Value, read_formula, same, weight
-from evalkit.records import Extraction, Score
+from evalkit.records import Extraction, Grade
 
 # Rules that read numbers only: a gold that is no number can't be scored under them.
 NUMERIC_RULES = frozenset({"hash", "last-number", *PEER_COMPARISONS})
 
-_EQUAL = Score("correct", "equal")
-_OTHER_NUMBER = Score("wrong", "another number than the gold")
-_OTHER_TEXT = Score("wrong", "another text than the gold")
+_EQUAL = Grade("correct", "equal")
+_OTHER_NUMBER = Grade("wrong", "another number than the gold")
+_OTHER_TEXT = Grade("wrong", "another text than the gold")
 
 # An operation that is left to the reader: "16 - 3 - 4" is no answer to a question whose gold is 9.
 _NOT_CARRIED_OUT = re.compile(r"\w\)?\s*(?:[-+*÷×·−]|\\times|\\cdot|\\div)\s*\S")
@@ -50,55 +50,55 @@ def gold_problem(gold: str | None, rule: str) -> str | None:
     return None
 
 
-def score(extraction: Extraction, gold: str | None) -> Score:
+def grade(extraction: Extraction, gold: str | None) -> Grade:
     """The outcome of an answer against a gold, with the reason."""
     problem = gold_problem(gold, extraction.rule)
     if problem is not None or gold is None:
-        return Score("unscored", problem or "no gold")
+        return Grade("unscored", problem or "no gold")
     answer = extraction.answer
     if answer is None:
-        return Score("no_answer", f"{extraction.rule} found no answer")
+        return Grade("no_answer", f"{extraction.rule} found no answer")
     peer = PEER_COMPARISONS.get(extraction.rule.partition("@")[0])
     if peer is not None:
         return _EQUAL if peer(answer, gold) else _OTHER_TEXT
     return _EQUAL if answer == gold else _compare(answer, gold)
 
 
-def _compare(answer: str, gold: str) -> Score:
+def _compare(answer: str, gold: str) -> Grade:
     gold_number = _number(gold) or _read_number(gold)
     number = canonical(answer)
     if gold_number is not None and number is not None:
         return _compare_numbers(number, gold_number)
     if _text(answer) == _text(gold):
-        return Score("correct", "same text")
+        return Grade("correct", "same text")
     if gold_number is not None:
         unit = _UNIT.fullmatch(answer) if len(answer) < 100 else None
         number = canonical(unit["value"]) if unit else None
         if number is not None:
             return _compare_numbers(number, gold_number)
         if _NOT_CARRIED_OUT.search(answer):
-            return Score("wrong", "a calculation that is not carried out")
+            return Grade("wrong", "a calculation that is not carried out")
     return _compare_formulas(answer, gold)
 
 
-def _compare_numbers(number: str, gold: str) -> Score:
+def _compare_numbers(number: str, gold: str) -> Grade:
     if equal(number, gold):
         return _EQUAL
-    if prints(number, gold):
-        return Score("correct", "equal to the 15 digits that a float prints")
+    if is_float_print_of(number, gold):
+        return Grade("correct", "equal to the 15 digits that a float prints")
     return _OTHER_NUMBER
 
 
-def _compare_formulas(answer: str, gold: str) -> Score:
+def _compare_formulas(answer: str, gold: str) -> Grade:
     expected = _formula(gold)
     if expected is None:
         return _OTHER_TEXT
     value = read_formula(answer)
     if value is None or not same(value, expected):
-        return Score("wrong", "another value than the gold")
+        return Grade("wrong", "another value than the gold")
     if weight(answer) > 2 * weight(gold) + 2:
-        return Score("wrong", "a calculation that is not carried out")
-    return Score("correct", "equal as formulas")
+        return Grade("wrong", "a calculation that is not carried out")
+    return Grade("correct", "equal as formulas")
 
 
 @lru_cache(maxsize=4096)

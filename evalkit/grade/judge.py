@@ -1,38 +1,38 @@
-"""From a completion's text to its verdict: read strictly, read leniently, compare with the gold."""
+"""From a completion's text to its judgement: read strictly, read leniently, compare with the gold."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from evalkit.extract import extract
-from evalkit.grade.grade import score
-from evalkit.records import Completion, Extraction, Outcome, Record, Row, Score
+from evalkit.grade.grade import grade
+from evalkit.records import Completion, Extraction, Grade, Outcome, Record, Row
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """What the rule read and what came of it; the lenient reading beside it."""
 
     extraction: Extraction
-    score: Score
+    grade: Grade
     lenient: Extraction
     lenient_outcome: Outcome
 
 
-def judge(text: str, gold: str | None, rule: str) -> Verdict:
+def judge(text: str, gold: str | None, rule: str) -> Judgement:
     """Read and score a text. The lenient cascade tries `rule` first, so strictly right is leniently right."""
     strict = extract(text, rule)
-    verdict = score(strict, gold)
+    judgement = grade(strict, gold)
     if strict.answer is not None:  # what the cascade would find first: the text is not read twice
-        return Verdict(strict, verdict, strict, verdict.outcome)
+        return Judgement(strict, judgement, strict, judgement.outcome)
     lenient = extract(text, "lenient")
-    return Verdict(strict, verdict, lenient, score(lenient, gold).outcome)
+    return Judgement(strict, judgement, lenient, grade(lenient, gold).outcome)
 
 
-def unscored(rule: str, reason: str) -> Verdict:
-    """The verdict on what was never generated, or came to nothing: neither right nor wrong."""
+def unscored(rule: str, reason: str) -> Judgement:
+    """The judgement of what was never generated, or came to nothing: neither right nor wrong."""
     nothing = Extraction(None, rule)
-    return Verdict(nothing, Score("unscored", reason), nothing, "unscored")
+    return Judgement(nothing, Grade("unscored", reason), nothing, "unscored")
 
 
 def make_record(
@@ -40,7 +40,7 @@ def make_record(
     prompt_tokens: int,
     text: str,
     completion: Completion | None,
-    verdict: Verdict,
+    judgement: Judgement,
     *,
     sample: int,
     seed: int,
@@ -56,10 +56,10 @@ def make_record(
         text=text,
         finish_reason=completion.finish_reason if completion else "none",
         truncated=completion is not None and completion.finish_reason == "length",
-        extraction=verdict.extraction,
-        outcome=verdict.score.outcome,
-        reason=verdict.score.reason,
-        lenient=verdict.lenient,
-        lenient_outcome=verdict.lenient_outcome,
+        extraction=judgement.extraction,
+        outcome=judgement.grade.outcome,
+        reason=judgement.grade.reason,
+        lenient=judgement.lenient,
+        lenient_outcome=judgement.lenient_outcome,
         seed=seed,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from evalkit.extract import resolve_rule
 from evalkit.grade.grade import SCORER_VERSION
-from prompts.registry import Template
+from prompts.template import Template
 
 
 def scorer_entry(rule: str) -> dict[str, Any]:

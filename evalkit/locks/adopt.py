@@ -13,7 +13,8 @@ from evalkit.locks.difference import require_same, text_diff
 from evalkit.locks.parquet import ParquetRow, encode_row, flat, prompt_messages, read_rows
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, Lock, make_lock, read_lock, write_lock
-from prompts.registry import Template, find_template, load_templates
+from prompts.registry import find_template, load_templates
+from prompts.template import Template
 from prompts.tokens import load_tokenizer, resolve_stop_ids
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.grade.lock_entry import scorer_like
-from evalkit.locks.difference import differences, explain, mismatch, require_same
+from evalkit.locks.difference import explain, mismatch, reading_differences, require_same
 from evalkit.locks.parquet import check_parquet
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock, read_lock
-from prompts.registry import Template, find_template, load_templates
+from prompts.registry import find_template, load_templates
+from prompts.template import Template
 from prompts.tokens import load_tokenizer, resolve_stop_ids, turn_end
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def check_model(
             f"{name} was locked with {locked.template}, and its files cannot render that any more ({error}); "
             "bring back the tokenizer files and generation_config.json that it was made with"
         ) from None
-    found = differences(locked, now)
+    found = reading_differences(locked, now)
     if found:
         differs = mismatch(locked, now, found, what=name, model=name, tokenizer=tokenizer)
         if broken is not None:
@@ -157,7 +158,7 @@ def _as_locked(place: Path, template: Template, folder: Path, trust_remote_code:
         now = lock_like(locked, template, tokenizer, folder)
     except UserError:
         return ""  # the edit alone is refused
-    return explain(locked, now, differences(locked, now), tokenizer)
+    return explain(locked, now, reading_differences(locked, now), tokenizer)
 
 
 def _template(ref: str, extra: Sequence[Path]) -> tuple[Template, Mismatch | None]:

@@ -8,7 +8,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from prompts.errors import Mismatch
-from prompts.lock import Difference, Lock, compare
+from prompts.lock import Difference, Lock, difference_of_locks
 from prompts.text_diff import line_diff
 from prompts.tokens import decode_verbatim
 
@@ -43,26 +43,26 @@ def require_same(
     `what` names the thing whose lock is held against (a checkpoint, a parquet), `model` stands in
     the command. With `other_task` only what does not follow from the template must be equal.
     """
-    found = differences(locked, now, sections=sections, other_task=other_task)
+    found = reading_differences(locked, now, sections=sections, other_task=other_task)
     if found:
         raise mismatch(locked, now, found, what=what, model=model, tokenizer=tokenizer)
 
 
-def judge_anew(*folders: Path) -> str:
+def rescore_command(*folders: Path) -> str:
     """What to do about runs that another version of the scorer judged, with the command."""
     commands = " && ".join(f"evalkit rescore {quote(str(folder))}" for folder in folders)
     return f"judge by today's scorer: {commands}"
 
 
-def differences(
+def reading_differences(
     locked: Lock, now: Lock, *, sections: Sequence[str] = ("reading",), other_task: bool = False
 ) -> list[Difference]:
-    """As `prompts.lock.compare`, without what may differ on another task.
+    """As `prompts.lock.difference_of_locks`, without what may differ on another task.
 
     Nor does the scorer's version count: a better scorer must not lock an old checkpoint out (two
     results with different ones are still told apart by `evalkit diff`).
     """
-    found = [entry for entry in compare(locked, now, sections) if entry.key != SCORER_KEY]
+    found = [entry for entry in difference_of_locks(locked, now, sections) if entry.key != SCORER_KEY]
     if not other_task:
         return found
     if None in (locked.reading["chat_template"], now.reading["chat_template"]):  # one of them is raw text

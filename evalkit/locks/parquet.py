@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.grade.lock_entry import scorer_like
-from evalkit.locks.difference import differences, mismatch, text_diff
+from evalkit.locks.difference import mismatch, reading_differences, text_diff
 from evalkit.tasks.rows import content_id
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock, read_lock
-from prompts.registry import Template
 from prompts.render import Message, render_question
+from prompts.template import Template
 from prompts.tokens import encode, resolve_stop_ids
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ def check_parquet(
         sampling=locked.budget,
         scorer=scorer_like(locked.reading["scorer"], template),
     )
-    if found := differences(locked, now):
+    if found := reading_differences(locked, now):
         raise mismatch(
             locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer, way_out=way_out
         )
     _check_ids(path, rows, way_out)
     _check_messages(path, template, rows, way_out)
-    if found := differences(locked, now, sections=("data",)):
+    if found := reading_differences(locked, now, sections=("data",)):
         raise mismatch(locked, now, found, what=str(path), model=str(folder), way_out=way_out)
     if len(rows) != locked.data["rows"]:
         raise Mismatch(

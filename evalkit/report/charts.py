@@ -140,7 +140,7 @@ def dot_chart(*, id: str, title: str, note: str, labels: Sequence[Label], lines:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class FlowPart:
     kind: str
     x: float
     width: float
@@ -152,7 +152,7 @@ class Part:
 class FlowBar:
     name: str
     text: str
-    parts: tuple[Part, ...]
+    parts: tuple[FlowPart, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +175,7 @@ def flow_bar(name: str, n: int, *, both_right: int, fixed: int, broken: int, bot
     parts, at = [], 0.0
     for kind, count in counts.items():
         width = round(WIDTH * count / total, 1)
-        parts.append(Part(kind=kind, x=round(at, 1), width=width, count=count, tip=f"{kind}: {count:,}"))
+        parts.append(FlowPart(kind=kind, x=round(at, 1), width=width, count=count, tip=f"{kind}: {count:,}"))
         at += width
     text = ", ".join(f"{count:,} {kind.replace('-', ' ')}" for kind, count in counts.items())
     return FlowBar(name=name, text=text, parts=tuple(parts))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
-from evalkit.compare.columns import load_outcomes
+from evalkit.compare.columns import load_columns
 from evalkit.report.breakdown import length_chart, steps_chart
 from evalkit.report.charts import (
     DotChart,
@@ -73,7 +73,7 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
     for run in runs:
         if not run.records:
             raise UserError(f"{run.name} holds no completions, there is nothing to show; score it again")
-        load_outcomes(run)  # refuses a file that was cut or edited
+        load_columns(run)  # refuses a file that was cut or edited
     keys = ascii_uppercase[: len(runs)]
     comparison = compare_runs(runs, keys)
     questions = _questions(runs, solutions)

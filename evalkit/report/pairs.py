@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evalkit.compare.comparable import differences
+from evalkit.compare.comparable import run_differences
 from evalkit.compare.curve import BIASED, curve_of
 from evalkit.compare.diff import Diff, diff_runs, line_up
 from evalkit.compare.verdict import p_text, points, sentence, span
@@ -17,7 +17,7 @@ from prompts.errors import Mismatch, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class PairReport:
     """A run (the place `new`) against another; `p_value` is adjusted for all pairs of the report (Holm)."""
 
     base: int
@@ -27,17 +27,17 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class ReportedComparison:
     """`against_first` has the cells delta and p of each run; `pairs` all that could be compared."""
 
     sentence: str
     notices: tuple[str, ...]
     remark: str
     against_first: tuple[tuple[str, str], ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairReport, ...]
 
 
-def compare_runs(runs: Sequence[Run], keys: str) -> Comparison:
+def compare_runs(runs: Sequence[Run], keys: str) -> ReportedComparison:
     """Every run against the first and against the one before; what cannot be compared is said, not hidden."""
     notices = [
         f"{key} {run.name} is marked: {', '.join(run.manifest['marks'])}"
@@ -53,7 +53,7 @@ def compare_runs(runs: Sequence[Run], keys: str) -> Comparison:
     notices += [f"{keys[a]} and {keys[b]} are not compared: {why}" for (a, b), why in refused.items()]
     against_first = {pair.new: pair for pair in pairs if pair.base == 0}
     tests = f"; p is adjusted for {len(pairs)} tests (Holm); {BIASED}" if len(pairs) > 1 else ""
-    return Comparison(
+    return ReportedComparison(
         sentence=text,
         notices=tuple(notices),
         remark=f"Brackets hold 95 % intervals; delta, in points, and p are paired against run A{tests}.",
@@ -62,17 +62,19 @@ def compare_runs(runs: Sequence[Run], keys: str) -> Comparison:
     )
 
 
-def _together(runs: Sequence[Run]) -> tuple[str, list[Pair]]:
+def _together(runs: Sequence[Run]) -> tuple[str, list[PairReport]]:
     """All runs on one set of questions, as `evalkit diff` has them; UserError where that cannot be."""
     if len(runs) == 1:
         return _alone(runs[0]), []
     if len(runs) == 2:
         diff = diff_runs(runs[0], runs[1])
-        return f"{sentence(diff)}.", [Pair(base=0, new=1, diff=diff, p_value=diff.p_value)]
+        return f"{sentence(diff)}.", [PairReport(base=0, new=1, diff=diff, p_value=diff.p_value)]
     curve = curve_of(line_up(runs))
     steps = [(0, i, step) for i, step in enumerate(curve.against_first, 1)]
     steps += [(i - 1, i, step) for i, step in enumerate(curve.against_previous, 2)]
-    return f"{curve.sentence()}.", [Pair(base=a, new=b, diff=s.diff, p_value=s.p_value) for a, b, s in steps]
+    return f"{curve.sentence()}.", [
+        PairReport(base=a, new=b, diff=s.diff, p_value=s.p_value) for a, b, s in steps
+    ]
 
 
 def _alone(run: Run) -> str:
@@ -81,7 +83,7 @@ def _alone(run: Run) -> str:
     return f"{run.name}: {accuracy} % of {run.summary['n']:,} questions right, 95 % CI {low} to {high}."
 
 
-def _one_by_one(runs: Sequence[Run]) -> tuple[list[Pair], dict[tuple[int, int], str]]:
+def _one_by_one(runs: Sequence[Run]) -> tuple[list[PairReport], dict[tuple[int, int], str]]:
     """The pairs that can be compared, and why the others cannot."""
     found: dict[tuple[int, int], Diff] = {}
     refused: dict[tuple[int, int], str] = {}
@@ -94,7 +96,7 @@ def _one_by_one(runs: Sequence[Run]) -> tuple[list[Pair], dict[tuple[int, int], 
             refused[a, b] = result
     adjusted = holm([diff.p_value for diff in found.values()])
     pairs = [
-        Pair(base=a, new=b, diff=diff, p_value=p)
+        PairReport(base=a, new=b, diff=diff, p_value=p)
         for ((a, b), diff), p in zip(found.items(), adjusted, strict=True)
     ]
     return pairs, refused
@@ -105,7 +107,7 @@ def _compare(base: Run, new: Run) -> Diff | str:
         if base.manifest[key] != new.manifest[key]:
             return f"they are of different {key}s, {base.manifest[key]} and {new.manifest[key]}"
     try:
-        if found := differences(base, new):
+        if found := run_differences(base, new):
             return f"{len(found)} keys differ that must be equal (left | right):\n{describe(found)}"
         return diff_runs(base, new)
     except Mismatch as error:
@@ -114,14 +116,14 @@ def _compare(base: Run, new: Run) -> Diff | str:
         return str(error)
 
 
-def _cells(against_first: Mapping[int, Pair], place: int) -> tuple[str, str]:
+def _cells(against_first: Mapping[int, PairReport], place: int) -> tuple[str, str]:
     pair = against_first.get(place)
     if pair is None:
         return "—", "—"
     return f"{points(pair.diff.delta, sign=True)} [{span(pair.diff.ci)}]", p_text(pair.p_value)
 
 
-def flow_chart(comparison: Comparison, keys: str) -> FlowChart | None:
+def flow_chart(comparison: ReportedComparison, keys: str) -> FlowChart | None:
     """Fixed and broken questions of every compared pair; None where no pair could be compared."""
     if not comparison.pairs:
         return None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from evalkit.records import Row
 from evalkit.runs.folder import Run
-from evalkit.tasks import load_rows
 from evalkit.tasks.hub import TASKS
+from evalkit.tasks.load import load_rows
 from prompts.errors import UserError
 
 

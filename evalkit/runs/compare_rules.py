@@ -9,7 +9,7 @@ from typing import Any
 
 from evalkit.extract import extract, resolve_rule
 from evalkit.extract.rules import RULES
-from evalkit.grade.grade import score
+from evalkit.grade.grade import grade
 from evalkit.records import UNANSWERED, Outcome
 from evalkit.runs.folder import Run
 
@@ -17,7 +17,7 @@ Reading = tuple[str | None, Outcome]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RuleComparison:
     """Counts of each rule, and the records on whose outcome the rules are not of one mind."""
 
     run: str
@@ -54,7 +54,7 @@ class Comparison:
 _OUTCOMES = ("correct", "wrong", "no_answer", "unscored")
 
 
-def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> Comparison:
+def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> RuleComparison:
     """Read every completion of a run under every rule. Raises UserError for an unknown rule.
 
     `lenient` tries the run's own rule first, as scoring does: what is strictly right is leniently right.
@@ -72,11 +72,11 @@ def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> Comparison:
             counts[name][readings[name][1]] += 1
         if len({outcome == "correct" for _, outcome in readings.values()}) > 1:
             disagreements.append((record, readings))
-    return Comparison(run.name, len(run.records), counts, tuple(disagreements))
+    return RuleComparison(run.name, len(run.records), counts, tuple(disagreements))
 
 
 def _read(record: dict[str, Any], rule: str, first: str | None) -> Reading:
     if record["finish_reason"] in UNANSWERED:
         return None, "unscored"
     found = extract(record["text"], rule, strict=first)
-    return found.answer, score(found, record["gold"]).outcome
+    return found.answer, grade(found, record["gold"]).outcome

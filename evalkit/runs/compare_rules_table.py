@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from evalkit.runs.compare_rules import Comparison
+from evalkit.runs.compare_rules import RuleComparison
 from evalkit.text import Format, render_grid
 
 _HEADER = ("rule", "accuracy", "correct", "wrong", "no answer", "unscored")
 _LONGEST = 24
 
 
-def render_comparison(comparison: Comparison, format: Format, shown: int) -> str:
+def render_comparison(comparison: RuleComparison, format: Format, shown: int) -> str:
     """A line a rule; as a table also the first `shown` rows on which the rules disagree."""
     lines = [
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from evalkit.extract.explain import explain
+from evalkit.grade.explain import explain
 from evalkit.runs.show import printable
 
 

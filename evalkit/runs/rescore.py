@@ -62,12 +62,12 @@ def _read_again(record: dict[str, Any], rule: str) -> Record:
     values = {field.name: record[field.name] for field in fields(Record)}
     if record["finish_reason"] in UNANSWERED:
         return Record(**{**values, "extraction": Extraction(None, rule), "lenient": Extraction(None, rule)})
-    verdict = judge(record["text"], record["gold"], rule)
+    judgement = judge(record["text"], record["gold"], rule)
     values |= {
-        "extraction": verdict.extraction,
-        "outcome": verdict.score.outcome,
-        "reason": verdict.score.reason,
-        "lenient": verdict.lenient,
-        "lenient_outcome": verdict.lenient_outcome,
+        "extraction": judgement.extraction,
+        "outcome": judgement.grade.outcome,
+        "reason": judgement.grade.reason,
+        "lenient": judgement.lenient,
+        "lenient_outcome": judgement.lenient_outcome,
     }
     return Record(**values)

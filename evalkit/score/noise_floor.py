@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from evalkit.compare.align import Aligned, align
-from evalkit.compare.columns import CORRECT, load_outcomes, read_texts
+from evalkit.compare.columns import CORRECT, load_columns, read_texts
 from evalkit.compare.verdict import points
 from evalkit.runs.folder import Run
 from evalkit.score.pipeline import score_model
-from evalkit.score.plan import Plan
+from evalkit.score.plan import RunPlan
 from evalkit.stats.pairs import moved_by_flips
 from prompts.errors import UserError
 from prompts.files import write_json
@@ -58,7 +58,7 @@ def measure_noise(first: Run, second: Run) -> Noise:
             raise UserError(
                 f"{first.name} and {second.name} differ in {key} ({left}, {right}): not noise alone"
             )
-    aligned = align([load_outcomes(first), load_outcomes(second)])
+    aligned = align([load_columns(first), load_columns(second)])
     if aligned.n == 0:
         raise UserError(f"no question could be scored in both {first.name} and {second.name}")
     base, new = aligned.runs
@@ -74,7 +74,7 @@ def _changed_texts(first: Run, second: Run, aligned: Aligned) -> int:
     return sum(left != right for left, right in zip(*texts, strict=True))
 
 
-def score_twice(plan: Plan, *, command: str, results: Path) -> tuple[Run, Run, Noise]:
+def score_twice(plan: RunPlan, *, command: str, results: Path) -> tuple[Run, Run, Noise]:
     """Score a greedy plan twice, each time with an engine of its own, and record the noise in both runs.
 
     The first run is the one that `evalkit score` makes, or has made already; the second lies beside

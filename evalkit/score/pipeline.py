@@ -19,24 +19,25 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from evalkit.engines.base import Engine, Request, check_engine, make_engine
+from evalkit.engines.base import Engine, Request
+from evalkit.engines.load import check_engine, make_engine
 from evalkit.grade.judge import judge, make_record, unscored
 from evalkit.records import Completion, Outcome, Row
 from evalkit.runs.folder import SCHEMA, Run, RunWriter, read_run
 from evalkit.runs.summary import count, summarize
-from evalkit.score.plan import Plan
+from evalkit.score.plan import RunPlan
 from evalkit.score.progress import RunProgress
 from evalkit.score.provenance import git_state, gpu_name, packages, portable
 from evalkit.score.resume import carry_marks, default_folder, model_slug, open_folder
-from evalkit.score.timing import Spent
+from evalkit.score.timing import Timing
 from prompts.errors import UserError
 from prompts.tokens import decode
 
-Load = Callable[[Plan], Engine]
+Load = Callable[[RunPlan], Engine]
 
 
 def score_model(
-    plan: Plan, *, command: str, results: Path, output: Path | None = None, load: Load | None = None
+    plan: RunPlan, *, command: str, results: Path, output: Path | None = None, load: Load | None = None
 ) -> Run:
     """Score a plan into `output` (by default a folder of `results` named after the run), and read it back.
 
@@ -57,7 +58,7 @@ def score_model(
         check_engine(plan.engine, plan.options)
     manifest = existing.manifest if existing else new_manifest(plan, command)
     writer = RunWriter(folder, manifest, plan.lock.as_dict())
-    spent = Spent.before(manifest)
+    spent = Timing.before(manifest)
     try:
         _fill(plan, writer, spent, load)
     except BaseException:
@@ -71,7 +72,7 @@ def score_model(
     return read_run(folder)
 
 
-def _fill(plan: Plan, writer: RunWriter, spent: Spent, load: Load | None) -> None:
+def _fill(plan: RunPlan, writer: RunWriter, spent: Timing, load: Load | None) -> None:
     """Write every record that is missing, and add to `spent` what that took."""
     wanted = []
     for index, (row, ids) in enumerate(zip(plan.task.rows, plan.prompts, strict=True)):
@@ -83,8 +84,10 @@ def _fill(plan: Plan, writer: RunWriter, spent: Spent, load: Load | None) -> Non
             if reason is None:
                 wanted.append(request)
             else:
-                verdict = unscored(plan.lock.rule, reason)
-                writer.append(make_record(row, len(ids), "", None, verdict, sample=sample, seed=request.seed))
+                judgement = unscored(plan.lock.rule, reason)
+                writer.append(
+                    make_record(row, len(ids), "", None, judgement, sample=sample, seed=request.seed)
+                )
     if not wanted:
         return
     spent.lap()
@@ -100,7 +103,7 @@ def _fill(plan: Plan, writer: RunWriter, spent: Spent, load: Load | None) -> Non
             engine.close()
 
 
-def _generate(plan: Plan, writer: RunWriter, spent: Spent, engine: Engine, wanted: list[Request]) -> None:
+def _generate(plan: RunPlan, writer: RunWriter, spent: Timing, engine: Engine, wanted: list[Request]) -> None:
     """Take completions as they finish: decode, read, score, write.
 
     One thread does that work, so that the engine's next step does not wait for it. Whatever ends the
@@ -121,17 +124,17 @@ def _generate(plan: Plan, writer: RunWriter, spent: Spent, engine: Engine, wante
                 progress.add(written.result(), length)
 
 
-def _write(plan: Plan, writer: RunWriter, spent: Spent, completion: Completion, seed: int) -> Outcome:
+def _write(plan: RunPlan, writer: RunWriter, spent: Timing, completion: Completion, seed: int) -> Outcome:
     """One completion to one record; returns its outcome."""
     start = time.monotonic()
     row = plan.task.rows[completion.index]
     text = decode(plan.tokenizer, completion.token_ids)
     if completion.finish_reason == "error":
-        verdict = unscored(plan.lock.rule, completion.error or "engine error")
+        judgement = unscored(plan.lock.rule, completion.error or "engine error")
     else:
-        verdict = judge(text, row.gold, plan.lock.rule)
+        judgement = judge(text, row.gold, plan.lock.rule)
     prompt_tokens = len(plan.prompts[completion.index])
-    record = make_record(row, prompt_tokens, text, completion, verdict, sample=completion.sample, seed=seed)
+    record = make_record(row, prompt_tokens, text, completion, judgement, sample=completion.sample, seed=seed)
     writer.append(record)
     spent.tokens += len(completion.token_ids)
     spent.score += time.monotonic() - start
@@ -141,13 +144,13 @@ def _write(plan: Plan, writer: RunWriter, spent: Spent, completion: Completion, 
     return record.outcome
 
 
-def seed_of(plan: Plan, row: Row, sample: int) -> int:
+def seed_of(plan: RunPlan, row: Row, sample: int) -> int:
     """The seed of one completion: from the run's seed, the row and the sample, so that subsets agree."""
     text = f"{plan.sampling.seed} {row.id} {sample}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
-def _load(plan: Plan, folder: Path) -> Engine:
+def _load(plan: RunPlan, folder: Path) -> Engine:
     if plan.warning:
         print(f"warning: {plan.warning}", file=sys.stderr)
     print(f"loading {plan.model.name} into {plan.engine} (log: {folder}/engine.log)", file=sys.stderr)
@@ -155,7 +158,7 @@ def _load(plan: Plan, folder: Path) -> Engine:
     return make_engine(plan.engine, plan.model, options)
 
 
-def new_manifest(plan: Plan, command: str) -> dict[str, Any]:
+def new_manifest(plan: RunPlan, command: str) -> dict[str, Any]:
     """What is known before the first completion; counts, times and the engine's version follow."""
     model = plan.model
     local = Path(model.name).expanduser().is_dir()

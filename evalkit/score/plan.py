@@ -19,11 +19,11 @@ from evalkit.locks.difference import require_same
 from evalkit.locks.overlap import locked_overlap, refuse_overlap
 from evalkit.models.resolve import Model
 from evalkit.records import Sampling
-from evalkit.tasks import Task
+from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
-from prompts.registry import Template
 from prompts.render import render
+from prompts.template import Template
 from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ STEP = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RunPlan:
     """One run, ready for an engine. `prompts` holds the token ids of each row, in the rows' order."""
 
     model: Model
@@ -75,7 +75,7 @@ class Plan:
         return self.limit is not None and len(ids) >= self.limit
 
 
-def make_plan(
+def plan_run(
     model: Model,
     task: Task,
     *,
@@ -86,7 +86,7 @@ def make_plan(
     options: EngineOptions | None = None,
     allow_mismatch: bool = False,
     allow_overlap: bool = False,
-) -> Plan:
+) -> RunPlan:
     """Render, encode and lock every row under the right template, and hold it against the model's lock.
 
     Without `prompt` the template is the one that the model is locked to, else the task's. `folders`
@@ -117,7 +117,7 @@ def make_plan(
         sampling=asdict(sampling),
         scorer=scorer_like(locked.reading["scorer"], template) if locked else scorer_entry(template.rule),
     )
-    plan = Plan(
+    plan = RunPlan(
         model=model,
         tokenizer=tokenizer,
         task=task,
@@ -185,7 +185,7 @@ def _is_other_task(lock: Lock, task: Task) -> bool:
     return locked is not None and locked != task.name and task.named
 
 
-def _check_golds(plan: Plan) -> None:
+def _check_golds(plan: RunPlan) -> None:
     """UserError where a gold cannot be compared under the rule; rows without a gold stay `unscored`."""
     for number, row in enumerate(plan.task.rows, 1):
         if row.gold is None or row.problem:
@@ -198,7 +198,7 @@ def _check_golds(plan: Plan) -> None:
             )
 
 
-def _guard(plan: Plan, other_task: bool, allow_mismatch: bool, allow_overlap: bool) -> tuple[str, ...]:
+def _guard(plan: RunPlan, other_task: bool, allow_mismatch: bool, allow_overlap: bool) -> tuple[str, ...]:
     """Hold the plan against the model's lock; the marks that the result must carry for ever."""
     locked = plan.model.lock
     if locked is None:

@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Literal
 
 from evalkit.compare.diff import Diff, diff_runs
-from evalkit.engines.base import Engine, EngineOptions, check_engine, make_engine
+from evalkit.engines.base import Engine, EngineOptions
+from evalkit.engines.load import check_engine, make_engine
 from evalkit.models.resolve import Model
 from evalkit.records import Sampling
 from evalkit.runs.folder import Run
 from evalkit.runs.table import interval
 from evalkit.score.pipeline import score_model
-from evalkit.score.plan import Plan, make_plan
-from evalkit.tasks import Task
+from evalkit.score.plan import RunPlan, plan_run
+from evalkit.tasks.task import Task
 from evalkit.text import render_grid
 from prompts.errors import UserError
-from prompts.registry import Template, load_templates
+from prompts.registry import load_templates
+from prompts.template import Template
 from prompts.tokens import load_tokenizer
 
 
@@ -52,7 +54,7 @@ def prompt_cost(
     Runs that are complete already are not run again. Raises UserError where no template serves it.
     """
     plans = [
-        make_plan(
+        plan_run(
             model,
             task,
             prompt=template.ref,
@@ -95,11 +97,11 @@ def templates_for(
 class _SharedEngine:
     """Loads the engine at the first plan that needs it, with room for the longest of all prompts."""
 
-    def __init__(self, plans: Sequence[Plan], results: Path) -> None:
+    def __init__(self, plans: Sequence[RunPlan], results: Path) -> None:
         self._plans, self._results = plans, results
         self._engine: Engine | None = None
 
-    def load(self, plan: Plan) -> Engine:
+    def load(self, plan: RunPlan) -> Engine:
         if self._engine is None:
             check_engine(plan.engine, plan.options)
             if warning := next((p.warning for p in self._plans if p.warning), None):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from evalkit.locks.check import stop_warning
-from prompts.registry import Template
 from prompts.render import render_question
+from prompts.template import Template
 from prompts.tokens import apply_chat, decode_verbatim, encode_text, load_tokenizer, resolve_stop_ids
 
 

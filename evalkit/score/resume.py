@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evalkit.locks.difference import SCORER_KEY, judge_anew
+from evalkit.locks.difference import SCORER_KEY, rescore_command
 from evalkit.runs.folder import Run, read_run
-from evalkit.score.plan import Plan
+from evalkit.score.plan import RunPlan
 from prompts.errors import UserError
 from prompts.files import write_json
-from prompts.lock import Lock, compare
+from prompts.lock import Lock, difference_of_locks
 
 OWN_FILES = {"records.jsonl", "prompt.lock.json", "engine.log"}
 """What a run that was killed before it had a manifest may have left."""
@@ -28,7 +28,7 @@ def model_slug(name: str) -> str:
     return re.sub(r"[^\w.+-]+", "_", name.rstrip("/").rpartition("/")[2]) or "model"
 
 
-def default_folder(plan: Plan, results: Path) -> Path:
+def default_folder(plan: RunPlan, results: Path) -> Path:
     """`<model>-<task>-<split>-<template>-<hash>`: the hash tells apart all that `identity` names."""
     said = {key: value for key, value in _identity(plan).items() if value is not None}
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:6]
@@ -36,7 +36,7 @@ def default_folder(plan: Plan, results: Path) -> Path:
     return results / f"{model_slug(plan.model.name)}-{task}-{plan.task.split}-{plan.template.ref}-{digest}"
 
 
-def open_folder(folder: Path, plan: Plan) -> Run | None:
+def open_folder(folder: Path, plan: RunPlan) -> Run | None:
     """The run that the folder holds, if it is this plan's; None where the folder is new.
 
     Raises UserError where it holds another run (the differing keys are named) or other files.
@@ -58,7 +58,7 @@ def open_folder(folder: Path, plan: Plan) -> Run | None:
         again = run.complete and differing == [f"reading.{SCORER_KEY}"]
         raise UserError(
             f"{folder} holds another run, it differs in {', '.join(differing)}; "
-            + (f"{judge_anew(folder)}; or " if again else "")
+            + (f"{rescore_command(folder)}; or " if again else "")
             + "give another --output, or leave it out to get a folder of its own"
         )
     return run
@@ -80,15 +80,15 @@ def carry_marks(run: Run, marks: Sequence[str]) -> Run:
     return Run(run.folder, manifest)
 
 
-def _differing(run: Run, plan: Plan) -> list[str]:
+def _differing(run: Run, plan: RunPlan) -> list[str]:
     """Keys in which a run that was started is not the one planned."""
     held = _held(run)
     keys = [key for key, value in _identity(plan).items() if key != "lock" and held[key] != value]
     lock = Lock.from_dict(run.lock, f"{run.folder}/prompt.lock.json")
-    return keys + [f"{entry.section}.{entry.key}" for entry in compare(lock, plan.lock)]
+    return keys + [f"{entry.section}.{entry.key}" for entry in difference_of_locks(lock, plan.lock)]
 
 
-def _identity(plan: Plan) -> dict[str, Any]:
+def _identity(plan: RunPlan) -> dict[str, Any]:
     """All that makes a run this one."""
     return {
         "model weights": plan.model.weights_sha256,

@@ -13,7 +13,7 @@ EVERY = 5.0
 
 
 @dataclass
-class Spent:
+class Timing:
     """Seconds of loading, generating and scoring, and the tokens generated in them.
 
     `generate` runs from the loaded engine to the last completion, `score` is the part of it that
@@ -31,7 +31,7 @@ class Spent:
         self._noted = -math.inf  # the first completion is noted at once
 
     @classmethod
-    def before(cls, manifest: Mapping[str, Any]) -> Spent:
+    def before(cls, manifest: Mapping[str, Any]) -> Timing:
         """What earlier processes noted in the manifest of the run."""
         return cls(**manifest.get("times", {}), tokens=manifest.get("timed_tokens", 0))
 

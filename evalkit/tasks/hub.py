@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evalkit.tasks import Task, check_split
 from evalkit.tasks.rows import Item, final_answer, make_rows
 from evalkit.tasks.sources import read_dicts
+from evalkit.tasks.task import Task, check_split
 from prompts.errors import Failed, UserError
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from evalkit.tasks import Task, check_split
 from evalkit.tasks.rows import Item, make_rows
+from evalkit.tasks.task import Task, check_split
 from prompts.errors import UserError
 
 SEEDS = {"test": 1, "train": 2}

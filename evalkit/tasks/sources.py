@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from evalkit.tasks import Task, check_split
 from evalkit.tasks.rows import Item, final_answer, make_rows
+from evalkit.tasks.task import Task, check_split
 from prompts.errors import UserError
 from prompts.lock import read_lock
 

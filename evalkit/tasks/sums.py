@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from evalkit.tasks import Task, check_split
 from evalkit.tasks.rows import Item, make_rows
+from evalkit.tasks.task import Task, check_split
 from prompts.errors import UserError
 
 SEED = 0

@@ -24,9 +24,9 @@ import pytest
 
 from evalkit.records import Sampling
 from evalkit.score.pipeline import score_model
-from evalkit.score.plan import Plan, make_plan, select
+from evalkit.score.plan import RunPlan, plan_run, select
 from evalkit.settings import settings
-from evalkit.tasks import load_rows
+from evalkit.tasks.load import load_rows
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 ROUNDS = 3
@@ -50,12 +50,12 @@ if __name__ == "__main__":
 """
 
 
-def plan_for(model: Any, data: Path | None, prompts: int, max_tokens: int) -> Plan:
+def plan_for(model: Any, data: Path | None, prompts: int, max_tokens: int) -> RunPlan:
     task = select(load_rows("gsm8k", data=data), prompts, [])
-    return make_plan(model, task, sampling=Sampling(max_tokens=max_tokens))
+    return plan_run(model, task, sampling=Sampling(max_tokens=max_tokens))
 
 
-def in_turns(engine: Any, plan: Plan, folder: Path) -> tuple[float, float]:
+def in_turns(engine: Any, plan: RunPlan, folder: Path) -> tuple[float, float]:
     """Tokens per second of evalkit and of the same engine called plainly."""
     from vllm.inputs import TokensPrompt
 
@@ -77,7 +77,7 @@ def in_turns(engine: Any, plan: Plan, folder: Path) -> tuple[float, float]:
     return statistics.median(ours[1:]), statistics.median(plain[1:])
 
 
-def with_defaults(plan: Plan, max_model_len: int, folder: Path) -> float:
+def with_defaults(plan: RunPlan, max_model_len: int, folder: Path) -> float:
     """Tokens per second of vLLM as it comes."""
     asked = {
         "model": str(plan.model.folder),
@@ -118,7 +118,8 @@ if __name__ == "__main__":
     parser.add_argument("--max-model-len", type=int, default=2048)
     arguments = parser.parse_args()
 
-    from evalkit.engines.base import EngineOptions, make_engine
+    from evalkit.engines.base import EngineOptions
+    from evalkit.engines.load import make_engine
     from evalkit.models.resolve import resolve_model
 
     chosen = resolve_model(arguments.model)

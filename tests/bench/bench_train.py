@@ -45,7 +45,7 @@ REWARD = """
 from evalkit.grade.judge import judge
 
 def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs):
-    right = float(judge(solution_str, ground_truth, {rule!r}).score.outcome == "correct")
+    right = float(judge(solution_str, ground_truth, {rule!r}).grade.outcome == "correct")
     return {{"score": right, "acc": right}}
 """
 

@@ -19,7 +19,7 @@ from places import ROOT
 
 from evalkit.extract import extract
 from evalkit.extract.rules import RULES
-from evalkit.grade.grade import score
+from evalkit.grade.grade import grade
 from evalkit.records import Extraction
 
 OWN = ROOT / "tests/corpora/extraction"
@@ -54,7 +54,7 @@ def read_all(text: str) -> list[Extraction]:
 
 
 def judge_by(rule: str) -> Judge:
-    return lambda text, gold: score(extract(text, rule), gold).outcome == "correct"
+    return lambda text, gold: grade(extract(text, rule), gold).outcome == "correct"
 
 
 def rows(half: str = "") -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pyarrow.parquet
 
 from evalkit.grade.lock_entry import scorer_entry
 from evalkit.locks.parquet import prompt_messages
-from evalkit.tasks import load_rows
+from evalkit.tasks.load import load_rows
 from prompts.lock import PARQUET_KEY, Lock, make_lock, read_lock, write_lock
 from prompts.registry import find_template, load_templates
 from prompts.render import render

@@ -18,7 +18,7 @@ from evalkit.grade.judge import judge
 from evalkit.records import Record, Row
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.summary import count, summarize
-from evalkit.tasks import load_rows
+from evalkit.tasks.load import load_rows
 from prompts.lock import Lock
 from prompts.registry import get_template
 
@@ -77,8 +77,8 @@ def records_of(rows: Iterable[Row], complete: Complete, samples: int = 1) -> Ite
                 finish_reason="length" if cut else "stop",
                 truncated=cut,
                 extraction=verdict.extraction,
-                outcome=verdict.score.outcome,
-                reason=verdict.score.reason,
+                outcome=verdict.grade.outcome,
+                reason=verdict.grade.reason,
                 lenient=verdict.lenient,
                 lenient_outcome=verdict.lenient_outcome,
                 seed=sample,

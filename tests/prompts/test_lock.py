@@ -18,7 +18,16 @@ from hypothesis import strategies as st
 from places import GOLDEN
 
 from prompts.errors import Mismatch, UserError
-from prompts.lock import FILE_NAME, PARQUET_KEY, Lock, compare, ids_sha256, make_lock, read_lock, write_lock
+from prompts.lock import (
+    FILE_NAME,
+    PARQUET_KEY,
+    Lock,
+    difference_of_locks,
+    ids_sha256,
+    make_lock,
+    read_lock,
+    write_lock,
+)
 from prompts.lock_reading import probe_questions
 from prompts.registry import get_template, load_templates
 from prompts.render import render_question
@@ -57,7 +66,8 @@ def own(smollm2: Path) -> Any:
 
 def keys(left: Lock, right: Lock, *sections: str) -> list[str]:
     return [
-        f"{entry.section}.{entry.key}" for entry in compare(left, right, *([sections] if sections else []))
+        f"{entry.section}.{entry.key}"
+        for entry in difference_of_locks(left, right, *([sections] if sections else []))
     ]
 
 
@@ -169,7 +179,7 @@ def test_data_sections_are_equal_where_rows_are(lock: Lock, one: Any, other: Any
         return replace(lock, data={"task": "t", "split": "s", "rows": len(rows), "prompts": hashes})
 
     assert (keys(data(one), data(other)) == []) == (one == other)
-    assert compare(data(one), data(one)) == []
+    assert difference_of_locks(data(one), data(one)) == []
 
 
 def test_a_lock_survives_folder_file_and_parquet(lock: Lock, tmp_path: Path) -> None:

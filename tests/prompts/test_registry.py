@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompts.errors import Mismatch, UserError
-from prompts.registry import BUILT_IN, RELEASED, get_template, load_folder, load_templates, read_template
+from prompts.registry import get_template, load_folder, load_templates
 from prompts.release import new_template, release
+from prompts.template import BUILT_IN, RELEASED, read_template
 
 BUILT_IN_REFS = {
     "choice@1",
@@ -73,7 +74,7 @@ def test_no_worked_example_is_a_gsm8k_question(data_folder: Path) -> None:
 
 def test_worked_examples_calculate_right_and_score_right() -> None:
     from evalkit.extract import extract
-    from evalkit.grade.grade import score
+    from evalkit.grade.grade import grade
 
     turns = get_template("gsm8k-4shot").turns
     assert [turn.answer.rpartition("#### ")[2] for turn in turns] == ["22", "87", "12", "10"]
@@ -81,7 +82,7 @@ def test_worked_examples_calculate_right_and_score_right() -> None:
         equations = re.findall(r"([\d*+/ -]*\d) = (\d+)", turn.answer)
         assert len(equations) == turn.answer.count("=") >= 2
         assert all(eval(left) == int(right) for left, right in equations)
-        assert score(extract(turn.answer, "hash"), turn.answer.rpartition("#### ")[2]).outcome == "correct"
+        assert grade(extract(turn.answer, "hash"), turn.answer.rpartition("#### ")[2]).outcome == "correct"
     raw = get_template("gsm8k-raw").turns
     assert [(turn.question, turn.answer.lstrip()) for turn in raw] == [(t.question, t.answer) for t in turns]
 

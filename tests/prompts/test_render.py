@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalkit.records import Row
-from prompts.registry import PLACEHOLDER, Template, Turn, get_template, load_templates
+from prompts.registry import get_template, load_templates
 from prompts.render import RAW_SEPARATOR, render, render_question
+from prompts.template import PLACEHOLDER, Template, Turn
 
 TEMPLATES = load_templates()
 QUESTION = st.text(max_size=200) | st.sampled_from(

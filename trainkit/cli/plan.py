@@ -18,15 +18,15 @@ def plan_command(
 ) -> None:
     """Say in words what a run will do, what memory it needs, whether it fits and how long it takes."""
     from evalkit.machine import find_gpus
-    from trainkit.plan.estimate import check_fits, make_plan
-    from trainkit.plan.request import make_request, parse_gpu
+    from trainkit.plan.estimate import check_fits, estimate
+    from trainkit.plan.request import estimate_for, parse_gpu
     from trainkit.plan.table import as_dict, render
 
     gpu = parse_gpu(on) if on else None
     chosen = {name: value for name, value in given.items() if value not in (None, [])}
     has_gpu = gpu is not None or bool(find_gpus())
     options = resolve(algorithm or "grpo", chosen, preset=preset, config=config, has_gpu=has_gpu)
-    plan = make_plan(make_request(options, gpu if options.device == "cuda" else None))
+    plan = estimate(estimate_for(options, gpu if options.device == "cuda" else None))
     if format == "json":
         import json
 

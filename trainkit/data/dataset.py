@@ -16,11 +16,12 @@ from evalkit.grade.lock_entry import scorer_entry
 from evalkit.locks.check import stop_warning
 from evalkit.locks.parquet import check_parquet
 from evalkit.records import Row
-from evalkit.tasks import Task
+from evalkit.tasks.task import Task
 from prompts.errors import UserError
 from prompts.lock import Lock, make_lock, write_lock
-from prompts.registry import Template, get_template
+from prompts.registry import get_template
 from prompts.render import render
+from prompts.template import Template
 from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
 from trainkit.data.parquet import Prompt, write_parquet
 from trainkit.data.rows import (

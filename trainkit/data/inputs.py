@@ -9,8 +9,8 @@ from evalkit.locks.check import verified_template
 from evalkit.models.resolve import Model, resolve_model
 from evalkit.records import Sampling
 from evalkit.settings import settings
-from evalkit.tasks import Task
-from prompts.registry import Template
+from evalkit.tasks.task import Task
+from prompts.template import Template
 from trainkit.data.rows import DataOptions, load_training_rows
 from trainkit.options import Options
 

@@ -14,7 +14,7 @@ from evalkit.locks.parquet import prompt_messages
 from evalkit.records import Row
 from prompts.errors import Failed, UserError
 from prompts.lock import PARQUET_KEY, Lock
-from prompts.registry import Template
+from prompts.template import Template
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from evalkit.grade.grade import gold_problem
 from evalkit.locks.overlap import SHOWN, question_overlap
 from evalkit.locks.parquet import check_parquet, read_rows
 from evalkit.records import Row
-from evalkit.tasks import Task, load_rows
+from evalkit.tasks.load import load_rows
 from evalkit.tasks.sources import is_file
+from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
-from prompts.registry import Template
+from prompts.template import Template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trainkit.diagnose import collapse, crash, learning, mismatch, slow
 from trainkit.diagnose.finding import Finding
-from trainkit.diagnose.zero_reward import Batch, explain_zero
+from trainkit.diagnose.zero_reward import RolloutBatch, explain_zero
 from trainkit.runs.folder import TrainingRun
 
 
@@ -28,7 +28,7 @@ def zero_rewards(run: TrainingRun) -> list[Finding]:
     if not rollouts or any(rollout["reward"] for rollout in rollouts):
         return []
     return explain_zero(
-        Batch(
+        RolloutBatch(
             rollouts=rollouts,
             rule=run.rule,
             prompt=run.prompt,

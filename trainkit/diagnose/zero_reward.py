@@ -1,6 +1,6 @@
 """Why every reward of a step is zero, read from the step's own completions.
 
-Each cause is one function over a `Batch`; it answers None where the completions do not speak for it.
+Each cause is one function over a `RolloutBatch`; it answers None where the completions do not speak for it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FOREIGN_TURNS = re.compile(
 
 
 @dataclass(frozen=True)
-class Batch:
+class RolloutBatch:
     """The rollouts of one step, and what the model was asked.
 
     `rule` is the extraction rule without its version, `prompt` one rendered prompt ("" if unknown).
@@ -69,7 +69,7 @@ class Batch:
         return self.share(lambda rollout: rollout.get("lenient_outcome") == "correct")
 
 
-def explain_zero(batch: Batch) -> list[Finding]:
+def explain_zero(batch: RolloutBatch) -> list[Finding]:
     """All causes that fit, most likely first. Never empty: the last resort is that the task is too hard."""
     causes = (
         gold_unreadable,
@@ -86,7 +86,7 @@ def explain_zero(batch: Batch) -> list[Finding]:
     return sorted(findings, key=lambda finding: -finding.weight)
 
 
-def gold_unreadable(batch: Batch) -> Finding | None:
+def gold_unreadable(batch: RolloutBatch) -> Finding | None:
     unscored = [rollout for rollout in batch.rollouts if rollout["outcome"] == "unscored"]
     share = len(unscored) / len(batch.rollouts)
     if share < 0.2:
@@ -101,7 +101,7 @@ def gold_unreadable(batch: Batch) -> Finding | None:
     )
 
 
-def foreign_chat_template(batch: Batch) -> Finding | None:
+def foreign_chat_template(batch: RolloutBatch) -> Finding | None:
     share = batch.share(lambda rollout: bool(FOREIGN_TURNS.search(rollout["text"])))
     empty = batch.share(lambda rollout: not rollout["text"].strip())
     if max(share, empty) < 0.3:
@@ -116,7 +116,7 @@ def foreign_chat_template(batch: Batch) -> Finding | None:
     )
 
 
-def marker_not_asked(batch: Batch) -> Finding | None:
+def marker_not_asked(batch: RolloutBatch) -> Finding | None:
     without = batch.share(lambda rollout: not batch.has_marker(rollout))
     if batch.asks or without < 0.5:
         return None
@@ -130,7 +130,7 @@ def marker_not_asked(batch: Batch) -> Finding | None:
     )
 
 
-def marker_ignored(batch: Batch) -> Finding | None:
+def marker_ignored(batch: RolloutBatch) -> Finding | None:
     """The prompt asks for the marker, the model ends its answer without it."""
     if batch.marker is None or not batch.asks:
         return None
@@ -146,7 +146,7 @@ def marker_ignored(batch: Batch) -> Finding | None:
     )
 
 
-def marker_not_read(batch: Batch) -> Finding | None:
+def marker_not_read(batch: RolloutBatch) -> Finding | None:
     """The marker is there, but the rule reads no answer at it."""
     share = batch.share(lambda rollout: rollout["outcome"] == "no_answer" and batch.has_marker(rollout))
     if share < 0.2:
@@ -161,7 +161,7 @@ def marker_not_read(batch: Batch) -> Finding | None:
     )
 
 
-def cut_short(batch: Batch) -> Finding | None:
+def cut_short(batch: RolloutBatch) -> Finding | None:
     if batch.truncated < 0.3:
         return None
     return Finding(
@@ -175,13 +175,13 @@ def cut_short(batch: Batch) -> Finding | None:
     )
 
 
-def longer(batch: Batch) -> int:
+def longer(batch: RolloutBatch) -> int:
     """A response length to try: four times a very short one, twice a longer one, at least 16."""
     factor = 4 if batch.response_length < 64 else 2
     return max(16, factor * batch.response_length)
 
 
-def too_hard(batch: Batch) -> Finding:
+def too_hard(batch: RolloutBatch) -> Finding:
     read = batch.share(lambda rollout: rollout["outcome"] == "wrong" and not rollout["truncated"])
     return Finding(
         cause="too-hard",

@@ -19,7 +19,7 @@ from pathlib import Path
 from evalkit.engines.child_process import die_with_parent
 from prompts.errors import Failed, UserError
 from trainkit.launch.log import failure, open_log
-from trainkit.launch.vllm_watchdog import Stuck
+from trainkit.launch.vllm_watchdog import VllmWatchdog
 from trainkit.plan.disk import is_full
 
 GRACE_SECONDS = 20.0
@@ -78,11 +78,11 @@ def run_verl(
             preexec_fn=partial(die_with_parent, os.getpid()),
         )
         before = signal.signal(signal.SIGTERM, _interrupt)
-        stuck = Stuck(run / "verl.log", start)
+        stuck = VllmWatchdog(run / "verl.log", start)
         try:
             while process.poll() is None:
                 follow()
-                if stuck.is_so():
+                if stuck.expired():
                     why = failure(run / "verl.log", stuck.failed_at, first=True)
                     raise Failed(f"vLLM failed, and verl waits for it: {why}")
                 time.sleep(POLL_SECONDS)

@@ -252,7 +252,7 @@ def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         "trainer.resume_mode": "resume_path" if facts.resume_step else "disable",
         "trainer.checkpoint_callback_class": "trainkit.plugins.checkpoint_callback.Callback",
         "trainer.v1.sampler.custom_sampler.path": "pkg://trainkit.plugins.replay_buffer",
-        "trainer.v1.sampler.custom_sampler.name": "Sampler",
+        "trainer.v1.sampler.custom_sampler.name": "StrictReplayBuffer",
         "+trainer.v1.sampler.sampler_kwargs.run": str(facts.run),
         "+trainer.v1.sampler.sampler_kwargs.batch": options.batch,
         "+trainer.v1.sampler.sampler_kwargs.samples": options.samples,

@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 60.0
 VLLM_FAILED = re.compile(rb"WorkerProc hit an exception|EngineCore encountered a fatal error|EngineDeadError")
 
 
-class Stuck:
+class VllmWatchdog:
     """Reads what is new in verl's log; `start` is the offset (bytes) where this process began to write."""
 
     def __init__(self, log: Path, start: int, patience: float = PATIENCE_SECONDS) -> None:
@@ -25,7 +25,7 @@ class Stuck:
         self.failed_at = start
         """Offset (bytes) of the first line that tells of the failure."""
 
-    def is_so(self) -> bool:
+    def expired(self) -> bool:
         """Whether vLLM failed longer ago than verl has had time to end."""
         if self._since is None:
             with self._log.open("rb") as file:

@@ -1,6 +1,6 @@
 """`trainkit plan`: does it fit, and how long will it take, known before anything starts.
 
-`make_plan` reckons batch, memory by part and time; `check_fits` refuses what would run out of
+`estimate` reckons batch, memory by part and time; `check_fits` refuses what would run out of
 memory and says what would not. Where no token budget is given the largest that fits is chosen.
 """
 
@@ -18,7 +18,7 @@ from trainkit.plan import memory, reference
 from trainkit.plan.batch import Batch, check_batch, micro_batch
 from trainkit.plan.duration import Work, step_on_cpu, step_on_gpus
 from trainkit.plan.kernels import Kernels
-from trainkit.plan.memory import GIB, SAFETY, Part, Phase
+from trainkit.plan.memory import GIB, SAFETY, MemoryPart, Phase
 from trainkit.plan.model_shape import ModelShape
 
 BUDGET_STEP = 1024
@@ -36,7 +36,7 @@ WORK_SPACE = 2 * GIB
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class EstimateFor:
     """What a plan is made for. Lengths in tokens.
 
     `gpu` is the smallest of the GPUs that will be used, None on a CPU; `gpus` their number on all
@@ -66,10 +66,10 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RunEstimate:
     """What a start will do. `phases` are memory in bytes per GPU, `seconds` those of one step."""
 
-    request: Request
+    request: EstimateFor
     batch: Batch
     token_budget: int
     gradient_checkpointing: bool
@@ -100,7 +100,7 @@ class Plan:
         return self.peak.size <= SAFETY * self.capacity and self.cache_tokens >= self.request.room
 
 
-def make_plan(request: Request) -> Plan:
+def estimate(request: EstimateFor) -> RunEstimate:
     """Reckon a plan; UserError where the batch cannot be shared among the GPUs. It may not fit."""
     options = request.options
     check_batch(options, request.gpus)
@@ -110,7 +110,7 @@ def make_plan(request: Request) -> Plan:
             f"give at least {request.room}"
         )
     budget, checkpointing = choose_budget(request)
-    return Plan(
+    return RunEstimate(
         request=request,
         batch=Batch(
             prompts=options.batch,
@@ -129,41 +129,41 @@ def make_plan(request: Request) -> Plan:
     )
 
 
-def capacity(request: Request) -> float:
+def capacity(request: EstimateFor) -> float:
     """Bytes that a run may use: what is free on the GPU, or the machine's memory where there is none."""
     if request.gpu:
         return request.gpu.free_mib * 2.0**20
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def vllm_memory(request: Request) -> float:
+def vllm_memory(request: EstimateFor) -> float:
     """Bytes that vLLM takes: its share of a GPU's whole memory; weights and 1 GiB of cache on a CPU."""
     if request.gpu:
         return request.options.gpu_memory * request.gpu.total_mib * 2.0**20
     return float(_number(request) * request.shape.parameters + GIB)
 
 
-def vllm_parts(request: Request) -> tuple[Part, Part]:
+def vllm_parts(request: EstimateFor) -> tuple[MemoryPart, MemoryPart]:
     """What vLLM's memory holds: its weights, and the rest."""
     own = memory.vllm_weights(request.shape, request.options.tp, _number(request))
     rest = f"gpu-memory x GPU - {_number(request)}P / tp" if request.gpu else "1 GiB"
     room = max(0.0, vllm_memory(request) - own.size)
-    return own, Part("vLLM's KV cache and work space", room, rest)
+    return own, MemoryPart("vLLM's KV cache and work space", room, rest)
 
 
-def cache_tokens(request: Request) -> int:
+def cache_tokens(request: EstimateFor) -> int:
     """Tokens that vLLM's KV cache holds."""
     _, rest = vllm_parts(request)
     room = rest.size - (WORK_SPACE if request.gpu else 0)
     return max(0, int(room / memory.cache_per_token(request.shape, request.options.tp, _number(request))))
 
 
-def _number(request: Request) -> int:
+def _number(request: EstimateFor) -> int:
     """Bytes of a number that is computed with."""
     return 4 if request.float32 else 2
 
 
-def phases(request: Request, budget: int, checkpointing: bool) -> tuple[Phase, ...]:
+def phases(request: EstimateFor, budget: int, checkpointing: bool) -> tuple[Phase, ...]:
     """Memory of each phase of a step, with everything that lies beside it."""
     options, shape, gpus = request.options, request.shape, request.gpus
     trained = memory.lora_share(shape, options.lora_rank)
@@ -175,13 +175,13 @@ def phases(request: Request, budget: int, checkpointing: bool) -> tuple[Phase, .
     )
     beside = memory.beside(shape, gpus, options.kl > 0, options.algorithm in NEEDS_CRITIC)
     if request.gpu is None:  # everything stays in the machine's memory, and vLLM never sleeps
-        awake = Part("vLLM", vllm_memory(request), f"{number}P + 1 GiB of KV cache")
-        beside = (Part("Ray and verl", memory.HOST_PROCESSES, "9 GiB, measured"), *beside[1:])
+        awake = MemoryPart("vLLM", vllm_memory(request), f"{number}P + 1 GiB of KV cache")
+        beside = (MemoryPart("Ray and verl", memory.HOST_PROCESSES, "9 GiB, measured"), *beside[1:])
         made = (made[0], *(replace(phase, parts=(*phase.parts, awake)) for phase in made[1:]))
     return tuple(replace(phase, parts=(*phase.parts, *beside)) for phase in made)
 
 
-def tokens_at_once(request: Request, budget: int) -> int:
+def tokens_at_once(request: EstimateFor, budget: int) -> int:
     """The most tokens that one forward and backward pass of a GPU holds."""
     options = request.options
     if options.micro_batch:
@@ -189,7 +189,7 @@ def tokens_at_once(request: Request, budget: int) -> int:
     return min(budget, options.mini_batch * options.samples // request.gpus * request.room)
 
 
-def choose_budget(request: Request) -> tuple[int, bool]:
+def choose_budget(request: EstimateFor) -> tuple[int, bool]:
     """The token budget, and whether activations are recomputed.
 
     A given budget or micro-batch stands; recomputing is chosen where it does not fit without. Else
@@ -209,13 +209,13 @@ def choose_budget(request: Request) -> tuple[int, bool]:
     return least, True
 
 
-def holds(request: Request, budget: int, checkpointing: bool) -> bool:
+def holds(request: EstimateFor, budget: int, checkpointing: bool) -> bool:
     """Whether the two phases of the trainer fit with this budget (generation does not depend on it)."""
     trainer = phases(request, budget, checkpointing)[1:]
     return max(phase.size for phase in trainer) <= SAFETY * capacity(request)
 
 
-def step_seconds(request: Request, checkpointing: bool) -> dict[str, float]:
+def step_seconds(request: EstimateFor, checkpointing: bool) -> dict[str, float]:
     """Estimated seconds of each phase of a step."""
     options = request.options
     work = Work(
@@ -234,7 +234,7 @@ def step_seconds(request: Request, checkpointing: bool) -> dict[str, float]:
     return step_on_gpus(request.shape, work, request.gpu.name, request.gpus)
 
 
-def check_fits(plan: Plan) -> None:
+def check_fits(plan: RunEstimate) -> None:
     """Refuse a plan that would run out of memory; the message says what would fit."""
     if plan.fits:
         return
@@ -253,22 +253,22 @@ def check_fits(plan: Plan) -> None:
     raise UserError(f"{problem}; {what_fits(request)}; `trainkit plan` shows the parts")
 
 
-def what_fits(request: Request) -> str:
+def what_fits(request: EstimateFor) -> str:
     """The smallest change of the options that fits, in words."""
     for words, changed in changes(request):
         try:
-            if make_plan(changed).fits:
+            if estimate(changed).fits:
                 return f"it fits with {words}"
         except UserError:
             continue  # this change cannot be shared among the GPUs
     return "no setting of this model fits here: take a smaller model or more GPUs"
 
 
-def changes(request: Request) -> Iterator[tuple[str, Request]]:
+def changes(request: EstimateFor) -> Iterator[tuple[str, EstimateFor]]:
     """Changes to try, the least painful first."""
     options = request.options
 
-    def given(**values: object) -> Request:
+    def given(**values: object) -> EstimateFor:
         return replace(request, options=replace(options, **values))  # type: ignore[arg-type]
 
     if options.micro_batch:

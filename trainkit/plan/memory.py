@@ -28,7 +28,7 @@ HOST_PROCESSES = 9 * GIB
 
 
 @dataclass(frozen=True)
-class Part:
+class MemoryPart:
     """One share of the memory: bytes per GPU, and how they are reckoned."""
 
     name: str
@@ -41,7 +41,7 @@ class Phase:
     """What lies in memory at the same time in one phase of a step."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[MemoryPart, ...]
 
     @property
     def size(self) -> float:
@@ -75,46 +75,46 @@ def layer_formula(shape: ModelShape, liger: bool) -> str:
     return f"{2 * norm}h + 4q + 4k{queries} + {mlp}i"
 
 
-def activations(shape: ModelShape, tokens: int, checkpointing: bool, liger: bool, number: int) -> Part:
+def activations(shape: ModelShape, tokens: int, checkpointing: bool, liger: bool, number: int) -> MemoryPart:
     """What the forward pass of `tokens` tokens leaves for the backward pass, logits left out."""
     layer, formula, (norm, _, _) = layer_activations(shape, liger), layer_formula(shape, liger), KEPT[liger]
     last = norm * shape.hidden
     tokens *= number // 2
     if checkpointing:
         size = tokens * (2 * shape.hidden * shape.layers + layer + last)
-        return Part("activations", size, f"{TOKENS[number]} (2hL + one layer of {formula}, + {norm}h)")
+        return MemoryPart("activations", size, f"{TOKENS[number]} (2hL + one layer of {formula}, + {norm}h)")
     size = tokens * (layer * shape.layers + last)
-    return Part("activations", size, f"{TOKENS[number]} (L ({formula}) + {norm}h)")
+    return MemoryPart("activations", size, f"{TOKENS[number]} (L ({formula}) + {norm}h)")
 
 
-def weights(shape: ModelShape, gpus: int, trained: float = 1.0) -> tuple[Part, Part, Part]:
+def weights(shape: ModelShape, gpus: int, trained: float = 1.0) -> tuple[MemoryPart, MemoryPart, MemoryPart]:
     """Weights, optimizer and gradients of the trainer; `trained` is the share of P that learns (LoRA)."""
     parameters, learns = shape.parameters / gpus, trained * shape.parameters / gpus
     share = "" if trained == 1.0 else f" x {trained:.3f} (LoRA)"
     return (
-        Part("weights, float32", 4 * parameters, "4P / g"),
-        Part("optimizer, Adam", 8 * learns, "8P / g" + share),
-        Part("gradients, float32", 4 * learns, "4P / g" + share),
+        MemoryPart("weights, float32", 4 * parameters, "4P / g"),
+        MemoryPart("optimizer, Adam", 8 * learns, "8P / g" + share),
+        MemoryPart("gradients, float32", 4 * learns, "4P / g" + share),
     )
 
 
-def gathered(shape: ModelShape, gpus: int, number: int) -> Part:
+def gathered(shape: ModelShape, gpus: int, number: int) -> MemoryPart:
     """The copy that is computed with: whole on one GPU, two layers at a time on several."""
     name, precision = "weights, gathered", PRECISION[number]
     if gpus == 1:
-        return Part(name, number * shape.parameters, f"{number}P, {precision}")
+        return MemoryPart(name, number * shape.parameters, f"{number}P, {precision}")
     head = shape.vocabulary * shape.hidden
     per_layer = max(0, shape.parameters - head) / shape.layers
-    return Part(name, number * (head + 2 * per_layer), f"{number} (Vh + two layers), {precision}")
+    return MemoryPart(name, number * (head + 2 * per_layer), f"{number} (Vh + two layers), {precision}")
 
 
-def beside(shape: ModelShape, gpus: int, reference: bool, critic: bool) -> tuple[Part, ...]:
+def beside(shape: ModelShape, gpus: int, reference: bool, critic: bool) -> tuple[MemoryPart, ...]:
     """What lies in memory all the time: the CUDA contexts, a reference under --kl, the critic of PPO."""
-    parts = [Part("CUDA contexts, graphs", CONTEXTS, "3 GiB, measured")]
+    parts = [MemoryPart("CUDA contexts, graphs", CONTEXTS, "3 GiB, measured")]
     if reference:
-        parts.append(Part("reference, float32", 4 * shape.parameters / gpus, "4P / g"))
+        parts.append(MemoryPart("reference, float32", 4 * shape.parameters / gpus, "4P / g"))
     if critic:
-        parts.append(Part("critic with optimizer", 16 * shape.parameters / gpus, "16P / g"))
+        parts.append(MemoryPart("critic with optimizer", 16 * shape.parameters / gpus, "16P / g"))
     return tuple(parts)
 
 
@@ -137,8 +137,8 @@ def update(
             *weights(shape, gpus, trained),
             gathered(shape, gpus, number),
             activations(shape, tokens, checkpointing, kernels.liger, number),
-            Part("logits", copies * shape.vocabulary * tokens, logits),
-            Part(
+            MemoryPart("logits", copies * shape.vocabulary * tokens, logits),
+            MemoryPart(
                 "gradient of the head",
                 head,
                 "6Vh (bf16 and float32)" if number == 2 else "8Vh (float32, twice)",
@@ -158,12 +158,12 @@ def log_probs(
             kept,
             optimizer,
             gathered(shape, gpus, number),
-            Part(
+            MemoryPart(
                 "one layer",
                 number // 2 * tokens * layer_activations(shape, kernels.liger),
                 f"{TOKENS[number]} x one layer",
             ),
-            Part(
+            MemoryPart(
                 "logits",
                 3 * number * shape.vocabulary * tokens,
                 f"{3 * number}VT (logits, softmax, their product)",
@@ -172,12 +172,14 @@ def log_probs(
     )
 
 
-def vllm_weights(shape: ModelShape, tp: int, number: int) -> Part:
+def vllm_weights(shape: ModelShape, tp: int, number: int) -> MemoryPart:
     """The model as vLLM holds it, shared among `tp` GPUs."""
-    return Part("vLLM's weights", number * shape.parameters / tp, f"{number}P / tp, {PRECISION[number]}")
+    return MemoryPart(
+        "vLLM's weights", number * shape.parameters / tp, f"{number}P / tp, {PRECISION[number]}"
+    )
 
 
-def generation(shape: ModelShape, own: Part, cache: Part, gpus: int, trained: float) -> Phase:
+def generation(shape: ModelShape, own: MemoryPart, cache: MemoryPart, gpus: int, trained: float) -> Phase:
     """The rollouts: vLLM awake, its weights and KV cache beside the idle trainer."""
     kept, optimizer, _ = weights(shape, gpus, trained)
     return Phase("generation", (kept, optimizer, own, cache))

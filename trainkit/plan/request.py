@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from evalkit.machine import Gpu, computes_in_float32, find_gpus
 from evalkit.records import Row
 from prompts.errors import UserError
-from prompts.registry import Template
 from prompts.render import render
+from prompts.template import Template
 from prompts.tokens import encode, load_tokenizer
 from trainkit.data.inputs import data_options, find_inputs
 from trainkit.data.rows import DataOptions, check_left, chosen_rows, is_repeated, split_rows
 from trainkit.options import Options
 from trainkit.plan.batch import total_steps
-from trainkit.plan.estimate import Request
+from trainkit.plan.estimate import EstimateFor
 from trainkit.plan.kernels import find_kernels
 from trainkit.plan.model_shape import read_shape
 
@@ -36,7 +36,7 @@ def parse_gpu(text: str) -> Gpu:
     return Gpu(0, name, int(gib) * 1024, int(gib) * 1024)
 
 
-def make_request(options: Options, on: Gpu | None) -> Request:
+def estimate_for(options: Options, on: Gpu | None) -> EstimateFor:
     """Find out what a plan needs, without writing anything. `on` plans for a GPU that is not here."""
     here = find_gpus() if options.device == "cuda" and on is None else ()
     if options.device == "cuda" and on is None and not here:
@@ -51,7 +51,7 @@ def make_request(options: Options, on: Gpu | None) -> Request:
     too_long = len(split.train) + len(split.validation) - trained - validated
     check_left(data, inputs.task, trained, validated, too_long)
     shape = read_shape(inputs.model.folder)
-    return Request(
+    return EstimateFor(
         options=options,
         shape=shape,
         prompt_length=max(*train, *validation),

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from trainkit.plan import reference
 from trainkit.plan.batch import count, in_words
-from trainkit.plan.estimate import Plan
+from trainkit.plan.estimate import RunEstimate
 from trainkit.plan.memory import GIB
 
 
-def sentences(plan: Plan) -> list[str]:
+def sentences(plan: RunEstimate) -> list[str]:
     """The plan in words, a sentence each."""
     request, peak = plan.request, plan.peak
     where = f"{request.gpus} x {request.gpu.name}" if request.gpu else "the CPU"
@@ -46,7 +46,7 @@ def sentences(plan: Plan) -> list[str]:
     return lines
 
 
-def whole_answers(plan: Plan) -> int:
+def whole_answers(plan: RunEstimate) -> int:
     """Prompts with full-length responses that the KV cache holds at once."""
     return plan.cache_tokens // plan.request.room
 
@@ -60,7 +60,7 @@ def clock(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def memory_table(plan: Plan) -> Table:
+def memory_table(plan: RunEstimate) -> Table:
     """Memory by phase and part, with the formulas."""
     table = Table("phase", "part", "GiB", "formula", title="Memory " + ("a GPU" if plan.request.gpu else ""))
     table.columns[2].justify = "right"
@@ -75,7 +75,7 @@ def memory_table(plan: Plan) -> Table:
     return table
 
 
-def time_table(plan: Plan) -> Table:
+def time_table(plan: RunEstimate) -> Table:
     """Estimated seconds of one step by phase."""
     table = Table("phase", "s", title="Time of a step, estimated")
     table.columns[1].justify = "right"
@@ -84,12 +84,12 @@ def time_table(plan: Plan) -> Table:
     return table
 
 
-def render(plan: Plan) -> Group:
+def render(plan: RunEstimate) -> Group:
     """Everything, for a terminal."""
     return Group(*(Text(line) for line in sentences(plan)), memory_table(plan), time_table(plan))
 
 
-def as_dict(plan: Plan) -> dict[str, Any]:
+def as_dict(plan: RunEstimate) -> dict[str, Any]:
     """The plan for scripts; sizes in bytes per GPU, times in seconds a step."""
     return {
         "trajectories": plan.batch.trajectories,

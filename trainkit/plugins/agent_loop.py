@@ -25,7 +25,7 @@ from vllm.sampling_params import RequestOutputKind
 
 from prompts.render import Message, Rendered
 from prompts.tokens import decode, encode, load_tokenizer
-from trainkit.plugins.freeze_heap import settle
+from trainkit.plugins.freeze_heap import freeze_heap
 from trainkit.plugins.reward import Reward, compute
 from trainkit.runs.job import Job, read_job
 
@@ -68,7 +68,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
         self.shared = Shared(config.trainer.default_local_dir)
-        settle()
+        freeze_heap()
 
     async def _run_agent_loop(
         self, sampling_params: dict[str, Any], trajectory: dict[str, Any], **row: Any

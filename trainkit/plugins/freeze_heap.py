@@ -13,7 +13,7 @@ NEW_OBJECTS = 20_000
 """New containers before the youngest are looked through; Python's default is 700."""
 
 
-def settle() -> None:
+def freeze_heap() -> None:
     """Set aside what exists now: it stays, and is not looked at again. Cycles made later are still found."""
     gc.collect()
     gc.freeze()

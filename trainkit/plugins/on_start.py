@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 
-from trainkit.plugins.freeze_heap import settle
+from trainkit.plugins.freeze_heap import freeze_heap
 from trainkit.plugins.switch import DEVICE_VARIABLE
 
 if DEVICE_VARIABLE in os.environ:
     from trainkit.plugins.nested_rows import install
 
     install()
-    settle()
+    freeze_heap()

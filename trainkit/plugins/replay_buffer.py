@@ -15,7 +15,7 @@ import transfer_queue as tq  # type: ignore[import-untyped]
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 
-class Sampler(ReplayBuffer):  # type: ignore[misc]
+class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
     """verl's replay buffer; `sampler_kwargs` holds what trainkit adds (see trainkit/launch/settings.py)."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -33,8 +33,8 @@ def compute(text: str, gold: str, rule: str) -> Reward:
     `rule` carries its version, as the prompt lock names it. Raises where the gold cannot be scored:
     such rows are refused before a run starts, so one here is a defect that must stop it.
     """
-    verdict = judge(text, gold, rule)
-    outcome, reason = verdict.score.outcome, verdict.score.reason
+    judgement = judge(text, gold, rule)
+    outcome, reason = judgement.grade.outcome, judgement.grade.reason
     if outcome == "unscored":
         raise ValueError(f"the gold {gold!r} cannot be scored: {reason}")
-    return Reward(float(outcome == "correct"), outcome, reason, verdict.lenient_outcome)
+    return Reward(float(outcome == "correct"), outcome, reason, judgement.lenient_outcome)

@@ -16,9 +16,9 @@ from evalkit.models.resolve import resolve_model
 from evalkit.records import Sampling
 from evalkit.runs.folder import Run
 from evalkit.score.pipeline import score_model
-from evalkit.score.plan import make_plan, select
+from evalkit.score.plan import plan_run, select
 from evalkit.settings import settings
-from evalkit.tasks import load_rows
+from evalkit.tasks.load import load_rows
 from prompts.errors import UserError
 from trainkit.data.dataset import load_training_rows
 from trainkit.runs.folder import GrowingLines, existing
@@ -26,7 +26,7 @@ from trainkit.runs.job import Job, read_job
 
 
 @dataclass(frozen=True)
-class Pair:
+class AgreedRow:
     """One question, as both saw it."""
 
     id: str
@@ -40,7 +40,7 @@ class Agreement:
     """The paired comparison; `pairs` holds every validation row once."""
 
     step: int
-    pairs: tuple[Pair, ...]
+    pairs: tuple[AgreedRow, ...]
 
     @property
     def verl_accuracy(self) -> float:
@@ -51,7 +51,7 @@ class Agreement:
         return sum(pair.evalkit_outcome == "correct" for pair in self.pairs) / len(self.pairs)
 
     @property
-    def differing(self) -> tuple[Pair, ...]:
+    def differing(self) -> tuple[AgreedRow, ...]:
         return tuple(pair for pair in self.pairs if pair.verl_outcome != pair.evalkit_outcome)
 
     @property
@@ -79,12 +79,12 @@ def agreement(folder: Path, step: int, *, gpu_memory: float) -> Agreement:
     )
 
 
-def pair_up(validated: Iterable[dict[str, Any]], records: Iterable[dict[str, Any]]) -> Iterable[Pair]:
+def pair_up(validated: Iterable[dict[str, Any]], records: Iterable[dict[str, Any]]) -> Iterable[AgreedRow]:
     """Pair verl's rollouts and evalkit's records by question id; KeyError where one is missing."""
     ours = {record["id"]: record for record in records}
     for line in sorted(validated, key=lambda line: line["id"]):
         record = ours[line["id"]]
-        yield Pair(line["id"], line["outcome"], record["outcome"], line["text"] == record["text"])
+        yield AgreedRow(line["id"], line["outcome"], record["outcome"], line["text"] == record["text"])
 
 
 def _score(folder: Path, job: Job, step: int, validated: list[dict[str, Any]], gpu_memory: float) -> Run:
@@ -96,7 +96,7 @@ def _score(folder: Path, job: Job, step: int, validated: list[dict[str, Any]], g
         task = load_rows(options["task"], "test", data=data)
     else:
         task = load_training_rows(options["task"], data)
-    plan = make_plan(
+    plan = plan_run(
         resolve_model(model, trust_remote_code=job.trust_remote_code),
         select(task, None, [line["id"] for line in validated]),
         prompt=job.template,

@@ -109,7 +109,7 @@ def prompt_lengths(run: TrainingRun) -> dict[str, int]:
 
 def as_record(line: Line, rule: str, prompt_tokens: int, seed: int) -> Record:
     """A rollout as a record; its text is read again, since the log keeps outcomes but not spans."""
-    verdict = judge(line["text"], line["gold"], rule)
+    judgement = judge(line["text"], line["gold"], rule)
     return Record(
         id=line["id"],
         sample=0,
@@ -120,11 +120,11 @@ def as_record(line: Line, rule: str, prompt_tokens: int, seed: int) -> Record:
         text=line["text"],
         finish_reason="length" if line["truncated"] else "stop",
         truncated=line["truncated"],
-        extraction=verdict.extraction,
-        outcome=verdict.score.outcome,
-        reason=verdict.score.reason,
-        lenient=verdict.lenient,
-        lenient_outcome=verdict.lenient_outcome,
+        extraction=judgement.extraction,
+        outcome=judgement.grade.outcome,
+        reason=judgement.grade.reason,
+        lenient=judgement.lenient,
+        lenient_outcome=judgement.lenient_outcome,
         seed=seed,
     )
 

@@ -19,7 +19,7 @@ from evalkit.exchange.lm_eval import METRIC, NO_ANSWER
 from evalkit.exchange.lm_eval_in.facts import lock_of, manifest_of, prompt_of
 from evalkit.exchange.lm_eval_in.log import SampleLog, read_sample_log
 from evalkit.extract import extract
-from evalkit.grade.grade import score
+from evalkit.grade.grade import grade
 from evalkit.records import Extraction, Outcome, Record, Row
 from evalkit.runs.folder import RunWriter
 from evalkit.runs.summary import summarize
@@ -108,7 +108,7 @@ def _record(log: SampleLog, row: Row, line: Mapping[str, Any]) -> Record:
     lenient, lenient_outcome = found, outcome
     if outcome == "no_answer":
         lenient = extract(text, "lenient")
-        lenient_outcome = score(lenient, row.gold).outcome
+        lenient_outcome = grade(lenient, row.gold).outcome
     return Record(
         id=row.id,
         sample=0,

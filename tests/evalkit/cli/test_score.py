@@ -22,10 +22,10 @@ from evalkit.cli.app import app, run_app
 from evalkit.engines.base import EngineOptions
 from evalkit.models.resolve import resolve_model
 from evalkit.runs.folder import RunWriter, list_runs
-from evalkit.score.plan import make_plan, select
+from evalkit.score.plan import plan_run, select
 from evalkit.score.resume import default_folder, model_slug
 from evalkit.settings import settings
-from evalkit.tasks import load_rows
+from evalkit.tasks.load import load_rows
 from prompts.lock import Lock, write_lock
 
 
@@ -137,7 +137,7 @@ def test_the_console_script_and_its_exit_codes(tmp_path: Path) -> None:
 
 
 def planned(smollm2: Path, limit: int = 4, **options: Any) -> Any:
-    return make_plan(resolve_model(str(smollm2)), select(load_rows("sums"), limit, []), **options)
+    return plan_run(resolve_model(str(smollm2)), select(load_rows("sums"), limit, []), **options)
 
 
 def test_an_output_folder_that_holds_something_else(cli: Cli, tmp_path: Path, smollm2: Path) -> None:
@@ -198,7 +198,7 @@ def locked_model(smollm2: Path, tmp_path: Path) -> Callable[[str, str], Path]:
             (folder / path.name).symlink_to(path)
         train = select(load_rows("sums", "train"), 32, [])
         model = resolve_model(str(folder))
-        lock: Lock = make_plan(model, train, prompt=prompt, folders=settings().prompts).lock
+        lock: Lock = plan_run(model, train, prompt=prompt, folders=settings().prompts).lock
         write_lock(lock, folder)
         return folder
 
@@ -210,13 +210,13 @@ def test_a_locked_model_is_scored_under_its_prompt(
 ) -> None:
     folder = str(locked_model("m", "sums-hash"))
     model = resolve_model(folder)
-    plan = make_plan(model, load_rows("sums"))
+    plan = plan_run(model, load_rows("sums"))
     assert plan.template.ref == "sums-hash@1" and plan.marks == ()
     refused = cli("score", "--model", folder, "--task", "sums", "--prompt", "sums@1")
     assert refused.code == 3 and refused.out == "" and "Traceback" not in refused.err
     assert "sums-hash@1" in refused.err.splitlines()[0]
     assert "Reply with" in refused.err  # the diff of the text
-    allowed = make_plan(model, load_rows("sums"), prompt="sums", allow_mismatch=True)
+    allowed = plan_run(model, load_rows("sums"), prompt="sums", allow_mismatch=True)
     assert allowed.marks == ("mismatch",)
 
 
@@ -251,7 +251,7 @@ def test_scoring_training_rows_is_refused(cli: Cli, locked_model: Callable[[str,
     folder = str(locked_model("m", "sums"))
     refused = cli("score", "--model", folder, "--task", "sums", "--split", "train")
     one_line(refused, "trained on 32 of the 272 questions", "--allow-overlap", code=3)
-    plan = make_plan(resolve_model(folder), load_rows("sums", "train"), allow_overlap=True)
+    plan = plan_run(resolve_model(folder), load_rows("sums", "train"), allow_overlap=True)
     assert plan.marks == ("overlap",)
 
 
@@ -259,13 +259,13 @@ def test_marks_of_a_training_run_stay(locked_model: Callable[[str, str], Path]) 
     folder = locked_model("m", "sums")
     (folder / "manifest.json").write_text(json.dumps({"step": 8, "marks": ["validate on test"]}))
     model = resolve_model(str(folder))
-    assert make_plan(model, load_rows("sums")).marks == ("validate on test",)
-    assert make_plan(model, load_rows("rg:chain_sum")).marks == ("other task",)
+    assert plan_run(model, load_rows("sums")).marks == ("validate on test",)
+    assert plan_run(model, load_rows("rg:chain_sum")).marks == ("other task",)
 
 
 def test_another_task_takes_its_own_prompt(locked_model: Callable[[str, str], Path]) -> None:
     model = resolve_model(str(locked_model("m", "sums-hash")))
-    plan = make_plan(model, load_rows("rg:chain_sum"))
+    plan = plan_run(model, load_rows("rg:chain_sum"))
     assert plan.template.ref == "gsm8k-boxed@1" and plan.marks == ("other task",)
 
 

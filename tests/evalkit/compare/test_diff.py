@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from lettered_runs import ANSWER, diff_of, evalkit, made, row, unlike
 from made_runs import lock_of, make_run
 
-from evalkit.compare.diff import compare, diff_runs, line_up
+from evalkit.compare.diff import compare_pair, diff_runs, line_up
 from evalkit.compare.table import as_json, render_diff
 from evalkit.compare.verdict import check_gates, names, sentence, verdict
 from evalkit.grade.grade import SCORER_VERSION
@@ -347,8 +347,8 @@ def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
 def test_several_runs_are_read_once_and_compared_by_place(tmp_path: Path) -> None:
     runs = [made(tmp_path / name, text) for name, text in (("a", "wwcc"), ("b", "cwcc"), ("c", "cccc"))]
     lined_up = line_up(runs)
-    assert compare(lined_up, 0, 2) == diff_runs(runs[0], runs[2])
-    assert compare(lined_up, 1, 2) == diff_runs(runs[1], runs[2])
+    assert compare_pair(lined_up, 0, 2) == diff_runs(runs[0], runs[2])
+    assert compare_pair(lined_up, 1, 2) == diff_runs(runs[1], runs[2])
 
 
 def named(run: Run, model: str, template: str) -> Run:

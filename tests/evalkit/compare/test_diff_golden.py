@@ -19,7 +19,7 @@ from places import GOLDEN
 
 from evalkit.compare.curve import curve_of
 from evalkit.compare.curve_table import render_curve
-from evalkit.compare.diff import compare, line_up
+from evalkit.compare.diff import compare_pair, line_up
 from evalkit.compare.rows import list_rows
 from evalkit.compare.table import render_diff
 from evalkit.runs.folder import Run
@@ -45,15 +45,15 @@ def runs(folder: Path) -> list[Run]:
 def outputs(folder: Path) -> dict[str, str]:
     four = runs(folder)
     two = line_up(four[1:3])
-    diff, curve = compare(two, 0, 1), curve_of(line_up(four))
+    diff, curve = compare_pair(two, 0, 1), curve_of(line_up(four))
     pair = [made(folder / name, *(letters(r, 9, s) for s in range(4))) for name, r in (("a", 40), ("b", 55))]
     marked = line_up(unlike(folder / "unlike"), allow_mismatch=True)
     texts = {f"diff_{f}": render_diff(diff, f) for f in ("table", "json", "csv", "markdown", "latex")}
     texts |= {f"diff_curve_{f}": render_curve(curve, f) for f in ("table", "json", "csv", "markdown")}
-    texts["diff_samples"] = render_diff(compare(line_up(pair), 0, 1), "table")
+    texts["diff_samples"] = render_diff(compare_pair(line_up(pair), 0, 1), "table")
     texts["diff_rows"] = render_diff(diff, "table", list_rows(two, "broken", 2))
     texts["diff_rows_csv"] = render_diff(diff, "csv", list_rows(two, "both-wrong", 2))
-    texts["diff_mismatch"] = render_diff(compare(marked, 0, 1), "table")
+    texts["diff_mismatch"] = render_diff(compare_pair(marked, 0, 1), "table")
     return texts
 
 

@@ -13,14 +13,15 @@ from typing import Any
 import orjson
 import pytest
 
-from evalkit.engines.base import EngineOptions, Request, make_engine
+from evalkit.engines.base import EngineOptions, Request
+from evalkit.engines.load import make_engine
 from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 from evalkit.runs.folder import read_run
 from evalkit.score.pipeline import score_model
-from evalkit.score.plan import Plan, make_plan, select
+from evalkit.score.plan import RunPlan, plan_run, select
 from evalkit.score.prompt_cost import prompt_cost, render_cost, templates_for
-from evalkit.tasks import load_rows
+from evalkit.tasks.load import load_rows
 from prompts.errors import Failed, UserError
 from prompts.tokens import decode
 
@@ -28,15 +29,15 @@ pytestmark = pytest.mark.engine
 COMMAND = "evalkit score"
 
 
-def plan_of(model: Model, limit: int = 16, **options: Any) -> Plan:
-    return make_plan(model, select(load_rows("sums"), limit, []), **options)
+def plan_of(model: Model, limit: int = 16, **options: Any) -> RunPlan:
+    return plan_run(model, select(load_rows("sums"), limit, []), **options)
 
 
-def requests_of(plan: Plan, seed: int = 0) -> list[Request]:
+def requests_of(plan: RunPlan, seed: int = 0) -> list[Request]:
     return [Request(index=i, sample=0, prompt_ids=ids, seed=seed + i) for i, ids in enumerate(plan.prompts)]
 
 
-def texts(plan: Plan, completions: Sequence[Completion]) -> list[str]:
+def texts(plan: RunPlan, completions: Sequence[Completion]) -> list[str]:
     return [decode(plan.tokenizer, c.token_ids) for c in sorted(completions, key=lambda c: c.index)]
 
 
@@ -129,7 +130,7 @@ def test_rows_in_are_rows_out(vllm_engine: Any, trapped_model: Model, tmp_path: 
         {"question": "1 + " * 3000, "answer": "7"},
     ]
     (tmp_path / "rows.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
-    plan = make_plan(
+    plan = plan_run(
         trapped_model,
         load_rows(str(tmp_path / "rows.jsonl")),
         prompt="sums",
@@ -202,7 +203,7 @@ def test_prompts_cost_compares_with_the_best(vllm_engine: Any, trapped_model: Mo
     templates = templates_for(trapped_model, task, (), options)
     assert {template.ref for template in templates} == {"sums@1", "sums-hash@1", "sums-question@1"}
     for template in templates:
-        plan = make_plan(trapped_model, task, prompt=template.ref)
+        plan = plan_run(trapped_model, task, prompt=template.ref)
         score_model(plan, command=COMMAND, results=tmp_path, load=lambda _: vllm_engine)
     cost = prompt_cost(  # every run is complete, so no engine is loaded
         trapped_model,

@@ -14,7 +14,7 @@ import extraction_corpus as corpus
 import pytest
 
 from evalkit.extract import extract
-from evalkit.grade.grade import score
+from evalkit.grade.grade import grade
 
 CASES = dict(corpus.own_cases())
 needs_corpus = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.MISSING)
@@ -24,7 +24,7 @@ needs_corpus = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.MISSING)
 def test_case(name: str) -> None:
     case = CASES[name]
     found = extract(case["text"], case["rule"])
-    outcome = score(found, case["gold"]).outcome
+    outcome = grade(found, case["gold"]).outcome
     if case["outcome"] == "rejected":
         assert outcome != "correct", (case["text"], found, case["note"])
     else:
@@ -61,9 +61,9 @@ def test_edge_cases() -> None:
 def test_strictly_right_is_leniently_right() -> None:
     for row in corpus.rows():
         for rule in ("hash", "boxed", "answer-is", "json", "last-number"):
-            if score(extract(row["text"], rule), row["gold"]).outcome == "correct":
+            if grade(extract(row["text"], rule), row["gold"]).outcome == "correct":
                 lenient = extract(row["text"], "lenient", strict=rule)
-                assert score(lenient, row["gold"]).outcome == "correct", (row["id"], rule)
+                assert grade(lenient, row["gold"]).outcome == "correct", (row["id"], rule)
 
 
 @needs_corpus

@@ -17,11 +17,11 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from evalkit.extract import extract, resolve_rule
-from evalkit.extract.explain import explain
-from evalkit.extract.numbers import canonical, prints
+from evalkit.extract.numbers import canonical, is_float_print_of
 from evalkit.extract.region import region
 from evalkit.extract.rules import RULES
-from evalkit.grade.grade import score
+from evalkit.grade.explain import explain
+from evalkit.grade.grade import grade
 from prompts.errors import UserError
 
 TEXTS = [case["text"] for _, case in corpus.own_cases()]
@@ -55,14 +55,14 @@ def test_total_and_pure(text: str, rule: str) -> None:
         assert found.span is not None
         assert 0 <= found.span[0] <= found.span[1] <= len(text)
     for gold in ("18", "\\frac{1}{2}", "x+1", "A", "(1,2)", text[:50]):
-        score(found, gold)
+        grade(found, gold)
 
 
 @settings(max_examples=300)
 @given(made, st.sampled_from(sorted(RULES)), st.sampled_from(["18", "5", "0.5", "B", "\\sqrt{2}"]))
 def test_strictly_right_is_leniently_right(text: str, rule: str, gold: str) -> None:
-    if score(extract(text, rule), gold).outcome == "correct":
-        assert score(extract(text, "lenient", strict=rule), gold).outcome == "correct"
+    if grade(extract(text, rule), gold).outcome == "correct":
+        assert grade(extract(text, "lenient", strict=rule), gold).outcome == "correct"
 
 
 def test_mutated_texts() -> None:
@@ -71,7 +71,7 @@ def test_mutated_texts() -> None:
     for _ in range(3000):
         text = mutated(random_)
         for found in read_all(text):
-            score(found, random_.choice(TEXTS)[:40])
+            grade(found, random_.choice(TEXTS)[:40])
 
 
 def test_same_from_threads_and_processes() -> None:
@@ -110,7 +110,7 @@ def test_nested_content_is_bounded() -> None:
         for depth in (20, 300, 3000):
             text = "\\boxed{" + left * depth + "18" + right * depth + "}"
             start = time.process_time()
-            score(extract(text, "math"), "\\frac{18}{x}")
+            grade(extract(text, "math"), "\\frac{18}{x}")
             assert time.process_time() - start < 1
 
 
@@ -159,8 +159,8 @@ def test_what_python_prints_of_a_fraction(top: int, bottom: int, off: int) -> No
     """With its 16 or 17 digits it is the fraction's; that of a neighbour 2e-14 or more away is not."""
     printed, gold = canonical(repr(-top / bottom)), canonical(f"-{top}/{bottom}")
     assume(printed is not None and gold is not None and len(printed.strip("-0.").replace(".", "")) > 15)
-    assert prints(str(printed), str(gold))
-    assert not prints(str(canonical(repr(-top / bottom * (1 + off * 1e-14)))), str(gold))
+    assert is_float_print_of(str(printed), str(gold))
+    assert not is_float_print_of(str(canonical(repr(-top / bottom * (1 + off * 1e-14)))), str(gold))
 
 
 def test_huge_numbers_are_not_built() -> None:

@@ -15,13 +15,13 @@ from evalkit.extract import extract
 from evalkit.extract.rules import RULES
 from evalkit.grade.check_golds import check_golds, neighbours, written
 from evalkit.grade.formula import read_formula, same
-from evalkit.grade.grade import gold_problem, score
+from evalkit.grade.grade import gold_problem, grade
 from evalkit.records import Extraction, Row
 from prompts.registry import load_templates
 
 
 def outcome(answer: str | None, gold: str | None, rule: str = "boxed@1") -> str:
-    return score(Extraction(answer, rule), gold).outcome
+    return grade(Extraction(answer, rule), gold).outcome
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_not_equal(answer: str, gold: str) -> None:
 @pytest.mark.parametrize("gold", [None, "", "  "])
 def test_no_gold_is_unscored(gold: str | None) -> None:
     for rule in RULES:
-        verdict = score(Extraction("18", f"{rule}@1"), gold)
+        verdict = grade(Extraction("18", f"{rule}@1"), gold)
         assert (verdict.outcome, verdict.reason) == ("unscored", "no gold")
 
 
 def test_no_answer_is_not_wrong() -> None:
-    verdict = score(Extraction(None, "hash@1"), "18")
+    verdict = grade(Extraction(None, "hash@1"), "18")
     assert (verdict.outcome, verdict.reason) == ("no_answer", "hash@1 found no answer")
 
 
@@ -89,7 +89,7 @@ def test_peers_compare_as_text() -> None:
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_total_and_symmetric_for_texts(left: str, right: str) -> None:
     assert outcome(left, left) == ("correct" if left.strip() else "unscored")
-    score(Extraction(left, "math@1"), right)
+    grade(Extraction(left, "math@1"), right)
 
 
 @given(st.fractions(max_denominator=10**6), st.integers(2, 50))
@@ -107,7 +107,7 @@ def test_a_fraction_equals_its_decimal(value: int, places: int) -> None:
     decimal = f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
     fraction = f"{value}/{10**places}"
     for answer, gold in ((decimal, fraction), (fraction, decimal)):
-        assert score(Extraction(answer, "boxed@1"), gold).reason == "equal"
+        assert grade(Extraction(answer, "boxed@1"), gold).reason == "equal"
 
 
 @given(st.lists(st.integers(-9, 9), min_size=2, max_size=4), st.integers(1, 9), st.integers(-9, 9))

@@ -21,7 +21,7 @@ from evalkit.locks.check import check_all
 from evalkit.locks.difference import require_same, token_diff
 from evalkit.locks.overlap import locked_overlap, parquet_overlap, refuse_overlap
 from evalkit.locks.parquet import check_parquet
-from evalkit.tasks import load_rows
+from evalkit.tasks.load import load_rows
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, PARQUET_KEY, read_lock, write_lock
 from prompts.registry import get_template

@@ -275,7 +275,7 @@ def drop_lock(place: Place) -> None:
 
 def forge_a_test_row(place: Place) -> None:
     """A test question with everything that belongs to it, the lock included."""
-    from evalkit.tasks import load_rows
+    from evalkit.tasks.load import load_rows
     from prompts.lock import ids_sha256
     from prompts.registry import get_template
     from prompts.render import render

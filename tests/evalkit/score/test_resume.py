@@ -17,9 +17,9 @@ from evalkit.records import Completion
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.summary import count, summarize
 from evalkit.score.pipeline import new_manifest, score_model
-from evalkit.score.plan import Plan, make_plan, select
+from evalkit.score.plan import RunPlan, plan_run, select
 from evalkit.score.resume import default_folder
-from evalkit.tasks import load_rows
+from evalkit.tasks.load import load_rows
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, write_lock
 
@@ -42,12 +42,12 @@ def model(smollm2: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def plan_of(model: Path, prompt: str = "sums", split: str = "test", **options: Any) -> Plan:
+def plan_of(model: Path, prompt: str = "sums", split: str = "test", **options: Any) -> RunPlan:
     task = select(load_rows("sums", split), 3, [])
-    return make_plan(resolve_model(str(model)), task, prompt=prompt, **options)
+    return plan_run(resolve_model(str(model)), task, prompt=prompt, **options)
 
 
-def scored(plan: Plan, results: Path, finish: bool) -> Run:
+def scored(plan: RunPlan, results: Path, finish: bool) -> Run:
     """A run of the plan with every completion written, finished or stopped just before the end."""
     manifest = new_manifest(plan, "evalkit score")
     writer = RunWriter(default_folder(plan, results), manifest, plan.lock.as_dict())
@@ -65,7 +65,7 @@ def scored(plan: Plan, results: Path, finish: bool) -> Run:
     return read_run(writer.folder)
 
 
-def score(plan: Plan, results: Path) -> Run:
+def score(plan: RunPlan, results: Path) -> Run:
     return score_model(
         plan, command="evalkit score", results=results, load=lambda _: pytest.fail("run again")
     )

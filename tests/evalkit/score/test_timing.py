@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 
-from evalkit.score.timing import Spent
+from evalkit.score.timing import Timing
 
 
 def test_a_process_goes_on_from_the_notes_of_those_before() -> None:
-    first = Spent.before({})
+    first = Timing.before({})
     assert first.tokens_per_second is None
     first.load, first.generate, first.score, first.tokens = 2.0, 4.0, 0.5, 100
-    second = Spent.before(json.loads(json.dumps(first.as_manifest())))
+    second = Timing.before(json.loads(json.dumps(first.as_manifest())))
     second.generate, second.tokens = second.generate + 6.0, second.tokens + 300
     assert second.as_manifest() == {
         "times": {"load": 2.0, "generate": 10.0, "score": 0.5},
@@ -27,4 +27,4 @@ def test_a_process_goes_on_from_the_notes_of_those_before() -> None:
 
 def test_seconds_of_processes_that_counted_no_tokens_make_no_speed() -> None:
     """As in a run begun by an evalkit that noted nothing until the end: only what is timed from now on."""
-    assert Spent.before({"times": {"load": 1.0, "generate": 2.0, "score": 0.1}}).tokens_per_second is None
+    assert Timing.before({"times": {"load": 1.0, "generate": 2.0, "score": 0.1}}).tokens_per_second is None

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from evalkit.extract.numbers import canonical
 from evalkit.score.plan import select
-from evalkit.tasks import load_rows
+from evalkit.tasks.load import load_rows
 from evalkit.tasks.reasoning import NAMES
 from evalkit.tasks.rows import Item, make_rows
 from prompts.errors import UserError

@@ -17,9 +17,10 @@ from evalkit.locks.overlap import locked_overlap, question_overlap
 from evalkit.locks.parquet import prompt_messages
 from evalkit.models.smollm2 import smollm2_folder
 from evalkit.records import Row, Sampling
-from evalkit.tasks import Task, load_rows
+from evalkit.tasks.load import load_rows
+from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
-from prompts.lock import compare, ids_sha256, read_lock
+from prompts.lock import difference_of_locks, ids_sha256, read_lock
 from prompts.registry import get_template
 from prompts.tokens import encode, load_tokenizer
 from trainkit.data.dataset import DataOptions, Dataset, load_training_rows, write_dataset
@@ -95,7 +96,7 @@ def test_locks_travel(sums: Dataset) -> None:
     assert read_lock(sums.train) == read_lock(sums.train.parent) == sums.lock
     kept_out = read_lock(sums.validation)
     assert kept_out is not None
-    assert compare(sums.lock, kept_out, ("reading", "budget")) == []
+    assert difference_of_locks(sums.lock, kept_out, ("reading", "budget")) == []
     assert set(sums.lock.data["prompts"]) == set(ids(sums.train))
     assert set(kept_out.data["prompts"]) == set(ids(sums.validation))
     assert (sums.lock.data["task"], sums.lock.data["split"]) == ("sums", "train")

@@ -25,11 +25,11 @@ from prompts.errors import UserError
 from trainkit.launch.set_option import ACTOR, MODEL
 from trainkit.options import PRESETS, Options, resolve
 from trainkit.plan.batch import Batch, in_words
-from trainkit.plan.estimate import Request, check_fits, make_plan
+from trainkit.plan.estimate import EstimateFor, check_fits, estimate
 from trainkit.plan.kernels import Kernels
 from trainkit.plan.memory import GIB, activations, cache_per_token, layer_activations
 from trainkit.plan.model_shape import ModelShape, read_shape
-from trainkit.plan.request import make_request, parse_gpu
+from trainkit.plan.request import estimate_for, parse_gpu
 from trainkit.plan.table import as_dict, sentences
 from trainkit.prepare import prepare
 
@@ -56,8 +56,10 @@ SMOLLM2 = ModelShape(
 )  # fmt: skip
 
 
-def request(shape: ModelShape = QWEN_05B, gpu: Gpu | None = H200, gpus: int = 1, **options: Any) -> Request:
-    return Request(
+def request(
+    shape: ModelShape = QWEN_05B, gpu: Gpu | None = H200, gpus: int = 1, **options: Any
+) -> EstimateFor:
+    return EstimateFor(
         options=Options(**{"device": "cuda" if gpu else "cpu", **options}),
         shape=shape,
         prompt_length=384,
@@ -74,8 +76,8 @@ def request(shape: ModelShape = QWEN_05B, gpu: Gpu | None = H200, gpus: int = 1,
 
 def test_float32_takes_twice_the_room_and_more_time() -> None:
     options: dict[str, Any] = {"batch": 8, "samples": 8, "mini_batch": 8, "token_budget": 1024}
-    narrow = make_plan(request(SMOLLM2, None, **options))
-    wide = make_plan(replace(request(SMOLLM2, None, **options), float32=True))
+    narrow = estimate(request(SMOLLM2, None, **options))
+    wide = estimate(replace(request(SMOLLM2, None, **options), float32=True))
     parts = [{part.name: part.size for part in plan.phases[2].parts} for plan in (narrow, wide)]
     assert parts[1]["activations"] == 2 * parts[0]["activations"]
     assert parts[1]["logits"] == 2 * parts[0]["logits"]
@@ -168,7 +170,7 @@ def test_the_tutorials_numbers_in_words() -> None:
 )
 def test_what_gpus_cannot_share_is_refused(options: dict[str, Any], gpus: int, advice: str) -> None:
     with pytest.raises(UserError, match=advice):
-        make_plan(request(gpus=gpus, **options))
+        estimate(request(gpus=gpus, **options))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_recorded_runs_fit_and_take_about_what_they_took(
     shape: ModelShape, budget: int, seconds: dict[str, float]
 ) -> None:
     """As they were before Liger and our scheduler."""
-    plan = make_plan(
+    plan = estimate(
         replace(request(shape, token_budget=budget), kernels=Kernels(flash_attention=True, liger=False))
     )
     check_fits(plan)
@@ -195,7 +197,7 @@ def test_a_step_on_two_cores_takes_about_what_it_took() -> None:
         prompt_length=30, response_length=16, mean_prompt=26,
         kernels=Kernels(flash_attention=False, liger=False),
     )  # fmt: skip
-    plan = make_plan(sums)
+    plan = estimate(sums)
     assert 7 < plan.seconds["update"] < 30
     assert 2 < plan.seconds["generation"] < 9
     assert 9 * GIB < plan.peak.size < 18 * GIB  # 13 GiB were measured
@@ -207,7 +209,7 @@ def test_on_a_cpu_the_plan_names_the_micro_batch_that_verl_gets(samples: int, ex
     asked = replace(
         request(SMOLLM2, None, batch=8, samples=samples, mini_batch=8), prompt_length=28, response_length=16
     )
-    plan = make_plan(asked)
+    plan = estimate(asked)
     assert plan.token_budget == 8192
     assert plan.batch.micro_batch == expected
     assert f"{expected} trajectories" in " ".join(sentences(plan))
@@ -220,7 +222,7 @@ def test_on_a_cpu_the_plan_names_the_micro_batch_that_verl_gets(samples: int, ex
 )
 def test_a_refusal_says_what_fits(shape: ModelShape, gpu: Gpu, options: dict[str, Any]) -> None:
     asked = request(shape, gpu, **options)
-    plan = make_plan(asked)
+    plan = estimate(asked)
     if plan.fits:
         check_fits(plan)
         return
@@ -234,13 +236,13 @@ def test_a_refusal_says_what_fits(shape: ModelShape, gpu: Gpu, options: dict[str
     changed = dict(pair for pair in re.findall(r"--([\w-]+) ([\d.]+)", found[1]))
     gpus = int(changed.pop("gpus", 1))
     values = {k.replace("-", "_"): float(v) if "." in v else int(v) for k, v in changed.items()}
-    check_fits(make_plan(replace(asked, gpus=gpus, options=replace(asked.options, **values))))
+    check_fits(estimate(replace(asked, gpus=gpus, options=replace(asked.options, **values))))
 
 
 def test_a_larger_gpu_gets_a_larger_budget_and_never_one_that_does_not_fit() -> None:
     budgets = []
     for gib in (16, 24, 40, 48, 80, 96, 140):
-        plan = make_plan(request(QWEN_05B, Gpu(0, "NVIDIA", gib * 1024, gib * 1024)))
+        plan = estimate(request(QWEN_05B, Gpu(0, "NVIDIA", gib * 1024, gib * 1024)))
         check_fits(plan)
         budgets.append((not plan.gradient_checkpointing, plan.token_budget))
     assert budgets == sorted(budgets)
@@ -249,7 +251,7 @@ def test_a_larger_gpu_gets_a_larger_budget_and_never_one_that_does_not_fit() -> 
 def test_a_gpu_in_use_counts_what_is_free() -> None:
     busy = replace(H200, free_mib=30 * 1024)
     with pytest.raises(UserError, match="30 GiB of the GPU are free"):
-        check_fits(make_plan(request(QWEN_15B, busy)))
+        check_fits(estimate(request(QWEN_15B, busy)))
 
 
 def test_cache_of_one_token() -> None:
@@ -260,22 +262,22 @@ def test_cache_of_one_token() -> None:
 
 
 def test_lora_needs_less() -> None:
-    full, lora = make_plan(request(token_budget=16384)), make_plan(request(token_budget=16384, lora_rank=32))
+    full, lora = estimate(request(token_budget=16384)), estimate(request(token_budget=16384, lora_rank=32))
     assert lora.peak.size < full.peak.size
     update = as_dict(lora)["memory"]["update"]
     assert update["optimizer, Adam"] < 0.1 * as_dict(full)["memory"]["update"]["optimizer, Adam"]
 
 
 def test_critic_and_reference_are_counted() -> None:
-    plain = make_plan(request(token_budget=16384)).peak.size
-    assert make_plan(request(token_budget=16384, kl=0.001)).peak.size - plain == 4 * QWEN_05B.parameters
-    critic = make_plan(request(token_budget=16384, algorithm="ppo")).peak.size
+    plain = estimate(request(token_budget=16384)).peak.size
+    assert estimate(request(token_budget=16384, kl=0.001)).peak.size - plain == 4 * QWEN_05B.parameters
+    critic = estimate(request(token_budget=16384, algorithm="ppo")).peak.size
     assert critic - plain == 16 * QWEN_05B.parameters
 
 
 def test_sentences_say_what_does_not_fit() -> None:
-    assert any("it fits" in line for line in sentences(make_plan(request())))
-    assert any("does NOT fit" in line for line in sentences(make_plan(request(QWEN_7B, RTX4090))))
+    assert any("it fits" in line for line in sentences(estimate(request())))
+    assert any("does NOT fit" in line for line in sentences(estimate(request(QWEN_7B, RTX4090))))
 
 
 @settings(max_examples=60)
@@ -288,7 +290,7 @@ def test_sentences_say_what_does_not_fit() -> None:
 def test_every_trajectory_is_learned_once(mini: int, factor: int, samples: int, gpus: int) -> None:
     asked = request(batch=mini * factor, mini_batch=mini, samples=samples, gpus=gpus, token_budget=8192)
     try:
-        plan = make_plan(asked)
+        plan = estimate(asked)
     except UserError:
         assert mini * samples % gpus
         return
@@ -365,7 +367,7 @@ def test_too_few_rows_are_refused_as_training_refuses_them(
     with pytest.raises(UserError) as training:
         prepare(options, dry=True)
     with pytest.raises(UserError, match=says) as planning:
-        make_request(options, None)
+        estimate_for(options, None)
     assert str(planning.value) == str(training.value)
 
 
@@ -373,7 +375,7 @@ def test_steps_and_lengths_are_those_of_the_training_run(smollm2: Path, tmp_path
     """Two passes over 12 rows whose prompts have at most 27 tokens, in batches of 4."""
     asked = {"limit": 12, "prompt_length": 27, "epochs": 2, "batch": 4, "mini_batch": 4}
     options = on_sums(smollm2, tmp_path, **asked)
-    planned, trained = make_request(options, None), prepare(options, dry=True).plan.request
+    planned, trained = estimate_for(options, None), prepare(options, dry=True).plan.request
     assert planned == replace(trained, mean_prompt=planned.mean_prompt)
     assert planned.mean_prompt == pytest.approx(trained.mean_prompt, abs=0.5)
 
@@ -408,7 +410,7 @@ def test_recorded_runs_took_what_the_plan_says(run: str, shape: ModelShape, gpu:
         response_length=job["response_length"],
         steps=job["total_steps"],
     )
-    plan = make_plan(asked)
+    plan = estimate(asked)
     check_fits(plan)
     assert f"{ACTOR}.ppo_max_token_len_per_gpu={plan.token_budget}" in job["command"]
     peak = max(line["actor/perf/max_memory_allocated_gb"] for line in steps)

@@ -28,7 +28,7 @@ from prompts.tokens import encode, resolve_stop_ids
 from trainkit.launch.environment import announce_plugins
 from trainkit.launch.log import failure
 from trainkit.launch.process import hold, run_verl
-from trainkit.launch.vllm_watchdog import Stuck
+from trainkit.launch.vllm_watchdog import VllmWatchdog
 from trainkit.options import resolve
 from trainkit.prepare import write_data
 from trainkit.runs.job import Job
@@ -71,16 +71,16 @@ def test_a_verl_that_waits_for_a_dead_vllm_is_noticed(tmp_path: Path) -> None:
     log = tmp_path / "verl.log"
     log.write_text(f"{WORKER}ValueError: of an earlier start\n")
     start = log.stat().st_size
-    patient, hasty = Stuck(log, start, patience=600), Stuck(log, start, patience=0)
-    assert not hasty.is_so()
+    patient, hasty = VllmWatchdog(log, start, patience=600), VllmWatchdog(log, start, patience=0)
+    assert not hasty.expired()
     with log.open("a") as file:
         file.write(f"(TaskRunnerV1 pid=3) step:1\n{WORKER}WorkerProc hit an excep")
         file.flush()
-        assert not hasty.is_so()  # half a line
+        assert not hasty.expired()  # half a line
         file.write(f"tion.\n{WORKER}ValueError: 'lm_head.weight' was skipped\n{WORKER}BufferError: later\n")
-    hasty.is_so()
+    hasty.expired()
     time.sleep(0.001)
-    assert hasty.is_so() and not patient.is_so()
+    assert hasty.expired() and not patient.expired()
     assert failure(log, hasty.failed_at, first=True).startswith("ValueError: 'lm_head.weight' was skipped\n")
     assert failure(log, start).startswith("BufferError: later\n")
 

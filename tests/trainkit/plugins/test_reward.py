@@ -34,7 +34,7 @@ def test_reward(text: str, rule: str, value: float, outcome: str, lenient: str) 
 @given(st.text(max_size=200))
 def test_reward_is_one_exactly_where_evalkit_says_correct(text: str) -> None:
     for rule in ("boxed@1", "hash@1", "last-number@1"):
-        assert (compute(text, "7", rule).value == 1.0) == (judge(text, "7", rule).score.outcome == "correct")
+        assert (compute(text, "7", rule).value == 1.0) == (judge(text, "7", rule).grade.outcome == "correct")
 
 
 def test_a_gold_without_score_raises() -> None:
