@@ -110,7 +110,7 @@ MAY_IMPORT = {
         "evalkit.engines",
         "prompts",
     },
-    "trainkit.diagnose": {"trainkit.runs", "trainkit.plan", "trainkit.options", "evalkit.models"},
+    "trainkit.diagnose": {"trainkit.runs", "trainkit.plan", "trainkit.options", "evalkit.models", TOP},
     "trainkit.verify": {
         "trainkit.runs",
         "trainkit.data",

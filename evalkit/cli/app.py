@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from evalkit.text import printable
 from prompts.errors import Mismatch, UserError
 
 app = typer.Typer(
@@ -28,13 +29,13 @@ def run_app(application: typer.Typer) -> None:
     try:
         code = application(standalone_mode=False)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         if isinstance(error, Mismatch) and error.detail:
-            print(error.detail, file=sys.stderr)
+            print(printable(error.detail), file=sys.stderr)
         sys.exit(error.exit_code)
     except USAGE_ERROR as error:
         if line := _usage_line(error):
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {printable(line)}", file=sys.stderr)
         sys.exit(UserError.exit_code)
     if code == INTERRUPTED:  # typer's answer to Ctrl-C
         print("interrupted: the same command goes on from here", file=sys.stderr)

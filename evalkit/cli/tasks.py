@@ -42,9 +42,9 @@ def show_command(
     """Show the first rows of a task, and how many cannot be scored and why."""
     from collections import Counter
 
-    from evalkit.runs.show import printable
     from evalkit.settings import settings
     from evalkit.tasks.load import load_rows
+    from evalkit.text import printable
     from prompts.errors import UserError
 
     if n < 1:
@@ -77,9 +77,9 @@ def check_command(
     from dataclasses import asdict
 
     from evalkit.grade.check_golds import check_golds
-    from evalkit.runs.show import printable
     from evalkit.settings import settings
     from evalkit.tasks.load import load_rows
+    from evalkit.text import printable
     from prompts.errors import Failed
     from prompts.registry import get_template, load_templates
 

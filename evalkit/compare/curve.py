@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalkit.compare.diff import Diff, LinedUp, Side, compare_pair, plain
-from evalkit.compare.verdict import labels, points, sentence, verdict
+from evalkit.compare.verdict import labels, sentence, verdict
 from evalkit.stats.pairs import holm
+from evalkit.text import points
 
 BIASED = (
     "the best of several is flattered by chance: its accuracy is biased upward, and so is its lead; "

@@ -10,8 +10,8 @@ import orjson
 from evalkit.compare.curve import BIASED, Curve, Step
 from evalkit.compare.diff import Diff, Side
 from evalkit.compare.table import assemble, caveats, flatten, marked
-from evalkit.compare.verdict import labels, p_text, points, span, verdict
-from evalkit.text import Format, render_grid
+from evalkit.compare.verdict import labels, verdict
+from evalkit.text import Format, interval, p_text, points, render_grid
 
 HEADER = ("run", "accuracy", "lenient", "against first", "p", "", "against previous", "p", "")
 WIDTH = 60
@@ -44,14 +44,14 @@ def _lines(curve: Curve) -> list[tuple[str, ...]]:
         first = _cells(curve.against_first[i - 1]) if i else ("", "", "")
         previous = _cells(curve.against_previous[i - 2]) if i > 1 else ("", "", "")
         name = called + (" *" if i == curve.best else "")
-        accuracy = f"{points(side.accuracy)} ({span(side.ci)})"
+        accuracy = f"{points(side.accuracy)} ({interval(*side.ci)})"
         lines.append((name, accuracy, points(side.lenient_accuracy), *first, *previous))
     return lines
 
 
 def _cells(step: Step) -> tuple[str, str, str]:
     diff = step.diff
-    change = f"{points(diff.delta, sign=True)} ({span(diff.ci)})"
+    change = f"{points(diff.delta, sign=True)} ({interval(*diff.ci)})"
     return change, p_text(step.p_value), verdict(diff, step.p_value)
 
 

@@ -15,7 +15,7 @@ from evalkit.compare.align import Questions
 from evalkit.compare.columns import CORRECT, read_texts
 from evalkit.compare.diff import LinedUp
 from evalkit.runs.folder import Run
-from evalkit.text import Format, render_grid
+from evalkit.text import Format, printable, render_grid
 
 Kind = Literal["fixed", "broken", "both-wrong"]
 
@@ -118,22 +118,17 @@ def render_rows(listing: Listing, names: tuple[str, str], format: Format) -> str
         f"{listing.kind}: {listing.total:,} questions, {len(listing.rows):,} shown", highlight=False
     )
     for row in listing.rows:
-        table = Table(title=Text(visible(f"{row.question}\ngold: {row.gold}   id: {row.id}")), expand=True)
+        table = Table(title=Text(printable(f"{row.question}\ngold: {row.gold}   id: {row.id}")), expand=True)
         table.title_justify = "left"
         for name, side in zip(names, (row.base, row.new), strict=True):
             read = [repr(side.answer)] if side.answer is not None else []
             facts = ", ".join([*read, side.reason, *(["cut off"] if side.truncated else [])])
-            table.add_column(Text(visible(f"{name}: {side.outcome} ({facts})")), ratio=1)
-        table.add_row(*(Text(visible(side.text)) for side in (row.base, row.new)))
+            table.add_column(Text(printable(f"{name}: {side.outcome} ({facts})")), ratio=1)
+        table.add_row(*(Text(printable(side.text)) for side in (row.base, row.new)))
         console.print(table)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 
 def _cells(row: RowPair) -> Sequence[str]:
     sides = [cell for side in (row.base, row.new) for cell in (side.answer or "", side.text)]
-    return [visible(cell) for cell in (row.id, row.question, row.gold or "", *sides)]
-
-
-def visible(text: str) -> str:
-    """Text without control characters, which a model could use to write over the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+    return [row.id, row.question, row.gold or "", *sides]

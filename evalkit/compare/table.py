@@ -9,9 +9,9 @@ import orjson
 
 from evalkit.compare.diff import Diff
 from evalkit.compare.rows import Listing, render_rows
-from evalkit.compare.verdict import names, p_text, points, sentence, span, verdict
+from evalkit.compare.verdict import names, sentence, verdict
 from evalkit.stats.pairs import moved_by_flips
-from evalkit.text import Format, latex, render_grid
+from evalkit.text import Format, interval, latex, p_text, points, render_grid
 
 MARKS = {
     "mismatch": "compared or scored under prompts that differ",
@@ -66,10 +66,10 @@ def rows_of(diff: Diff) -> list[tuple[str, ...]]:
     prompts = (f"{side.template} {side.fingerprint}" for side in (diff.base, diff.new))
     rows: list[tuple[str, ...]] = [("run", base, new, "", "", ""), ("prompt", *prompts, "", "", "")]
     for m in diff.metrics:
-        sides = [f"{points(side.value)} ({span(side.ci)})" for side in (m.base, m.new)]
-        rows.append((m.name, *sides, points(m.delta, sign=True), span(m.ci), p_text(m.p_value)))
-    rows.append(("skill gain", "", "", points(diff.skill_gain, sign=True), span(diff.skill_ci), ""))
-    rows.append(("format gain", "", "", points(diff.format_gain, sign=True), span(diff.format_ci), ""))
+        sides = [f"{points(side.value)} ({interval(*side.ci)})" for side in (m.base, m.new)]
+        rows.append((m.name, *sides, points(m.delta, sign=True), interval(*m.ci), p_text(m.p_value)))
+    rows.append(("skill gain", "", "", points(diff.skill_gain, sign=True), interval(*diff.skill_ci), ""))
+    rows.append(("format gain", "", "", points(diff.format_gain, sign=True), interval(*diff.format_ci), ""))
     for label, name in (("no answer", "no_answer"), ("truncated", "truncated")):
         shares = getattr(diff.base, name), getattr(diff.new, name)
         change = "" if None in shares else points(shares[1] - shares[0], sign=True)

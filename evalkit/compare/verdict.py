@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from evalkit.compare.diff import Diff, Side
-from evalkit.stats.pairs import Interval
+from evalkit.text import interval, p_text, points
 from prompts.errors import Failed
 
 ALPHA = 0.05
@@ -44,7 +44,7 @@ def sentence(diff: Diff, p_value: float | None = None, tests: int = 1) -> str:
     """
     base, new = names(diff)
     p_value = diff.p_value if p_value is None else p_value
-    figures = f"{points(diff.delta, sign=True)} points, 95 % CI {span(diff.ci)}, p {p_text(p_value)}"
+    figures = f"{points(diff.delta, sign=True)} points, 95 % CI {interval(*diff.ci)}, p {p_text(p_value)}"
     if tests > 1:
         figures += f" (adjusted for {tests} tests)"
     match verdict(diff, p_value):
@@ -92,20 +92,7 @@ def check_gates(
     p_value = diff.p_value if p_value is None else p_value
     if fail_if_worse is not None and diff.ci.high < -fail_if_worse / 100 and p_value < ALPHA:
         margin = f" by more than {fail_if_worse:g} points" if fail_if_worse else ""
-        figures = f"{points(diff.delta, sign=True)}, 95 % CI {span(diff.ci)}, p {p_text(p_value)}"
+        figures = f"{points(diff.delta, sign=True)}, 95 % CI {interval(*diff.ci)}, p {p_text(p_value)}"
         raise Failed(f"gate: {new} is worse than {base}{margin}: {figures}")
     if require_better and verdict(diff, p_value) != "better":
         raise Failed(f"gate: not shown to be better: {sentence(diff, p_value)}")
-
-
-def points(value: float, *, sign: bool = False) -> str:
-    """A share in percentage points with one decimal."""
-    return f"{round(100 * value, 1) + 0.0:{'+' if sign else ''}.1f}"
-
-
-def span(ci: Interval) -> str:
-    return f"{points(ci.low)} to {points(ci.high)}"
-
-
-def p_text(p_value: float) -> str:
-    return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}" if p_value < 0.1 else f"{p_value:.2f}"

@@ -6,6 +6,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from evalkit.runs.folder import Run
 from evalkit.tasks.hub import TASKS
+from evalkit.text import percent, share_text
 
 
 def to_hf_card(run: Run) -> bytes:
@@ -38,16 +39,15 @@ def _results(run: Run) -> list[EvalResult]:
 def _table(run: Run) -> str:
     manifest, summary = run.manifest, run.summary
     sampling = ", ".join(f"{key} {value}" for key, value in manifest["sampling"].items())
-    cut = "–" if summary["truncated"] is None else f"{100 * summary['truncated']:.1f} %"
     lines = [
         "## Evaluation",
         "",
         "| task | questions | accuracy [95 % interval] | lenient [95 % interval] | no answer | truncated |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
         f"| {_cell(manifest['task'])}, {_cell(manifest['split'])} | {summary['n']:,} "
-        f"| {_percent(summary['accuracy'], summary['ci'])} "
-        f"| {_percent(summary['lenient_accuracy'], summary['lenient_ci'])} "
-        f"| {100 * summary['no_answer']:.1f} % | {cut} |",
+        f"| {share_text(summary['accuracy'], summary['ci'])} "
+        f"| {share_text(summary['lenient_accuracy'], summary['lenient_ci'])} "
+        f"| {percent(summary['no_answer'])} | {percent(summary['truncated'])} |",
         "",
         f"Prompt `{manifest['template']}`, lock fingerprint `{manifest['fingerprint']}`; {sampling}; "
         f"{manifest['engine']['name']} {manifest['engine']['version']}; {manifest['date']}.",
@@ -55,10 +55,6 @@ def _table(run: Run) -> str:
     if manifest["marks"]:
         lines += ["", f"**Marked: {', '.join(manifest['marks'])}.**"]
     return "\n".join([*lines, "", "Scored by [evalkit](https://pypi.org/project/lockstep-evalkit/).", ""])
-
-
-def _percent(share: float, interval: list[float]) -> str:
-    return f"{100 * share:.1f} % [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
 
 
 def _cell(text: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from evalkit.stats.pairs import Interval
+from evalkit.text import percent, share_text
 
 WIDTH = 560
 LEFT, RIGHT, TOP, BOTTOM = 46, 6, 10, 44
@@ -27,8 +28,7 @@ class Point:
 
     @property
     def text(self) -> str:
-        low, high = 100 * self.interval.low, 100 * self.interval.high
-        return f"{100 * self.share:.1f} % [{low:.1f} to {high:.1f}] of {self.n:,}"
+        return f"{share_text(self.share, self.interval)} of {self.n:,}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,4 +253,4 @@ def _lengths_in_words(lengths: Sequence[tuple[int, bool]]) -> str:
         return "lengths are not known"
     mean = sum(tokens for tokens, _ in lengths) / len(lengths)
     cut = sum(truncated for _, truncated in lengths)
-    return f"mean {mean:.0f} tokens, {100 * cut / len(lengths):.1f} % truncated ({cut:,} of {len(lengths):,})"
+    return f"mean {mean:.0f} tokens, {percent(cut / len(lengths))} truncated ({cut:,} of {len(lengths):,})"

@@ -26,6 +26,7 @@ from evalkit.report.charts import (
 from evalkit.report.pairs import compare_runs, flow_chart
 from evalkit.runs.folder import Run
 from evalkit.stats.pairs import Interval
+from evalkit.text import percent, share_text
 from prompts.errors import UserError
 
 COLUMNS = (
@@ -100,22 +101,18 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
     )
 
 
-def _percent(share: float, interval: Sequence[float]) -> str:
-    return f"{100 * share:.1f} % [{100 * interval[0]:.1f} to {100 * interval[1]:.1f}]"
-
-
 def _cells(run: Run, delta: str, p: str) -> tuple[str, ...]:
     summary = run.summary
     return (
         run.name,
         f"{summary['n']:,}",
-        _percent(summary["accuracy"], summary["ci"]),
+        share_text(summary["accuracy"], summary["ci"]),
         delta,
         p,
-        _percent(summary["lenient_accuracy"], summary["lenient_ci"]),
-        f"{100 * summary['no_answer']:.1f} %",
-        "—" if summary["truncated"] is None else f"{100 * summary['truncated']:.1f} %",
-        f"{100 * summary['unscored']:.1f} %",
+        share_text(summary["lenient_accuracy"], summary["lenient_ci"]),
+        percent(summary["no_answer"]),
+        percent(summary["truncated"], "—"),
+        percent(summary["unscored"]),
         _number(summary.get("mean_completion_tokens")),
     )
 

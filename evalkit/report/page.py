@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import re
 from importlib.resources import files
 
 import orjson
@@ -18,17 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from evalkit.report.collect import Page
-
-# Controls, bidi overrides, zero-width and tag characters; templates/report.js has the same set.
-HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
-)
-
-
-def visible(text: object) -> str:
-    """The text with characters that hide or reorder others written as their code."""
-    return HIDDEN.sub(lambda match: f"⟦U+{ord(match[0]):04X}⟧", str(text))
+from evalkit.text import printable
 
 
 def render_page(page: Page) -> str:
@@ -48,7 +37,7 @@ def render_page(page: Page) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["visible"] = visible
+    environment.filters["visible"] = printable
     return environment.get_template("report.html.j2").render(
         page=page,
         policy=policy,

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from evalkit.compare.comparable import run_differences
 from evalkit.compare.curve import BIASED, curve_of
 from evalkit.compare.diff import Diff, diff_runs, line_up
-from evalkit.compare.verdict import p_text, points, sentence, span
+from evalkit.compare.verdict import sentence
 from evalkit.locks.difference import describe
 from evalkit.report.charts import FlowChart, flow_bar
 from evalkit.runs.folder import Run
 from evalkit.stats.pairs import holm
+from evalkit.text import interval, p_text, percent, points
 from prompts.errors import Mismatch, UserError
 
 
@@ -78,9 +79,9 @@ def _together(runs: Sequence[Run]) -> tuple[str, list[PairReport]]:
 
 
 def _alone(run: Run) -> str:
-    low, high = (points(value) for value in run.summary["ci"])
-    accuracy = points(run.summary["accuracy"])
-    return f"{run.name}: {accuracy} % of {run.summary['n']:,} questions right, 95 % CI {low} to {high}."
+    summary = run.summary
+    right = f"{percent(summary['accuracy'])} of {summary['n']:,} questions right"
+    return f"{run.name}: {right}, 95 % CI {interval(*summary['ci'])}."
 
 
 def _one_by_one(runs: Sequence[Run]) -> tuple[list[PairReport], dict[tuple[int, int], str]]:
@@ -120,7 +121,7 @@ def _cells(against_first: Mapping[int, PairReport], place: int) -> tuple[str, st
     pair = against_first.get(place)
     if pair is None:
         return "—", "—"
-    return f"{points(pair.diff.delta, sign=True)} [{span(pair.diff.ci)}]", p_text(pair.p_value)
+    return f"{points(pair.diff.delta, sign=True)} [{interval(*pair.diff.ci)}]", p_text(pair.p_value)
 
 
 def flow_chart(comparison: ReportedComparison, keys: str) -> FlowChart | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evalkit.runs.compare_rules import RuleComparison
-from evalkit.text import Format, render_grid
+from evalkit.text import Format, percent, printable, render_grid
 
 _HEADER = ("rule", "accuracy", "correct", "wrong", "no answer", "unscored")
 _LONGEST = 24
@@ -14,7 +14,7 @@ def render_comparison(comparison: RuleComparison, format: Format, shown: int) ->
     lines = [
         (
             rule,
-            "-" if (accuracy := comparison.accuracy(rule)) is None else f"{accuracy:.1%}",
+            percent(comparison.accuracy(rule), "-"),
             *(f"{counts[key]:,}" for key in ("correct", "wrong", "no_answer", "unscored")),
         )
         for rule, counts in comparison.counts.items()
@@ -26,7 +26,7 @@ def render_comparison(comparison: RuleComparison, format: Format, shown: int) ->
     count = len(comparison.disagreements)
     parts.append(f"\nthe rules disagree on {count:,} of {comparison.rows:,}")
     for record, readings in comparison.disagreements[:shown]:
-        parts.append(f"\n{record['id']} sample {record['sample']}, gold {record['gold']}")
+        parts.append(f"\n{record['id']} sample {record['sample']}, gold {printable(record['gold'])}")
         parts += [
             f"  {'+' if outcome == 'correct' else '-'} {rule}: {_short(answer)}"
             for rule, (answer, outcome) in readings.items()
@@ -37,5 +37,5 @@ def render_comparison(comparison: RuleComparison, format: Format, shown: int) ->
 def _short(answer: str | None) -> str:
     if answer is None:
         return "no answer"
-    flat = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in answer)
+    flat = " ".join(printable(answer).split())
     return flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…"

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evalkit.grade.explain import explain
-from evalkit.runs.show import printable
+from evalkit.text import printable
 
 
 def print_explanation(text: str, rule: str, console: Console) -> None:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from evalkit.records import OUTCOMES
 from evalkit.runs.folder import Run
+from evalkit.text import printable
 from prompts.errors import UserError
 
 STYLES = {"correct": "green", "wrong": "red", "no_answer": "yellow", "unscored": "magenta"}
@@ -64,7 +65,7 @@ def _panel(record: dict[str, Any]) -> RenderableType:
     extraction, colour = record["extraction"], STYLES[record["outcome"]]
     verdict = Text.assemble(
         (record["outcome"], f"bold {colour}"),
-        f": {record['reason']}\n",
+        f": {printable(record['reason'])}\n",
         ("read ", "bold"),
         f"{printable(str(extraction['answer']))} by {extraction['rule']}",
         ("   gold ", "bold"),
@@ -85,8 +86,3 @@ def marked(text: str, span: Sequence[int] | None) -> Text:
     return Text.assemble(
         printable(text[:start]), (f"⟦{printable(text[start:end])}⟧", "reverse bold"), printable(text[end:])
     )
-
-
-def printable(text: str) -> str:
-    """Model output is hostile: control, bidi and zero-width characters become visible escapes."""
-    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from evalkit.runs.folder import Run
-from evalkit.text import render_grid
+from evalkit.text import interval, percent, render_grid
 
 Format = Literal["table", "json", "csv", "markdown"]
 
@@ -42,11 +42,11 @@ def figures(run: Run) -> list[list[str]]:
             f"{manifest['task']}, {manifest['split']}, {summary['n']:,} of {manifest['rows']:,} rows scored",
         ],
         ["prompt", f"{manifest['template']}, fingerprint {manifest['fingerprint']}"],
-        ["accuracy", f"{_percent(summary['accuracy'])}  (95 % CI {interval(summary['ci'])})"],
-        ["lenient", f"{_percent(summary['lenient_accuracy'])}  (95 % CI {interval(summary['lenient_ci'])})"],
-        ["no answer", _percent(summary["no_answer"])],
-        ["truncated", f"{_percent(cut)} at {sampling['max_tokens']} tokens" if cut is not None else "–"],
-        ["unscored", _percent(summary["unscored"]) + _reasons(summary.get("unscored_reasons", {}))],
+        ["accuracy", f"{percent(summary['accuracy'])}  (95 % CI {interval(*summary['ci'])})"],
+        ["lenient", f"{percent(summary['lenient_accuracy'])}  (95 % CI {interval(*summary['lenient_ci'])})"],
+        ["no answer", percent(summary["no_answer"])],
+        ["truncated", f"{percent(cut)} at {sampling['max_tokens']} tokens" if cut is not None else "–"],
+        ["unscored", percent(summary["unscored"]) + _reasons(summary.get("unscored_reasons", {}))],
         ["mean length", f"{length:.1f} tokens" if length is not None else "–"],
         ["speed", f"{summary['tokens_per_second']:,.0f} tokens/s" if summary["tokens_per_second"] else "–"],
         ["run", str(run.folder)],
@@ -60,10 +60,6 @@ def figures(run: Run) -> list[list[str]]:
     return rows
 
 
-def interval(ci: Sequence[float]) -> str:
-    return f"{100 * ci[0]:.1f} to {100 * ci[1]:.1f}"
-
-
 def _line(run: Run) -> list[str]:
     manifest, summary = run.manifest, _summary(run)
     return [
@@ -72,8 +68,8 @@ def _line(run: Run) -> list[str]:
         f"{manifest['task']} {manifest['split']}",
         manifest["template"],
         manifest["fingerprint"],
-        _percent(summary["accuracy"]) if summary else manifest["status"],
-        interval(summary["ci"]) if summary else "",
+        percent(summary["accuracy"]) if summary else manifest["status"],
+        interval(*summary["ci"]) if summary else "",
         manifest["date"][:16].replace("T", " "),
         ", ".join(manifest["marks"]),
     ]
@@ -81,10 +77,6 @@ def _line(run: Run) -> list[str]:
 
 def _summary(run: Run) -> dict[str, Any] | None:
     return run.summary if run.complete else None
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _reasons(reasons: dict[str, int]) -> str:

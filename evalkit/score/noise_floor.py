@@ -14,11 +14,11 @@ import numpy as np
 
 from evalkit.compare.align import Aligned, align
 from evalkit.compare.columns import CORRECT, load_columns, read_texts
-from evalkit.compare.verdict import points
 from evalkit.runs.folder import Run
 from evalkit.score.pipeline import score_model
 from evalkit.score.plan import RunPlan
 from evalkit.stats.pairs import moved_by_flips
+from evalkit.text import percent, points
 from prompts.errors import UserError
 from prompts.files import write_json
 
@@ -39,8 +39,8 @@ class Noise:
             f"; flips alone move a difference by up to {points(moved_by_flips(self.flips, self.n))} points"
         )
         return (
-            f"{self.flips:,} of {self.n:,} answers flip between right and wrong ({self.flips / self.n:.1%}), "
-            f"{self.texts:,} texts change{moved if self.flips else ''}"
+            f"{self.flips:,} of {self.n:,} answers flip between right and wrong "
+            f"({percent(self.flips / self.n)}), {self.texts:,} texts change{moved if self.flips else ''}"
         )
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from evalkit.records import Outcome
+from evalkit.text import percent
 
 EVERY = 15.0
 """Seconds between two lines where stderr is no terminal."""
@@ -59,5 +60,5 @@ class RunProgress:
 
     def _figures(self) -> str:
         seconds = max(time.monotonic() - self._start, 1e-6)
-        accuracy = f"{100 * self._right / self._scored:.1f} % right, " if self._scored else ""
+        accuracy = f"{percent(self._right / self._scored)} right, " if self._scored else ""
         return f"{accuracy}{self._tokens / seconds:,.0f} tokens/s"

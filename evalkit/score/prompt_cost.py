@@ -19,11 +19,10 @@ from evalkit.engines.load import check_engine, make_engine
 from evalkit.models.resolve import Model
 from evalkit.records import Sampling
 from evalkit.runs.folder import Run
-from evalkit.runs.table import interval
 from evalkit.score.pipeline import score_model
 from evalkit.score.plan import RunPlan, plan_run
 from evalkit.tasks.task import Task
-from evalkit.text import render_grid
+from evalkit.text import interval, percent, points, render_grid
 from prompts.errors import UserError
 from prompts.registry import load_templates
 from prompts.template import Template
@@ -138,9 +137,9 @@ def render_cost(cost: Cost, format: Literal["table", "json", "csv", "markdown"])
 def _line(run: Run, diff: Diff | None) -> list[str]:
     summary = run.summary
     shares = [summary["lenient_accuracy"], summary["no_answer"], summary["truncated"]]
-    cells = [run.manifest["template"], f"{100 * summary['accuracy']:.1f} %", interval(summary["ci"])]
-    cells += [f"{100 * share:.1f} %" for share in shares]
+    cells = [run.manifest["template"], percent(summary["accuracy"]), interval(*summary["ci"])]
+    cells += map(percent, shares)
     if diff is None:
         return [*cells, "best", "", ""]
-    low, high = 100 * diff.ci.low, 100 * diff.ci.high
-    return [*cells, f"{-100 * diff.delta:.1f} points", f"{-high:.1f} to {-low:.1f}", f"{diff.p_value:.2g}"]
+    costs = f"{points(-diff.delta)} points"
+    return [*cells, costs, interval(-diff.ci.high, -diff.ci.low), f"{diff.p_value:.2g}"]

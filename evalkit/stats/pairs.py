@@ -7,7 +7,7 @@ each against scipy, statsmodels or published tables. All shares are between 0 an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -27,8 +27,11 @@ class Interval:
     low: float
     high: float
 
+    def __iter__(self) -> Iterator[float]:
+        return iter((self.low, self.high))
+
     def as_list(self) -> list[float]:
-        return [self.low, self.high]
+        return list(self)
 
 
 def wilson(k: int, n: int, z: float = Z) -> Interval:

@@ -32,11 +32,13 @@ def doctor_command(
     from rich.console import Console
     from rich.text import Text
 
+    from evalkit.text import printable
+
     console = Console()
     if not findings:
         console.print("Nothing is wrong as far as the run's files show.")
     for number, finding in enumerate(findings, 1):
         style = "bold" if number == 1 else ""
         console.print(Text.assemble((f"{number}. {finding.sentence}", style)))
-        console.print(Text(f"   {finding.evidence}", style="dim"))
+        console.print(Text(f"   {printable(finding.evidence)}", style="dim"))
         console.print(Text(f"   {finding.option}"))

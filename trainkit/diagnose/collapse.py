@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from trainkit.diagnose.finding import Finding, percent
+from evalkit.text import rough_percent
+from trainkit.diagnose.finding import Finding
 from trainkit.diagnose.learning import ends, rewards
 from trainkit.runs.folder import TrainingRun
 
@@ -59,7 +60,7 @@ def entropy_collapse(run: TrainingRun) -> Finding | None:
         cause="entropy-collapse",
         sentence="The model always gives the same answer: its entropy has collapsed.",
         evidence=f"entropy {first:.3g} at first, {last:.3g} now; "
-        f"{percent(constant)} of the groups have no advantage",
+        f"{rough_percent(constant)} of the groups have no advantage",
         option="Lower --learning-rate, give more --samples, or use `trainkit dapo` (it clips higher).",
         weight=0.7,
     )

@@ -25,12 +25,3 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.sentence} ({self.evidence}) {self.option}"
-
-
-def percent(share: float) -> str:
-    """A share as people say it: whole percent, but never 0 % for something, nor 100 % for not all."""
-    if 0 < share < 0.01:
-        return "under 1 %"
-    if 0.99 < share < 1:
-        return "over 99 %"
-    return f"{share:.0%}".replace("%", " %")

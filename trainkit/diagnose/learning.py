@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from statistics import fmean, stdev
 
+from evalkit.text import rough_percent
 from trainkit.algorithms import NEEDS_GROUPS
-from trainkit.diagnose.finding import Finding, percent
+from trainkit.diagnose.finding import Finding
 from trainkit.runs.folder import TrainingRun
 
 HIGH_LEARNING_RATE = {False: 1e-4, True: 1e-3}
@@ -87,7 +88,7 @@ def broken(run: TrainingRun) -> list[str]:
         signs.append(f"mean reward {reward[0]:.2f} in the first step, {reward[-1]:.2f} in the last")
     truncated = [value for _, value in run.series("trainkit/truncated")]
     if len(truncated) > 1 and truncated[-1] > truncated[0] + 0.3:
-        signs.append(f"truncated {percent(truncated[0])} at first, {percent(truncated[-1])} now")
+        signs.append(f"truncated {rough_percent(truncated[0])} at first, {rough_percent(truncated[-1])} now")
     validation = run.validation()
     if len(validation) > 1 and validation[-1][1] < validation[0][1] / 2:
         signs.append(f"validation {validation[0][1]:.2f} before, {validation[-1][1]:.2f} now")
@@ -137,7 +138,7 @@ def no_advantage(run: TrainingRun) -> Finding | None:
     return Finding(
         cause="no-advantage",
         sentence=f"Most questions teach nothing: all their samples are {'right' if too_easy else 'wrong'}.",
-        evidence=f"{percent(share)} of the groups have no advantage, mean reward {reward:.2f}",
+        evidence=f"{rough_percent(share)} of the groups have no advantage, mean reward {reward:.2f}",
         option=("Take harder rows" if too_easy else "Give more --samples (16), take easier rows")
         + ", or use `trainkit dapo`, which draws until groups differ.",
         weight=0.4 + 0.5 * share,
@@ -152,7 +153,7 @@ def often_cut(run: TrainingRun) -> Finding | None:
     return Finding(
         cause="truncated",
         sentence=f"Many completions are cut off at {run.job['response_length']} tokens.",
-        evidence=f"{percent(fmean(shares))} are truncated, mean reward {fmean(reward):.2f}",
+        evidence=f"{rough_percent(fmean(shares))} are truncated, mean reward {fmean(reward):.2f}",
         option=f"Give them more room: --response-length {2 * int(run.job['response_length'])}.",
         weight=0.2 + 0.25 * fmean(shares),
     )
@@ -165,7 +166,7 @@ def clipping(run: TrainingRun) -> Finding | None:
     return Finding(
         cause="clipping",
         sentence="Most of the update is clipped away: the policy moves too far within a step.",
-        evidence=f"{percent(fmean(shares))} of the tokens are clipped (0.1 to 3 % is usual)",
+        evidence=f"{rough_percent(fmean(shares))} of the tokens are clipped (0.1 to 3 % is usual)",
         option="Lower --learning-rate, or raise --mini-batch (fewer updates a step).",
         weight=0.6,
     )

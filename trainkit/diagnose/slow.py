@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from trainkit.diagnose.finding import Finding, percent
+from evalkit.text import rough_percent
+from trainkit.diagnose.finding import Finding
 from trainkit.plan.reference import PHASE_SHARES, UPDATE_MFU
 from trainkit.runs.folder import TrainingRun
 
@@ -49,7 +50,7 @@ def spent_between_steps(run: TrainingRun) -> Finding | None:
     return Finding(
         cause=f"slow-{phase.replace('_', '-')}",
         sentence=f"A good part of the time goes into {NAMES[phase]}.",
-        evidence=f"{percent(share)} of {whole + parts['testing']:.0f} s",
+        evidence=f"{rough_percent(share)} of {whole + parts['testing']:.0f} s",
         option=REMEDIES[phase],
         weight=0.3,
     )
@@ -69,8 +70,8 @@ def phase_out_of_proportion(run: TrainingRun) -> Finding | None:
     return Finding(
         cause=f"slow-{phase.replace('_', '-')}",
         sentence=f"{NAMES[phase].capitalize()} takes more of a step than it should.",
-        evidence=f"{seconds(run, phase):.1f} of {whole:.1f} s, {percent(shares[phase])}; "
-        f"{percent(usual[phase])} in the recorded run",
+        evidence=f"{seconds(run, phase):.1f} of {whole:.1f} s, {rough_percent(shares[phase])}; "
+        f"{rough_percent(usual[phase])} in the recorded run",
         option=REMEDIES[phase],
         weight=0.3,
     )
@@ -87,7 +88,7 @@ def update_far_below_the_gpu(run: TrainingRun) -> Finding | None:
     return Finding(
         cause="slow-update-actor",
         sentence="The update uses little of the GPU.",
-        evidence=f"{percent(mfu)} of its peak (MFU), {percent(UPDATE_MFU)} in the recorded run",
+        evidence=f"{rough_percent(mfu)} of its peak (MFU), {rough_percent(UPDATE_MFU)} in the recorded run",
         option=REMEDIES["update_actor"],
         weight=0.35,
     )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from trainkit.diagnose.finding import Finding, percent
+from evalkit.text import rough_percent
+from trainkit.diagnose.finding import Finding
 
 MARKERS = {
     "hash": "####",
@@ -95,7 +96,7 @@ def gold_unreadable(batch: RolloutBatch) -> Finding | None:
     return Finding(
         cause="gold-unreadable",
         sentence="The reference answers cannot be read, so nothing the model writes can be right.",
-        evidence=f"{percent(share)} of the rollouts are unscored: {reason}",
+        evidence=f"{rough_percent(share)} of the rollouts are unscored: {reason}",
         option="Look at the golds with `evalkit tasks check`, or name the column: --answer-field.",
         weight=0.6 + 0.38 * share,
     )
@@ -110,7 +111,7 @@ def foreign_chat_template(batch: RolloutBatch) -> Finding | None:
     return Finding(
         cause="chat-template",
         sentence="The chat template does not fit the model: it goes on with the chat instead of answering.",
-        evidence=f"{percent(max(share, empty))} of the completions {seen}",
+        evidence=f"{rough_percent(max(share, empty))} of the completions {seen}",
         option="See what it reads: `evalkit prompts show NAME --model M`; a base model wants a raw template.",
         weight=0.55 + 0.4 * max(share, empty),
     )
@@ -123,8 +124,8 @@ def marker_not_asked(batch: RolloutBatch) -> Finding | None:
     return Finding(
         cause="no-marker",
         sentence=f"The prompt never asks for {batch.marker!r}, which is all that rule {batch.rule} reads.",
-        evidence=f"{percent(without)} of the completions lack it; "
-        f"read leniently {percent(batch.lenient)} are right",
+        evidence=f"{rough_percent(without)} of the completions lack it; "
+        f"read leniently {rough_percent(batch.lenient)} are right",
         option="Use a prompt that asks for it, or one whose rule reads what the model writes: --prompt.",
         weight=0.98,
     )
@@ -140,7 +141,8 @@ def marker_ignored(batch: RolloutBatch) -> Finding | None:
     return Finding(
         cause="no-marker",
         sentence=f"The model does not write {batch.marker!r}, although the prompt asks for it.",
-        evidence=f"{percent(share)} end without it; read leniently {percent(batch.lenient)} are right",
+        evidence=f"{rough_percent(share)} end without it; "
+        f"read leniently {rough_percent(batch.lenient)} are right",
         option="Find a prompt that it follows with `evalkit prompts cost --model M --task T`, then --prompt.",
         weight=0.45 + 0.45 * share,
     )
@@ -154,8 +156,8 @@ def marker_not_read(batch: RolloutBatch) -> Finding | None:
     return Finding(
         cause="marker-not-read",
         sentence=f"The model writes {batch.marker!r}, but not where or how rule {batch.rule} reads it.",
-        evidence=f"{percent(share)} of the completions hold it and give no answer; "
-        f"read leniently {percent(batch.lenient)} are right",
+        evidence=f"{rough_percent(share)} of the completions hold it and give no answer; "
+        f"read leniently {rough_percent(batch.lenient)} are right",
         option='See why with `evalkit extract --explain "TEXT"`; a prompt with another rule: --prompt.',
         weight=0.5 + 0.45 * share,
     )
@@ -167,7 +169,7 @@ def cut_short(batch: RolloutBatch) -> Finding | None:
     return Finding(
         cause="truncated",
         sentence=f"The completions are cut off at {batch.response_length} tokens, before the answer.",
-        evidence=f"{percent(batch.truncated)} are truncated",
+        evidence=f"{rough_percent(batch.truncated)} are truncated",
         option="Leave --response-length out to get the task's own, or give a longer one."
         if batch.chosen_length
         else f"Give them more room: --response-length {longer(batch)}.",
@@ -186,8 +188,8 @@ def too_hard(batch: RolloutBatch) -> Finding:
     return Finding(
         cause="too-hard",
         sentence="The answers are read and wrong: the task is too hard for this model.",
-        evidence=f"{percent(read)} of the completions are whole and give a wrong answer, "
-        f"{percent(batch.lenient)} are right when read leniently",
+        evidence=f"{rough_percent(read)} of the completions are whole and give a wrong answer, "
+        f"{rough_percent(batch.lenient)} are right when read leniently",
         option="Take a larger model or easier rows, or more --samples, so that some are right by chance.",
         weight=0.3 + 0.45 * read,
     )

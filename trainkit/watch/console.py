@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from trainkit.diagnose.finding import percent
+from evalkit.text import rough_percent
 from trainkit.plan.table import clock
 from trainkit.runs.folder import Line, TrainingRun, existing
 from trainkit.runs.metrics import describe, phase_seconds
@@ -124,7 +124,7 @@ def figures(run: TrainingRun) -> Table:
             table.add_row(name, f"{series[-1]:.3f}", f"{series[0]:.3f}", curve(series))
     for name, key in SHARES:
         if series := [value for _, value in run.series(key)]:
-            table.add_row(name, percent(series[-1]), percent(series[0]), curve(series, 0, 1))
+            table.add_row(name, rough_percent(series[-1]), rough_percent(series[0]), curve(series, 0, 1))
     for name, key in PLAIN:
         if series := [value for _, value in run.series(key)]:
             table.add_row(name, f"{series[-1]:.4g}", f"{series[0]:.4g}", curve(series))
