@@ -32,7 +32,7 @@ lint: $(SETUP)
 	$(BIN)/mypy
 
 check: lint
-	$(BIN)/python -m pytest -q -m "not engine and not train and not browser and not peers and not slow and not gpu"
+	$(BIN)/python -m pytest -q -m "not engine and not train and not browser and not peers and not slow"
 
 bench: $(SETUP)
 	$(BIN)/python -m pytest -s tests/bench/bench_*.py

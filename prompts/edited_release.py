@@ -6,10 +6,10 @@ Released texts are kept in version control, so git is asked for the one whose ha
 from __future__ import annotations
 
 import shlex
-import subprocess
 from pathlib import Path
 
 from prompts.errors import Mismatch, UserError
+from prompts.git import ask_git
 from prompts.template import BUILT_IN, Template, read_template
 from prompts.text_diff import line_diff
 
@@ -37,22 +37,13 @@ def refusal(path: Path, template: Template, released: str) -> Mismatch:
 
 def released_text(path: Path, sha256: str) -> tuple[str, str] | None:
     """The commit in which a template's file has this hash, and what stands there; None where git has none."""
-    commits = _git(path, "rev-list", f"--max-count={COMMITS}", "--abbrev-commit", "HEAD", "--", path.name)
+    folder, newest = path.parent, f"--max-count={COMMITS}"
+    commits = ask_git(folder, "rev-list", newest, "--abbrev-commit", "HEAD", "--", path.name)
     for commit in (commits or "").split():
-        text = _git(path, "cat-file", "blob", f"{commit}:./{path.name}")
+        text = ask_git(folder, "cat-file", "blob", f"{commit}:./{path.name}")
         try:
             if text is not None and read_template(path, text).text_sha256 == sha256:
                 return commit, text
         except UserError:
             continue  # it was no template then
     return None
-
-
-def _git(path: Path, *arguments: str) -> str | None:
-    """What git says in the file's folder; None where it fails or is not there."""
-    command = ["git", "-C", str(path.parent), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=10, check=True)
-        return done.stdout.decode("utf-8")
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return None

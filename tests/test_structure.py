@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -231,6 +233,24 @@ def test_import_table(package: str) -> None:
                 assert relative in VLLM, f"{relative} imports vllm"
             if name.split(".")[0] == "verl":
                 assert relative in VERL, f"{relative} imports verl"
+
+
+COMES_AS = {"huggingface_hub": "huggingface-hub", "yaml": "pyyaml", "transfer_queue": "transferqueue"}
+"""Packages whose name to import is not the one to install, in the form that PEP 503 compares."""
+
+
+def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    def names(wanted: list[str]) -> set[str]:
+        return {re.split(r"[^\w-]", item)[0].lower().replace("_", "-") for item in wanted}
+
+    core = names(project["dependencies"])
+    extras = names([item for extra in project["optional-dependencies"].values() for item in extra])
+    used = {name.split(".")[0] for path in modules() for name in imported(path)} - set(PACKAGES)
+    used = {COMES_AS.get(name, name.replace("_", "-")) for name in used - sys.stdlib_module_names}
+    assert used - core - extras == set(), "declare it in pyproject.toml"
+    assert core - used <= {"pandas"}, "nothing imports it"
 
 
 def test_packages_form_no_cycle() -> None:

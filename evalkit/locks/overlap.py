@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Protocol
 
-from evalkit.locks.parquet import flat, read_rows
 from prompts.errors import Mismatch
 from prompts.lock import Lock, ids_sha256
 
@@ -37,23 +35,6 @@ def question_overlap(training: Iterable[str], rows: Iterable[Question]) -> list[
     """Ids of the rows whose question is among the training questions; case and spaces do not count."""
     trained = {_normal(question) for question in training}
     return [row.id for row in rows if _normal(row.question) in trained]
-
-
-def parquet_overlap(path: Path, rows: Sequence[Question]) -> list[str]:
-    """Ids of the rows whose question stands in a training parquet.
-
-    Where the parquet's rows name no question (`extra_info.question`), a row counts whose question
-    stands somewhere in their messages.
-    """
-    questions, messages = [], []
-    for row in read_rows(path):
-        if row.question is not None:
-            questions.append(row.question)
-        else:
-            messages.append(_normal(flat(row.messages)))
-    found = set(question_overlap(questions, rows))
-    text = "\n".join(messages)
-    return [row.id for row in rows if row.id in found or _normal(row.question) in text]
 
 
 def refuse_overlap(shared: Sequence[str], total: int, *, what: str, scored: str) -> None:

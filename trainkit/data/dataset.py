@@ -38,8 +38,6 @@ from trainkit.data.rows import (
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["DataOptions", "Dataset", "load_training_rows", "write_dataset"]
-
 TRAIN_FILE, VALIDATION_FILE = "train.parquet", "validation.parquet"
 
 

@@ -20,7 +20,7 @@ from evalkit.score.plan import plan_run, select
 from evalkit.settings import settings
 from evalkit.tasks.load import load_rows
 from prompts.errors import UserError
-from trainkit.data.dataset import load_training_rows
+from trainkit.data.rows import load_training_rows
 from trainkit.runs.folder import GrowingLines, existing
 from trainkit.runs.job import Job, read_job
 

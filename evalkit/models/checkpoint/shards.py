@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,6 @@ def _load(path: Path) -> State:
     if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise UserError(f"{path} holds no state dict of tensors")
     return state
-
-
-def gather(states: Sequence[State]) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield every tensor of the model whole, in its own dtype, in the order of rank 0's file."""
-    for name in states[0]:
-        yield name, join(name, [state[name] for state in states])
 
 
 def join(name: str, parts: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -19,7 +19,7 @@ from evalkit.grade.lock_entry import scorer_entry, scorer_like
 from evalkit.locks.adopt import adopt
 from evalkit.locks.check import check_all
 from evalkit.locks.difference import require_same, token_diff
-from evalkit.locks.overlap import locked_overlap, parquet_overlap, refuse_overlap
+from evalkit.locks.overlap import locked_overlap, refuse_overlap
 from evalkit.locks.parquet import check_parquet
 from evalkit.tasks.load import load_rows
 from prompts.errors import Mismatch, UserError
@@ -525,13 +525,11 @@ def test_training_questions_among_scored_rows_are_found(model: Path, rows: Path,
             (row.id, encode(tokenizer, render_question(get_template("sums"), row.question))) for row in part
         ]
 
-    assert locked_overlap(lock, prompts(test)) == parquet_overlap(rows, test) == []
+    assert locked_overlap(lock, prompts(test)) == []
     shared = [row.id for row in train[:40]]
-    assert locked_overlap(lock, prompts(train)) == parquet_overlap(rows, train) == shared
+    assert locked_overlap(lock, prompts(train)) == shared
     renamed = [(f"x{row_id}", ids) for row_id, ids in prompts(train[:3])]
     assert locked_overlap(lock, renamed) == [row_id for row_id, _ in renamed]
-    edit_rows(rows, lambda r: [row["extra_info"].update(question=None) for row in r])
-    assert parquet_overlap(rows, train) == shared and parquet_overlap(rows, test) == []
     refuse_overlap([], 128, what="m", scored="sums/test")
     with pytest.raises(
         Mismatch, match=r"m was trained on 40 of the 272 questions of sums/train .*--allow-overlap"

@@ -23,8 +23,8 @@ from prompts.errors import Mismatch, UserError
 from prompts.lock import difference_of_locks, ids_sha256, read_lock
 from prompts.registry import get_template
 from prompts.tokens import encode, load_tokenizer
-from trainkit.data.dataset import DataOptions, Dataset, load_training_rows, write_dataset
-from trainkit.data.rows import split_rows
+from trainkit.data.dataset import Dataset, write_dataset
+from trainkit.data.rows import DataOptions, load_training_rows, split_rows
 
 SAMPLING = asdict(Sampling(temperature=1.0, samples=8, max_tokens=16))
 

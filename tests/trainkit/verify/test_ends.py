@@ -16,7 +16,8 @@ import pytest
 from evalkit.records import Sampling
 from evalkit.runs.folder import read_run
 from prompts.errors import UserError
-from trainkit.data.dataset import DataOptions, write_dataset
+from trainkit.data.dataset import write_dataset
+from trainkit.data.rows import DataOptions
 from trainkit.options import Options
 from trainkit.plugins.reward import compute
 from trainkit.runs.job import Job, write_job
