@@ -74,7 +74,7 @@ class Options:
     )
     allow_overlap: bool = option(False, "Train although the test split shares questions (marked).")
     trust_remote_code: bool = option(False, "Run the code that a model folder brings.")
-    go_on: bool = option(False, "Go on although every reward of the first step is zero.")
+    go_on: bool = option(False, "Continue although every reward of the first step is zero.")
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,7 +1,7 @@
 """Everything before verl starts: model, data, lock, sizes, and the folder that holds them.
 
 A new run is put together under a temporary name and renamed, so that a folder is never half made. A
-run that exists is taken up again where its options are the same.
+run that exists is resumed where its options are the same.
 """
 
 from __future__ import annotations

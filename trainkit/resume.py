@@ -1,4 +1,4 @@
-"""Taking up a training run that was begun: the same options, the same prompts, the last whole checkpoint."""
+"""Resuming a training run: the same options, the same prompts, the last whole checkpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainkit.runs.metrics import cut_back, known_metrics, validation_accuracy
 
 
 def read_existing(folder: Path, options: Options) -> Job | None:
-    """The job of a run that is taken up again, None for a new one.
+    """The job of a run that is resumed, None for a new one.
 
     Raises UserError where the folder holds something else.
     """
@@ -35,23 +35,23 @@ def read_existing(folder: Path, options: Options) -> Job | None:
         if key not in MAY_CHANGE and now.get(key) != was and key != "output":
             raise UserError(
                 f"{folder} holds another run: {key} is {was!r} there and {now.get(key)!r} here; "
-                "give the same options to go on, or name another --output"
+                "give the same options to resume, or name another --output"
             )
     return job
 
 
 def same_prompts(folder: Path, building: Path, model: Path, options: Options) -> None:
-    """A run goes on under the lock with which it began; Mismatch names what changed since."""
+    """A run resumes under the lock with which it began; Mismatch names what changed since."""
     was, now = read_lock(folder), read_lock(building)
     if was is None or now is None:
         raise Mismatch(f"{folder} has no prompt lock, so it cannot be known what it was trained on")
     if found := difference_of_locks(was, now, SECTIONS):
         keys = [entry.key for entry in found if not entry.key.startswith("probe.")] or ["probe"]
-        what, way_out = f"prompts of {folder.name} are not those", "restore them"
+        what, fix = f"prompts of {folder.name} are not those", "restore them"
         if keys == [SCORER_KEY]:
-            what, way_out = f"reward of {folder.name} is not the one", "go on with the evalkit that began it"
+            what, fix = f"reward of {folder.name} is not the one", "resume with the evalkit that began it"
         raise Mismatch(
-            f"the {what} with which it began ({keys[0]}); {way_out}, or start a new run with --output",
+            f"the {what} with which it began ({keys[0]}); {fix}, or start a new run with --output",
             explain(was, now, found, load_tokenizer(model, options.trust_remote_code)),
         )
 

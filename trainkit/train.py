@@ -29,13 +29,13 @@ def train(options: Options) -> Path:
     """Train as asked; returns the run's folder.
 
     Raises UserError and Mismatch before anything heavy starts, Failed where training fails.
-    KeyboardInterrupt leaves a run that goes on with the same command.
+    KeyboardInterrupt leaves a run that the same command resumes.
     """
     with hold(run_folder(options)) as lock:
         prepared = prepare(options)
         folder, job = prepared.folder, prepared.job
         if prepared.progress.complete:
-            say(f"{folder.name} is complete: {prepared.progress.step} steps; give more --steps to go on")
+            say(f"{folder.name} is complete: {prepared.progress.step} steps; give more --steps to continue")
             if not (folder / COMPARISON).exists():
                 say(compare_ends(folder))
             return folder
@@ -48,7 +48,7 @@ def train(options: Options) -> Path:
         except KeyboardInterrupt:
             step = last_complete_step(folder)
             where = f"after global_step_{step}" if step else "from the start"
-            say(f"stopped; the same command goes on {where}")
+            say(f"stopped; the same command resumes {where}")
             raise
         watch.finish()
         return folder
@@ -60,7 +60,7 @@ def summary(prepared: Prepared) -> str:
     rows = job.rows
     left_out = f", {rows['too_long_train']} too long and left out" if rows.get("too_long_train") else ""
     step = prepared.progress.step
-    begin = f"goes on after step {step}" if step else "starts"
+    begin = f"resumes after step {step}" if step else "starts"
     return (
         f"{options['algorithm']} {begin}: {options['model']} on {options['task']} under {job.template} "
         f"[{job.fingerprint}]; {rows['train']} training rows{left_out}, {rows['validation']} for validation\n"
@@ -90,7 +90,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.follower = Follower(self.prepared.folder)
-        # A run that goes on has validated before.
+        # A resumed run has validated before.
         self.accuracies.update(self.monitor.run.validation())
 
     def poll(self) -> None:

@@ -38,7 +38,7 @@ def run_app(application: typer.Typer) -> None:
             print(f"error: {printable(line)}", file=sys.stderr)
         sys.exit(UserError.exit_code)
     if code == INTERRUPTED:  # typer's answer to Ctrl-C
-        print("interrupted: the same command goes on from here", file=sys.stderr)
+        print("interrupted: the same command resumes here", file=sys.stderr)
     sys.exit(code)
 
 

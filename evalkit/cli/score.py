@@ -60,7 +60,7 @@ def score_command(
     ] = False,
     format: options.Format = "table",
 ) -> None:
-    """Score a model on a task. The same command goes on with a run that was stopped."""
+    """Score a model on a task. The same command resumes a run that was stopped."""
     from evalkit.engines.vllm_install import preload_openmp
 
     preload_openmp()

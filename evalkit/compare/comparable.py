@@ -22,7 +22,7 @@ def check_comparable(
     """For each run the keys in which it differs from the first; empty unless `allow_mismatch` is given.
 
     Raises UserError where no question is left to compare, Mismatch where keys or rows differ and
-    that was not asked for: every key with both values, and the option that goes on.
+    that was not asked for: every key with both values, and the option that allows it.
     """
     if aligned.n == 0:
         reason = "could be scored in all of them" if aligned.unscored else "is in all of them"

@@ -18,7 +18,7 @@ _parents: list[int] = []
 
 
 def can_bind() -> bool:
-    """Whether vLLM will fork its process: one that is started anew cannot be bound.
+    """Whether vLLM will fork its process: one that is started afresh cannot be bound.
 
     It does not in WSL nor where the user says so (vllm/utils/system_utils.py), and a part of a GPU (MIG)
     makes torch open CUDA, which does not survive a fork.

@@ -79,7 +79,7 @@ class HfEngine:
                 )
         except RuntimeError as error:  # no memory left is one
             reason = str(error).strip().splitlines()[0]
-            raise Failed(f"transformers failed: {reason}; the same command goes on from there") from error
+            raise Failed(f"transformers failed: {reason}; the same command resumes there") from error
         stops = set(stop_ids)
         for request, ids in zip(batch, output[:, width:].tolist(), strict=True):
             end = next((place + 1 for place, token in enumerate(ids) if token in stops), None)

@@ -118,7 +118,7 @@ class VllmEngine:
         except Exception as error:
             raise Failed(
                 f"vLLM failed with {len(waiting)} completions to go: {self._reason(error)}; "
-                "the same command goes on from here"
+                "the same command resumes here"
             ) from error
         finally:
             if waiting:
@@ -208,7 +208,7 @@ def _first_line(error: BaseException) -> str:
 def _tell_when_dead(core: Any) -> None:
     """End the wait for completions when vLLM's process was killed.
 
-    vLLM notices, and goes on waiting (vllm/v1/engine/core_client.py, `SyncMPClient.get_output`).
+    vLLM notices, and keeps waiting (vllm/v1/engine/core_client.py, `SyncMPClient.get_output`).
     """
     manager = getattr(getattr(core, "resources", None), "engine_manager", None)
     if manager is None:  # it steps in this process

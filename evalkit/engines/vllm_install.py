@@ -23,7 +23,7 @@ CPU_ENV = {
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 """For vLLM and torch on a CPU: GiB of KV cache; no pinning of threads, which fails in containers; large
-pages, since logits and activations are allocated anew in every step."""
+pages, since logits and activations are allocated in every step."""
 GPU_ENV = {"VLLM_USE_FLASHINFER_SAMPLER": "0"}
 """For vLLM on a GPU: FlashInfer's sampler would be compiled for minutes at the first start on a machine."""
 SCHEDULER = "evalkit.engines.fast_decode.DecodeScheduler"

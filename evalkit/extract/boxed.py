@@ -1,7 +1,7 @@
 r"""Rule `boxed`: the last \boxed{...} (or \fbox) that holds anything.
 
 Of several boxes the last one counts, never any. A box that is not closed is no answer, and no
-earlier box takes its place: a policy could otherwise box a guess and go on writing.
+earlier box takes its place: a policy could otherwise box a guess and keep writing.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def check_all(
 ) -> Lock:
     """Everything that `evalkit check` does; returns the lock that held.
 
-    A model without a lock (a base model, say) can be held against a parquet that has one. Raises
+    A model without a lock (a base model, say) can be compared with a parquet that has one. Raises
     UserError where there is nothing to compare, Mismatch where anything differs.
     """
     from evalkit.models.resolve import model_folder
@@ -72,7 +72,7 @@ def check_model(
     extra: Sequence[Path] = (),
     trust_remote_code: bool = False,
 ) -> Lock:
-    """Hold a model folder against its own lock, under its template or the one named `prompt`.
+    """Compare a model folder with its own lock, under its template or the one named `prompt`.
 
     Returns the lock. Raises UserError where there is none, Mismatch where anything differs, also
     where a released template was edited.
@@ -81,7 +81,7 @@ def check_model(
     locked = read_lock(folder)
     if locked is None:
         raise UserError(
-            f"{name} has no prompt lock, so there is nothing to hold it against; write one: "
+            f"{name} has no prompt lock, so there is nothing to compare it with; write one: "
             f"evalkit prompts adopt {name} --prompt NAME (or --data train.parquet)"
         )
     tokenizer = load_tokenizer(folder, trust_remote_code)

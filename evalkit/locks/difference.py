@@ -1,4 +1,4 @@
-"""What differs between two prompt locks, so that a person sees it: keys, text, first token, way out."""
+"""What differs between two prompt locks, so that a person sees it: keys, text, first token, fix."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def require_same(
 ) -> None:
     """Raise Mismatch, with a readable diff and the right command, where two locks differ.
 
-    `what` names the thing whose lock is held against (a checkpoint, a parquet), `model` stands in
+    `what` names the thing whose lock is compared (a checkpoint, a parquet), `model` stands in
     the command. With `other_task` only what does not follow from the template must be equal.
     """
     found = reading_differences(locked, now, sections=sections, other_task=other_task)
@@ -49,9 +49,9 @@ def require_same(
 
 
 def rescore_command(*folders: Path) -> str:
-    """What to do about runs that another version of the scorer judged, with the command."""
+    """What to do about runs that another version of the scorer graded, with the command."""
     commands = " && ".join(f"evalkit rescore {quote(str(folder))}" for folder in folders)
-    return f"judge by today's scorer: {commands}"
+    return f"grade with today's scorer: {commands}"
 
 
 def reading_differences(
@@ -78,14 +78,14 @@ def mismatch(
     what: str,
     model: str,
     tokenizer: PreTrainedTokenizerFast | None = None,
-    way_out: str | None = None,
+    fix: str | None = None,
 ) -> Mismatch:
-    """The error for differences that were found. `way_out` replaces the command for a checkpoint."""
+    """The error for differences that were found. `fix` replaces the command for a checkpoint."""
     keys = list(dict.fromkeys(entry.key.split(".")[0].replace("_", " ") for entry in found))
     parts = [key for key in keys if key != "probe"] or keys
     return Mismatch(
         f"{what} was locked with {locked.template} (fingerprint {locked.fingerprint}), and these differ now: "
-        f"{', '.join(parts)}; {way_out or right_command(locked, found, model)}",
+        f"{', '.join(parts)}; {fix or right_command(locked, found, model)}",
         explain(locked, now, found, tokenizer),
     )
 

@@ -44,7 +44,7 @@ def refuse_overlap(shared: Sequence[str], total: int, *, what: str, scored: str)
         raise Mismatch(
             f"{what} was trained on {len(shared):,} of the {total:,} questions of {scored} "
             f"({', '.join(shared[:SHOWN])}{more}), so its score would be too good; score another split, "
-            "or go on with --allow-overlap (the result is marked)"
+            "or continue with --allow-overlap (the result is marked)"
         )
 
 

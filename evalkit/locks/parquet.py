@@ -44,26 +44,24 @@ def check_parquet(
     task: str | None = None,
     split: str | None = None,
 ) -> Lock:
-    """Hold a parquet against the registry, the model in `folder`, and its own lock; returns the lock.
+    """Compare a parquet with the registry, the model in `folder`, and its own lock; returns the lock.
 
     `task` and `split` are what it is meant to be used for, None for any. Raises UserError where the
     file is no such parquet, Mismatch where it carries no lock, the lock is of another task, prompt,
     tokenizer or chat template, or a row was edited, added or removed.
     """
     locked = read_lock(path)
-    way_out = (
-        f"render the data again: trainkit data FOLDER --model {folder} --task {{}} --prompt {template.ref}"
-    )
+    fix = f"render the data again: trainkit data FOLDER --model {folder} --task {{}} --prompt {template.ref}"
     if locked is None:
         raise Mismatch(
             f"{path} carries no prompt lock, so nothing says how its prompts were made; "
-            f"{way_out.format(task or 'TASK')}"
+            f"{fix.format(task or 'TASK')}"
         )
-    way_out = way_out.format(task or locked.data.get("task"))
+    fix = fix.format(task or locked.data.get("task"))
     for key, wanted in (("task", task), ("split", split)):
         if wanted is not None and locked.data.get(key) != wanted:
             raise Mismatch(
-                f"{path} was rendered for {key} {locked.data.get(key)!r}, asked for is {wanted!r}; {way_out}"
+                f"{path} was rendered for {key} {locked.data.get(key)!r}, asked for is {wanted!r}; {fix}"
             )
     rows = list(read_rows(path))
     prompts = [(_id(path, row), encode_row(template, tokenizer, path, row)) for row in rows]
@@ -78,17 +76,15 @@ def check_parquet(
         scorer=scorer_like(locked.reading["scorer"], template),
     )
     if found := reading_differences(locked, now):
-        raise mismatch(
-            locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer, way_out=way_out
-        )
-    _check_ids(path, rows, way_out)
-    _check_messages(path, template, rows, way_out)
+        raise mismatch(locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer, fix=fix)
+    _check_ids(path, rows, fix)
+    _check_messages(path, template, rows, fix)
     if found := reading_differences(locked, now, sections=("data",)):
-        raise mismatch(locked, now, found, what=str(path), model=str(folder), way_out=way_out)
+        raise mismatch(locked, now, found, what=str(path), model=str(folder), fix=fix)
     if len(rows) != locked.data["rows"]:
         raise Mismatch(
             f"{path} holds {len(rows):,} rows, its lock says {locked.data['rows']:,} (a row stands twice); "
-            f"{way_out}"
+            f"{fix}"
         )
     return locked
 
@@ -108,7 +104,7 @@ def encode_row(
     return encode(tokenizer, render_question(template, row.question), template.chat_template_kwargs)
 
 
-def _check_messages(path: Path, template: Template, rows: Sequence[ParquetRow], way_out: str) -> None:
+def _check_messages(path: Path, template: Template, rows: Sequence[ParquetRow], fix: str) -> None:
     """Compare the messages that a row holds with what its question renders to."""
     wrong = [row for row in rows if row.messages != prompt_messages(template, str(row.question))]
     if not wrong:
@@ -116,19 +112,19 @@ def _check_messages(path: Path, template: Template, rows: Sequence[ParquetRow], 
     first = wrong[0]
     raise Mismatch(
         f"{path} row {first.number} (id {first.id}) does not hold what {template.ref} renders from its "
-        f"question, nor do {len(wrong) - 1:,} more of {len(rows):,} rows; {way_out}",
+        f"question, nor do {len(wrong) - 1:,} more of {len(rows):,} rows; {fix}",
         text_diff(flat(prompt_messages(template, str(first.question))), flat(first.messages)),
     )
 
 
-def _check_ids(path: Path, rows: Sequence[ParquetRow], way_out: str) -> None:
+def _check_ids(path: Path, rows: Sequence[ParquetRow], fix: str) -> None:
     """Compare each id with question and gold: it is their hash, so an edited gold shows here."""
     for row in rows:
         expected = content_id(str(row.question), row.gold)
         if str(row.id).partition("-")[0] != expected:
             raise Mismatch(
                 f"{path} row {row.number}: id {row.id} is not that of its question and gold ({expected}), "
-                f"so one of the three was edited; {way_out}",
+                f"so one of the three was edited; {fix}",
                 f"  question: {row.question}\n  gold: {row.gold}",
             )
 

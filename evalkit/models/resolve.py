@@ -35,7 +35,7 @@ class Model:
     max_length: int | None
     """Positions the model was made for (prompt and completion together); None where it does not say."""
     marks: tuple[str, ...] = ()
-    """What the training run wants said with every number of this checkpoint, as "validate on test"."""
+    """What the training run adds to every number of this checkpoint, as "validate on test"."""
 
 
 def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:

@@ -83,7 +83,7 @@ def iter_records(folder: Path) -> Iterator[dict[str, Any]]:
             except orjson.JSONDecodeError as error:
                 raise UserError(
                     f"{folder.name}/records.jsonl line {number} is not JSON ({error}); "
-                    "a run that was cut off goes on with the same `evalkit score` command"
+                    "the same `evalkit score` command resumes a run that was cut off"
                 ) from None
 
 

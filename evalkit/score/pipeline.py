@@ -1,7 +1,7 @@
 """The pipeline: rows, prompts, completions, answers, outcomes, records, summary.
 
 `score_model` is the whole of it. What the user may have got wrong is found in `evalkit.plan`; from
-here on each completion is on disk as soon as it is there, so a killed run goes on where it was.
+here on each completion is on disk as soon as it is there, so a killed run resumes where it was.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def score_model(
 ) -> Run:
     """Score a plan into `output` (by default a folder of `results` named after the run), and read it back.
 
-    A complete run of the same plan is returned without an engine, an unfinished one goes on; either gets
+    A complete run of the same plan is returned without an engine, an unfinished one is resumed; either gets
     the plan's marks.
     `load` hands in an engine that is loaded already; it is not closed.
 

@@ -87,7 +87,7 @@ def plan_run(
     allow_mismatch: bool = False,
     allow_overlap: bool = False,
 ) -> RunPlan:
-    """Render, encode and lock every row under the right template, and hold it against the model's lock.
+    """Render, encode and lock every row under the right template, and compare it with the model's lock.
 
     Without `prompt` the template is the one that the model is locked to, else the task's. `folders`
     hold templates of the user's. Without `sampling`: greedy, with the task's response limit.
@@ -199,7 +199,7 @@ def _check_golds(plan: RunPlan) -> None:
 
 
 def _guard(plan: RunPlan, other_task: bool, allow_mismatch: bool, allow_overlap: bool) -> tuple[str, ...]:
-    """Hold the plan against the model's lock; the marks that the result must carry for ever."""
+    """Compare the plan with the model's lock; the marks that the result must carry for ever."""
     locked = plan.model.lock
     if locked is None:
         return ()

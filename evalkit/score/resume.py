@@ -1,4 +1,4 @@
-"""The folder of a run: its name, and whether it may be gone on with."""
+"""The folder of a run: its name, and whether it may be resumed."""
 
 from __future__ import annotations
 

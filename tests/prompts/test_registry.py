@@ -104,7 +104,7 @@ def test_unknown_names_come_with_near_ones(typed: str, meant: str) -> None:
         get_template(typed)
 
 
-def test_an_edited_released_text_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_an_edited_released_text_is_refused_with_the_fix(tmp_path: Path) -> None:
     path = write(tmp_path)
     assert not load_templates([tmp_path])["mine@1"].released
     release("mine@1", tmp_path)

@@ -1,4 +1,4 @@
-"""Real training on the CPU through the public command: killed, gone on with, scored, compared, diagnosed.
+"""Real training on the CPU through the public command: killed, resumed, scored, compared, diagnosed.
 
 pytest tests/trainkit/test_train_run.py        (about nine minutes on two cores)
 
@@ -133,7 +133,7 @@ def test_a_save_that_was_cut_off_is_not_scored(killed: Killed) -> None:
 
 def test_the_same_command_goes_on(run: tuple[Path, str]) -> None:
     folder, said = run
-    assert "goes on after step 1" in said
+    assert "resumes after step 1" in said
     assert [line["step"] for line in lines(folder / "metrics.jsonl")] == [0, 1, 2]
     training = [line["step"] for line in lines(folder / "rollouts.jsonl") if not line["validate"]]
     assert sorted(training) == [1] * 16 + [2] * 16
@@ -182,7 +182,7 @@ def test_ctrl_c_says_where_the_same_command_goes_on(tmp_path: Path) -> None:
         "grpo", *SMALL, "--steps", "9", "--output", "run", cwd=tmp_path, by=signal.SIGINT,
     )  # fmt: skip
     assert code == 130
-    assert "the same command goes on from the start" in said
+    assert "the same command resumes from the start" in said
     with hold(tmp_path / "run"):
         pass
 

@@ -51,7 +51,7 @@ def merge_command(
 
 
 def _held_against_lock(folder: Path, name: str, trust_remote_code: bool) -> str:
-    """Hold tokenizer, chat template and end tokens against the lock in the folder (Mismatch)."""
+    """Compare tokenizer, chat template and end tokens with the lock in the folder (Mismatch)."""
     from evalkit.locks.check import check_model
     from evalkit.settings import settings
     from prompts.lock import read_lock

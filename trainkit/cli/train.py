@@ -25,7 +25,7 @@ DATA_OPTIONS = (
 def train_command(
     context: typer.Context, preset: str | None, config: Path | None, dry_run: bool, **given: Any
 ) -> None:
-    """Train a model with one algorithm; the same command goes on where a run was stopped."""
+    """Train a model with one algorithm; the same command resumes a run that was stopped."""
     from evalkit.machine import find_gpus
     from trainkit.prepare import prepare
     from trainkit.train import summary, train

@@ -136,7 +136,7 @@ class Maker:
     def write(
         self, dataset: Dataset, train: Sequence[Prompt], validation: Sequence[Prompt], validation_lock: Lock
     ) -> None:
-        """Write both files and the lock, or nothing; then hold the files against the registry once more."""
+        """Write both files and the lock, or nothing; then compare the files with the registry once more."""
         try:
             dataset.train.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -176,6 +176,6 @@ def guard(options: DataOptions, source: Task, split: Split) -> tuple[str, ...]:
         raise Mismatch(
             f"{len(shared):,} of the {len(test.rows):,} test questions of {source.name} stand in its "
             f"training rows ({', '.join(shared[:SHOWN])}{more}), so a test score would be too good; "
-            "train on other rows, or go on with --allow-overlap (every result is marked)"
+            "train on other rows, or continue with --allow-overlap (every result is marked)"
         )
     return (*marks, "overlap")

@@ -39,7 +39,7 @@ PHASES = (
     (("compute_log_prob",), "the old log-probs", "update"),
     (("update_actor", "train_mini_batch", "optimizer_step"), "the update of the weights", "update"),
     (("save_checkpoint",), "saving a checkpoint", "update"),
-    (("wake_up", "update_weights", "load_weights"), "the hand-over of the weights to vLLM", "generation"),
+    (("wake_up", "update_weights", "load_weights"), "the weight sync to vLLM", "generation"),
     (("gpu_model_runner", "determine_available_memory", "capture_model"), "generation", "generation"),
 )
 """Names of functions in a traceback, the phase they stand for, and whose number is to be turned."""

@@ -41,7 +41,7 @@ def zero_rewards(run: TrainingRun) -> list[Finding]:
 def first_step_verdict(folder: Path) -> Finding | None:
     """Why to stop after step 1: the likeliest cause where every reward of it is zero, else None.
 
-    The launcher calls it once, when step 1 has been trained, and goes on under --go-on.
+    The launcher calls it once, when step 1 has been trained, and continues under --go-on.
     """
     run = TrainingRun(folder)
     return diagnose(run)[0] if zero_rewards(run) else None

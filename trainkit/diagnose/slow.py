@@ -23,7 +23,7 @@ NAMES = {
     "old_log_prob": "old log-probs",
     "ref": "the reference's log-probs",
     "update_actor": "the update",
-    "update_weights": "the hand-over of the weights",
+    "update_weights": "the weight sync",
     "testing": "validation",
     "save_checkpoint": "saving",
 }

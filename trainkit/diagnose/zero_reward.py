@@ -29,7 +29,7 @@ FOREIGN_TURNS = re.compile(
     r"|(?:^|\n)\s*(?:user|assistant|human|### (?:instruction|response|human|assistant))\s*:?\s*(?:\n|$)",
     re.IGNORECASE,
 )
-"""Marks of chat formats, or a completion that goes on as another speaker: the model knows another form."""
+"""Marks of chat formats, or a completion that continues as another speaker: the model knows another form."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def foreign_chat_template(batch: RolloutBatch) -> Finding | None:
     empty = batch.share(lambda rollout: not rollout["text"].strip())
     if max(share, empty) < 0.3:
         return None
-    seen = "go on as another speaker" if share >= empty else "are empty"
+    seen = "continue as another speaker" if share >= empty else "are empty"
     return Finding(
         cause="chat-template",
-        sentence="The chat template does not fit the model: it goes on with the chat instead of answering.",
+        sentence="The chat template does not fit the model: it continues the chat instead of answering.",
         evidence=f"{rough_percent(max(share, empty))} of the completions {seen}",
         option="See what it reads: `evalkit prompts show NAME --model M`; a base model wants a raw template.",
         weight=0.55 + 0.4 * max(share, empty),

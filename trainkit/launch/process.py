@@ -1,7 +1,7 @@
 """Starts verl in a process of its own, follows it, and ends it cleanly.
 
 What verl and Ray print goes to verl.log in the run's folder. When they fail, the last lines that say
-why are shown. Ctrl-C ends the run; the same command goes on from the last complete checkpoint.
+why are shown. Ctrl-C ends the run; the same command resumes from the last complete checkpoint.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def run_verl(
     if process.returncode and is_full(run):  # then the log could not take the reason
         raise Failed(
             f"verl ended with exit code {process.returncode}, and the disk of {run} is full; "
-            "remove something there, then the same command goes on"
+            "remove something there, then the same command resumes"
         )
     if process.returncode:
         raise Failed(f"verl ended with exit code {process.returncode}: {failure(run / 'verl.log', start)}")

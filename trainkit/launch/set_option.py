@@ -66,7 +66,7 @@ REFUSED: dict[str, str] = {
     "trainer.max_*_ckpt_to_keep": "--keep",
     "trainer.default_local_dir": "--output",
     "trainer.rollout_data_dir": "nothing: rollouts.jsonl in the run's folder holds them",
-    "trainer.resume*": "nothing: the same command goes on by itself",
+    "trainer.resume*": "nothing: the same command resumes by itself",
     "trainer.logger": "--logger",
     "trainer.device": "--device",
     "trainer.n_gpus_per_node": "--gpus",

@@ -1,4 +1,4 @@
-"""Notices that vLLM failed inside a verl that goes on waiting for it.
+"""Notices that vLLM failed inside a verl that keeps waiting for it.
 
 verl sends new weights to vLLM's worker and waits for its answer without a limit (verl 0.9.1,
 workers/rollout/vllm_rollout/bucketed_weight_transfer.py): where the worker fails, nothing would ever

@@ -1,6 +1,6 @@
 """`trainkit plan`: does it fit, and how long will it take, known before anything starts.
 
-`estimate` reckons batch, memory by part and time; `check_fits` refuses what would run out of
+`estimate` works out batch, memory by part and time; `check_fits` refuses what would run out of
 memory and says what would not. Where no token budget is given the largest that fits is chosen.
 """
 
@@ -101,7 +101,7 @@ class RunEstimate:
 
 
 def estimate(request: EstimateFor) -> RunEstimate:
-    """Reckon a plan; UserError where the batch cannot be shared among the GPUs. It may not fit."""
+    """Estimate a run; UserError where the batch cannot be shared among the GPUs. It may not fit."""
     options = request.options
     check_batch(options, request.gpus)
     if request.gpu and not options.micro_batch and 0 < (options.token_budget or 0) < request.room:

@@ -29,7 +29,7 @@ HOST_PROCESSES = 9 * GIB
 
 @dataclass(frozen=True)
 class MemoryPart:
-    """One share of the memory: bytes per GPU, and how they are reckoned."""
+    """One share of the memory: bytes per GPU, and how they are estimated."""
 
     name: str
     size: float
@@ -69,7 +69,7 @@ def layer_activations(shape: ModelShape, liger: bool) -> int:
 
 
 def layer_formula(shape: ModelShape, liger: bool) -> str:
-    """What `layer_activations` reckons, in letters."""
+    """What `layer_activations` counts, in letters."""
     norm, mlp, normed = KEPT[liger]
     queries = f" + {normed}q + {normed}k" if shape.norms_queries else ""
     return f"{2 * norm}h + 4q + 4k{queries} + {mlp}i"

@@ -35,7 +35,7 @@ class ModelShape:
 
 
 def read_shape(folder: Path) -> ModelShape:
-    """Read the shape of a model folder; UserError where it is not a decoder that can be reckoned."""
+    """Read the shape of a model folder; UserError where it is not a decoder that can be estimated."""
     config = read_json(folder / "config.json")
     config = config.get("text_config", config)
     try:

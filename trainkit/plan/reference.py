@@ -8,9 +8,9 @@ November 2026.
 from __future__ import annotations
 
 PHASE_SHARES: dict[str, dict[str, float]] = {
-    # 0.5B: 4.4 s generation, 2.4 s old log-probs, 4.4 s update, 0.3 s hand-over of 12.3 s.
+    # 0.5B: 4.4 s generation, 2.4 s old log-probs, 4.4 s update, 0.3 s weight sync of 12.3 s.
     "cuda": {"gen": 0.36, "old_log_prob": 0.20, "ref": 0.0, "update_actor": 0.36, "update_weights": 0.03},
-    # 4.5 s generation, 15.5 s update, 0.9 s hand-over of 21.5 s; old log-probs are vLLM's own.
+    # 4.5 s generation, 15.5 s update, 0.9 s weight sync of 21.5 s; old log-probs are vLLM's own.
     "cpu": {"gen": 0.21, "old_log_prob": 0.01, "ref": 0.0, "update_actor": 0.73, "update_weights": 0.04},
 }
 """Share of a step (validation and saving left out) that each phase takes."""

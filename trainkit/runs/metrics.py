@@ -136,7 +136,7 @@ def known_metrics(run: Path) -> dict[int, Line]:
 
 
 def cut_back(run: Path, step: int | None) -> None:
-    """Drop what was logged after the checkpoint from which a run goes on, so that no step counts twice.
+    """Drop what was logged after the checkpoint from which a run resumes, so that no step counts twice.
 
     None is a start from the base model, which is validated again. A validation that did not end is
     dropped.

@@ -1,6 +1,6 @@
 """Do verl's validation and `evalkit score` agree, question by question, about the same weights?
 
-verl's side is read from the run's rollouts; evalkit scores the same rows of the same checkpoint anew.
+verl's side is read from the run's rollouts; evalkit scores the same rows of the same checkpoint again.
 What differs beyond the engine's noise would be a difference in prompts, sampling or scoring.
 """
 

@@ -2,7 +2,7 @@
 
 The agent loop that sends the ids is not asked. `trainkit.plugins.token_capture` notes what vLLM's engine
 admits, `trainkit.plugins.replay_buffer` what stands in verl's first validation and training batches; both are
-compared here with the ids of the run's parquet, encoded anew.
+compared here with the ids of the run's parquet, encoded again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The real vLLM, loaded once: sampling is ours alone, every prompt comes back, a stopped run goes on.
+"""The real vLLM, loaded once: sampling is ours alone, every prompt comes back, a stopped run resumes.
 
 pytest tests/evalkit/engines/test_vllm.py
 """

@@ -349,7 +349,7 @@ def test_changed_parquet_is_refused(place: Place, capsys: pytest.CaptureFixture[
     error = capsys.readouterr().err
     assert error.startswith("error: ") and "Traceback" not in error
     assert shown in error
-    assert "trainkit data" in error or "evalkit prompts" in error or "--prompt" in error, "the way out"
+    assert "trainkit data" in error or "evalkit prompts" in error or "--prompt" in error, "no fix is named"
 
 
 def resave_tokenizer(place: Place) -> None:

@@ -167,7 +167,7 @@ def test_rescore_writes_a_new_run(tmp_path: Path) -> None:
 
 
 def test_rescore_brings_a_run_to_the_scorer_of_today(tmp_path: Path) -> None:
-    """What version 1 took for the print of a float is judged anew; a record that is judged alike stays."""
+    """What version 1 took for the print of a float is graded again; a record with the same grade stays."""
     older = replace(LOCK, reading={**LOCK.reading, "scorer": {"rule": "last-number@1", "version": 1}})
     alike, passed = record("a", "7"), record("b", "773989449188269/5", "773989449188270/5")
     assert passed.outcome == "wrong"

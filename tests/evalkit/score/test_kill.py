@@ -3,7 +3,7 @@
     pytest tests/evalkit/score/test_kill.py
 
 Each start loads the real vLLM (about 20 s), so a few moments stand for all; that a file cut off at
-any byte goes on is tested byte by byte in test_results.py.
+any byte resumes is tested byte by byte in tests/evalkit/runs/test_folder.py.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def stop_when(folder: Path, moment: Callable[[], bool], by: signal.Signals = sig
     output = process.communicate(timeout=120)[0].decode()
     if by == signal.SIGINT:
         assert process.returncode == 130 and "Traceback" not in output, output
-        assert "the same command goes on from here" in output
+        assert "the same command resumes here" in output
     assert not group_members(process.pid), "a part of the engine outlived the kill"
     written = lines(folder)
     return written[: written.rfind(b"\n") + 1]

@@ -201,7 +201,7 @@ torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.
         (UPDATE_OOM, {"micro_batch": 16}, "update of the weights", "--micro-batch 8"),
         (LOG_PROB_OOM, {"micro_batch": 16}, "old log-probs", "--micro-batch 8"),
         (REFERENCE_OOM, {"micro_batch": 16}, "reference's log-probs", "--micro-batch 8"),
-        (WAKE_OOM, {"gpu_memory": 0.8}, "hand-over", "--gpu-memory 0.4"),
+        (WAKE_OOM, {"gpu_memory": 0.8}, "weight sync", "--gpu-memory 0.4"),
     ],
 )
 def test_out_of_gpu_memory(

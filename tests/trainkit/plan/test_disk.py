@@ -62,6 +62,6 @@ def test_a_disk_that_became_full_is_named(tmp_path: Path) -> None:
     message, cause = done.stdout.splitlines()
     assert message == (
         f"verl ended with exit code 1, and the disk of {tmp_path}/disk/run is full; "
-        "remove something there, then the same command goes on"
+        "remove something there, then the same command resumes"
     )
     assert cause == "disk-full"

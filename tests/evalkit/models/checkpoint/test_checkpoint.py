@@ -386,12 +386,12 @@ def test_killed_merge_leaves_nothing_and_can_be_repeated(made: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(("name", "rank"), [("full", 0), ("single", 0), ("lora", 3)])
-def test_a_checkpoint_is_as_large_as_it_was_reckoned(made: Path, name: str, rank: int) -> None:
+def test_a_checkpoint_is_as_large_as_was_estimated(made: Path, name: str, rank: int) -> None:
     """Weights and optimizer; names and layout of some 100 tensors in each of the files come on top."""
     from trainkit.options import Options
     from trainkit.plan.disk import checkpoint_bytes
     from trainkit.plan.model_shape import read_shape
 
     size = sum(path.stat().st_size for path in (made / name / STEP / "actor").glob("*.pt"))
-    reckoned = checkpoint_bytes(Options(lora_rank=rank), read_shape(made / "tied"))
-    assert 0 <= size - reckoned < 250_000
+    estimated = checkpoint_bytes(Options(lora_rank=rank), read_shape(made / "tied"))
+    assert 0 <= size - estimated < 250_000
