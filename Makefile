@@ -10,7 +10,7 @@ ifneq ($(wildcard ../shared/data/gsm8k),)
 export EVALKIT_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup demo demo-train test lint check bench peers
+.PHONY: setup demo demo-train test lint check bench simulate peers
 
 setup: $(SETUP)
 
@@ -36,6 +36,10 @@ check: lint
 
 bench: $(SETUP)
 	$(BIN)/python -m pytest -s tests/bench/bench_*.py
+
+# Sizes and errors of decisions made early, of gates that are asked again, and of the best of many (docs/decide.md).
+simulate: $(SETUP)
+	$(BIN)/python tests/bench/simulate_sequential.py
 
 # Other harnesses want pins of their own: an environment each, and the tests that need them.
 peers: $(SETUP)
