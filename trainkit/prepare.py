@@ -30,6 +30,8 @@ from trainkit.plan.disk import check_room, checkpoint_bytes
 from trainkit.plan.estimate import EstimateFor, RunEstimate, check_fits, estimate
 from trainkit.plan.kernels import find_kernels
 from trainkit.plan.model_shape import read_shape
+from trainkit.plugins.switch import check_left_out
+from trainkit.plugins.versions import check_versions
 from trainkit.resume import Progress, progress, read_existing, resume_run, same_prompts
 from trainkit.runs.job import Job, write_job
 
@@ -54,6 +56,8 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     `dry` leaves nothing behind. Raises UserError for bad input, Mismatch where data or prompts are not
     what they should be.
     """
+    check_versions(missing=not dry)
+    check_left_out()
     parse_set(options.set)
     check_known(options.set)
     folder = run_folder(options)

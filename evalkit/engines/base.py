@@ -50,11 +50,16 @@ class Request:
 
 
 class Engine(Protocol):
-    """A loaded model. `name`, `version` and `dtype`, in which it computes, go into the manifest."""
+    """A loaded model. `name`, `version` and `dtype`, in which it computes, go into the manifest, and so does
+    `fast_decode`: whether vLLM was run with our scheduler (evalkit/engines/fast_decode.py) so far.
+    """
 
     name: str
     version: str
     dtype: str
+
+    @property
+    def fast_decode(self) -> bool: ...
 
     def generate(
         self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]

@@ -21,6 +21,8 @@ from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
 from vllm.v1.kv_cache_interface import FullAttentionSpec
 from vllm.v1.request import Request, RequestStatus
 
+from evalkit.engines.vllm_install import SCHEDULER_RAN
+
 
 class DecodeSchedulerOutput(SchedulerOutput):  # type: ignore[misc]
     """A step that was scheduled the short way."""
@@ -120,6 +122,7 @@ class DecodeScheduler(AsyncScheduler):  # type: ignore[misc]
 
     def schedule_tokens(self, chosen: list[Request], growing: list[int]) -> SchedulerOutput:
         """One token for each of the chosen; advances them as vLLM's own schedule does."""
+        SCHEDULER_RAN[0] = 1
         self.current_step += 1
         self.kv_cache_manager.new_step_starts()
         self.prefill_capacity_bound = bool(self.waiting)

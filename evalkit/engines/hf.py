@@ -27,6 +27,7 @@ class HfEngine:
     """A model loaded with transformers, on the GPU where there is one."""
 
     name = "hf"
+    fast_decode = False
 
     def __init__(self, model: Model, options: EngineOptions) -> None:
         check_options(options)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable
 
 from evalkit.engines.base import Engine, EngineOptions
+from evalkit.engines.vllm_install import installed_version, untested
 from evalkit.models.resolve import Model
 from prompts.errors import UserError
 
@@ -21,6 +23,8 @@ def check_engine(name: str, options: EngineOptions) -> None:
         from evalkit.engines.vllm import check_machine
 
         check_machine(options)
+        if warning := untested(installed_version()[0]):
+            print(f"warning: {warning}", file=sys.stderr)
     else:
         _maker(name)
         from evalkit.engines.hf import check_options

@@ -17,7 +17,14 @@ from typing import Any
 from evalkit.engines.base import EngineOptions, Request, number_format
 from evalkit.engines.child_process import bound_children, can_bind
 from evalkit.engines.redirect_output import last_error, log_to, output_to, size
-from evalkit.engines.vllm_install import CPU_ENV, GPU_ENV, GRAPH_SIZES, installed_version, scheduler_for
+from evalkit.engines.vllm_install import (
+    CPU_ENV,
+    GPU_ENV,
+    GRAPH_SIZES,
+    SCHEDULER_RAN,
+    installed_version,
+    scheduler_for,
+)
 from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
@@ -55,6 +62,8 @@ class VllmEngine:
     def __init__(self, model: Model, options: EngineOptions) -> None:
         check_machine(options)
         self.version, cpu = installed_version()
+        scheduler = scheduler_for(self.version, cpu)
+        SCHEDULER_RAN[0] = 0
         self.log, self.log_start = options.log, size(options.log)
         _set_environment(options, cpu)
         # Compiling takes longer than it saves on a CPU.
@@ -79,7 +88,7 @@ class VllmEngine:
                     max_model_len=options.max_model_len,
                     generation_config="vllm",  # the model's own would change sampling unseen
                     enable_prefix_caching=True,
-                    scheduler_cls=scheduler_for(self.version, cpu),
+                    scheduler_cls=scheduler,
                     **graphs,
                     disable_log_stats=True,
                     use_tqdm_on_load=False,
@@ -90,6 +99,11 @@ class VllmEngine:
         self.dtype = str(self.llm.llm_engine.model_config.dtype).removeprefix("torch.")
         self.log_start = size(options.log)  # what went wrong while loading did no harm
         _tell_when_dead(self.llm.llm_engine.engine_core)
+
+    @property
+    def fast_decode(self) -> bool:
+        """Whether our scheduler has scheduled a step of this engine."""
+        return bool(SCHEDULER_RAN[0])
 
     def generate(
         self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]

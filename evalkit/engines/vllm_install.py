@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import mmap
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +29,13 @@ GPU_ENV = {"VLLM_USE_FLASHINFER_SAMPLER": "0"}
 """For vLLM on a GPU: FlashInfer's sampler would be compiled for minutes at the first start on a machine."""
 SCHEDULER = "evalkit.engines.fast_decode.DecodeScheduler"
 SCHEDULED_VERSION = "0.24."
+"""The vLLM that our scheduler was written for; under any other it stays off."""
+SCHEDULER_RAN = mmap.mmap(-1, 1)
+"""A byte that vLLM's forked process shares with this one: 1 once our scheduler has scheduled a step."""
+FAST_DECODE = "EVALKIT_FAST_DECODE"
+"""Set to 0, this variable leaves vLLM its own scheduler, when scoring and when training."""
+TESTED_VERSIONS = ("0.24.", "0.30.")
+"""vLLM versions that the tests have run evalkit with."""
 
 
 def installed_version() -> tuple[str, bool]:
@@ -43,8 +51,22 @@ def installed_version() -> tuple[str, bool]:
 
 
 def scheduler_for(installed: str, cpu: bool) -> str | None:
-    """Our scheduler where vLLM is the version that it was written for; None: vLLM's own."""
-    return None if cpu or not installed.startswith(SCHEDULED_VERSION) else SCHEDULER
+    """Our scheduler where vLLM is the version that it was written for; None: vLLM's own.
+
+    Raises UserError where the off-switch (EVALKIT_FAST_DECODE) holds neither 0 nor 1.
+    """
+    switch = os.environ.get(FAST_DECODE, "1")
+    if switch not in ("0", "1"):
+        raise UserError(f"{FAST_DECODE}={switch}: 0 leaves vLLM its own scheduler, 1 is the default")
+    return None if cpu or switch == "0" or not installed.startswith(SCHEDULED_VERSION) else SCHEDULER
+
+
+def untested(installed: str) -> str | None:
+    """A warning where evalkit was never run with this vLLM; None where it was."""
+    if installed.startswith(TESTED_VERSIONS):
+        return None
+    tested = " and ".join(f"{start}*" for start in TESTED_VERSIONS)
+    return f"vLLM {installed} is untested with evalkit; tested are {tested}"
 
 
 def preload_openmp() -> None:

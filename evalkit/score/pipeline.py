@@ -99,6 +99,10 @@ def _fill(plan: RunPlan, writer: RunWriter, spent: Timing, load: Load | None) ->
         _generate(plan, writer, spent, engine, wanted)
     finally:
         spent.generate += spent.lap()
+        about = writer.manifest["engine"]
+        ran = engine.fast_decode or bool(about.get("fast_decode"))
+        with suppress(UserError):  # a full disk has been said already
+            writer.note(engine={**about, "fast_decode": ran})
         if load is None:
             engine.close()
 
@@ -180,6 +184,7 @@ def new_manifest(plan: RunPlan, command: str) -> dict[str, Any]:
         "engine": {
             "name": plan.engine,
             "version": None,
+            "fast_decode": None,
             "batch_invariant": plan.options.batch_invariant,
             "dtype": plan.options.dtype,
             "tp": plan.options.tp,

@@ -28,6 +28,7 @@ from vllm.v1.request import Request, RequestStatus
 from vllm.v1.structured_output import StructuredOutputManager
 
 from evalkit.engines.fast_decode import DecodeScheduler, DecodeSchedulerOutput
+from evalkit.engines.vllm_install import SCHEDULER_RAN
 
 KINDS = (AsyncScheduler, DecodeScheduler)
 BLOCK = 16
@@ -187,4 +188,4 @@ if __name__ == "__main__":
         counts["steps"] += len(ours["steps"])
         counts["short"] += ours["short"]
         counts["preemptions"] += ours["preemptions"]
-    print(json.dumps(counts))
+    print(json.dumps({**counts, "ran": bool(SCHEDULER_RAN[0])}))

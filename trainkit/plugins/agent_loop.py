@@ -27,6 +27,7 @@ from prompts.render import Message, Rendered
 from prompts.tokens import decode, encode, load_tokenizer
 from trainkit.plugins.freeze_heap import freeze_heap
 from trainkit.plugins.reward import Reward, compute
+from trainkit.plugins.versions import require
 from trainkit.runs.job import Job, read_job
 
 Row = dict[str, Any]
@@ -66,6 +67,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
     """One question, one completion: verl's worker with our rollout in place of a configured agent loop."""
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        require("agent_loop")
         super().__init__(config, *args, **kwargs)
         self.shared = Shared(config.trainer.default_local_dir)
         freeze_heap()
@@ -177,5 +179,6 @@ class Manager(AgentLoopManagerTQ):  # type: ignore[misc]
     """verl's manager with our workers."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        require("agent_loop")
         super().__init__(*args, **kwargs)
         self.agent_loop_workers_class = ray.remote(Worker)

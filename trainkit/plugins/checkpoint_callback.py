@@ -13,6 +13,7 @@ from verl.trainer.ppo.checkpoint_callback import CheckpointCallback
 
 from prompts.files import write_json
 from prompts.lock import read_lock, write_lock
+from trainkit.plugins.versions import require
 from trainkit.runs.job import read_job
 
 SCHEMA = 1
@@ -23,6 +24,7 @@ class Callback(CheckpointCallback):  # type: ignore[misc]
 
     def on_save(self, trainer: Any, global_step: int, checkpoint_dir: str, **_: Any) -> None:
         """Mark a checkpoint as whole; an exception here stops the run, as verl promises."""
+        require("checkpoint_callback")
         run, folder = Path(self.config.trainer.default_local_dir), Path(checkpoint_dir)
         job = read_job(run)
         lock = read_lock(run)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from trainkit.plugins.switch import DEVICE_VARIABLE
+from trainkit.plugins.versions import require
 
 WITHOUT_EFFECT = (
     "set_device",
@@ -59,6 +60,7 @@ class DeviceModule(types.ModuleType):
 
 def install() -> None:
     """Register the platform and patch what stands in the way of a CPU."""
+    require("cpu_platform")
     from verl.plugin.platform.platform_base import PlatformBase
     from verl.plugin.platform.platform_manager import PlatformRegistry, set_platform
 

@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from trainkit.plugins.switch import DEVICE_VARIABLE
+from trainkit.plugins.versions import require
 
 
 def plugin() -> None:
@@ -19,6 +20,7 @@ def plugin() -> None:
     """
     if os.environ.get(DEVICE_VARIABLE) != "cpu":
         return
+    require("cpu_vllm")
     import torch
     from vllm.model_executor.layers import utils
 

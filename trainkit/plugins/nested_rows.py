@@ -12,11 +12,14 @@ from typing import Any
 import torch
 from verl.utils import tensordict_utils
 
+from trainkit.plugins.versions import require
+
 verls_own = tensordict_utils.index_select_tensor_dict
 
 
 def install() -> None:
     """Put `select` in the place of verl's function, in this process."""
+    require("nested_rows")
     tensordict_utils.index_select_tensor_dict = select
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 
 from trainkit.plugins.freeze_heap import freeze_heap
-from trainkit.plugins.switch import DEVICE_VARIABLE
+from trainkit.plugins.switch import DEVICE_VARIABLE, left_out
 
 if DEVICE_VARIABLE in os.environ:
-    from trainkit.plugins.nested_rows import install
+    if "nested_rows" not in left_out():
+        from trainkit.plugins.nested_rows import install
 
-    install()
+        install()
     freeze_heap()

@@ -14,11 +14,14 @@ import orjson
 import transfer_queue as tq  # type: ignore[import-untyped]
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
+from trainkit.plugins.versions import require
+
 
 class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
     """verl's replay buffer; `sampler_kwargs` holds what trainkit adds (see trainkit/launch/settings.py)."""
 
     def __init__(self, **kwargs: Any) -> None:
+        require("replay_buffer")
         ours = dict(kwargs["sampler_kwargs"])
         self.run = Path(ours["run"])
         self.samples: dict[str, int] = {"train": ours["samples"], "val": 1}

@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 from trainkit.plugins.switch import CAPTURE_VARIABLE
+from trainkit.plugins.versions import require
 
 
 def plugin() -> None:
@@ -18,6 +19,7 @@ def plugin() -> None:
     count, _, path = os.environ.get(CAPTURE_VARIABLE, "").partition(":")
     if not path or not int(count):
         return
+    require("token_capture")
     from vllm.v1.engine.core import EngineCore
 
     if getattr(EngineCore.add_request, "captures", False):

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from places import TESTS
 
-from evalkit.engines.vllm_install import SCHEDULER, scheduler_for
+from evalkit.engines.vllm_install import FAST_DECODE, SCHEDULER, scheduler_for, untested
+from prompts.errors import UserError
 
 WORKLOADS = TESTS / "helpers/scheduler_workloads.py"
 PLAIN = """
@@ -36,6 +37,7 @@ def test_the_short_way_says_what_vllm_says(
     counts = json.loads(with_vllm_024(WORKLOADS, smollm2, *asked))
     assert counts["short"] > counts["steps"] / 3
     assert counts["preemptions"] > 20
+    assert counts["ran"], "what the manifest tells of it (SCHEDULER_RAN)"
 
 
 def test_only_requests_for_tokens_go_the_short_way(with_vllm_024: Callable[..., str]) -> None:
@@ -54,3 +56,18 @@ def test_only_requests_for_tokens_go_the_short_way(with_vllm_024: Callable[..., 
 def test_only_the_version_that_it_was_written_for_gets_it(installed: tuple[str, bool], ours: bool) -> None:
     assert SCHEDULER == "evalkit.engines.fast_decode.DecodeScheduler"
     assert scheduler_for(*installed) == (SCHEDULER if ours else None)
+
+
+def test_a_variable_leaves_vllm_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FAST_DECODE, "0")
+    assert scheduler_for("0.24.0", False) is None
+    monkeypatch.setenv(FAST_DECODE, "1")
+    assert scheduler_for("0.24.0", False) == SCHEDULER
+    monkeypatch.setenv(FAST_DECODE, "off")
+    with pytest.raises(UserError, match="EVALKIT_FAST_DECODE=off: 0 leaves vLLM its own scheduler"):
+        scheduler_for("0.24.0", False)
+
+
+def test_an_untested_vllm_is_said_and_not_refused() -> None:
+    assert untested("0.24.0") is None and untested("0.30.1+cpu") is None
+    assert untested("0.31.0") == "vLLM 0.31.0 is untested with evalkit; tested are 0.24.* and 0.30.*"
