@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ import orjson
 from prompts.errors import Mismatch, UserError
 from prompts.files import write_whole
 from prompts.lock_reading import reading_of
-from prompts.template import Template
+from prompts.template import Template, template_of, template_values
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -40,6 +40,10 @@ class Lock:
     reading: dict[str, Any]
     data: dict[str, Any]
     budget: dict[str, Any]
+    carries: dict[str, Any] = field(default_factory=dict, compare=False)
+    """What travels with the lock beside its sections: `template` (the whole template, so that no
+    --prompts is needed elsewhere) and `computation` (what of config.json decides the numbers). Locks
+    from before carry nothing: that is "not recorded", never a difference."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -59,7 +63,10 @@ class Lock:
     def as_dict(self) -> dict[str, Any]:
         """The content of prompt.lock.json: the sections, and what they hash to."""
         sections = {"reading": self.reading, "data": self.data, "budget": self.budget}
-        return {"schema": SCHEMA, "fingerprint": self.fingerprint, "sha256": _sha256(sections), **sections}
+        whole = {"schema": SCHEMA, "fingerprint": self.fingerprint, "sha256": _sha256(sections), **sections}
+        if self.carries:
+            whole |= {"carries_sha256": _sha256(self.carries), "carries": self.carries}
+        return whole
 
     @classmethod
     def from_dict(cls, value: Any, source: str = "the prompt lock") -> Lock:
@@ -70,14 +77,17 @@ class Lock:
         """
         if not isinstance(value, dict) or not all(isinstance(value.get(name), dict) for name in SECTIONS):
             raise UserError(f"{source} is no prompt lock: it needs the sections {', '.join(SECTIONS)}")
-        if value.get("schema", 0) > SCHEMA:
+        schema, carries = value.get("schema", 0), value.get("carries") or {}
+        if type(schema) is not int or not isinstance(carries, dict):
+            raise UserError(f"{source} is no prompt lock: its schema or what it carries cannot be read")
+        if schema > SCHEMA:
             raise UserError(
                 f"{source} has schema {value['schema']}, this evalkit reads up to {SCHEMA}; "
                 "upgrade it: pip install -U lockstep-evalkit"
             )
-        lock = cls(**{name: value[name] for name in SECTIONS})
+        lock = cls(**{name: value[name] for name in SECTIONS}, carries=carries)
         for key, expected in lock.as_dict().items():
-            if key in ("fingerprint", "sha256") and value.get(key) != expected:
+            if key in ("fingerprint", "sha256", "carries_sha256") and value.get(key) != expected:
                 raise Mismatch(
                     f"{source} was edited: its content has {key} {expected[:12]}, it says "
                     f"{str(value.get(key))[:12]}; restore it, or write a new one: evalkit prompts adopt"
@@ -105,19 +115,36 @@ def make_lock(
     prompts: Sequence[tuple[str, Sequence[int]]],
     sampling: Mapping[str, Any],
     scorer: Mapping[str, Any],
+    computation: Mapping[str, Any] | None = None,
 ) -> Lock:
     """The lock of prompts that were just rendered.
 
     `prompts` holds (row id, token ids), `sampling` the fields of a Sampling, `scorer` at least
-    `rule` with its version. For a checkpoint whose data is unknown task and split are None.
+    `rule` with its version, `computation` what `evalkit.models.computation` found. For a checkpoint
+    whose data is unknown task and split are None.
     """
     hashes = {row_id: ids_sha256(ids) for row_id, ids in prompts}
     sections = {
         "reading": reading_of(template, tokenizer, stop_ids, scorer),
         "data": {"task": task, "split": split, "rows": len(prompts), "prompts": dict(sorted(hashes.items()))},
         "budget": dict(sampling),
+        "carries": {"template": template_values(template), "computation": computation},
     }
     return Lock(**orjson.loads(orjson.dumps(sections)))  # what a reader of the file will see
+
+
+def carried_template(lock: Lock) -> Template | None:
+    """The template that a lock carries, None in locks from before they did.
+
+    Raises Mismatch where its text is not the one that the lock's own hash is of.
+    """
+    values = lock.carries.get("template")
+    if not isinstance(values, dict):
+        return None
+    template = template_of(values, "the template in the prompt lock")
+    if (template.ref, template.text_sha256) != (lock.template, lock.reading["template"]["sha256"]):
+        raise Mismatch(f"the prompt lock carries another text of {lock.template} than its hash is of")
+    return template
 
 
 def ids_sha256(ids: Sequence[int]) -> str:

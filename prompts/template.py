@@ -76,6 +76,24 @@ class Template:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def template_values(template: Template) -> dict[str, Any]:
+    """The template as plain JSON values, as `template_of` reads them back."""
+    values = {name: getattr(template, name) for name in (*_TYPES, "turns")}
+    values["turns"] = [{"question": turn.question, "answer": turn.answer} for turn in template.turns]
+    return values | {
+        "tasks": list(template.tasks),
+        "chat_template_kwargs": dict(template.chat_template_kwargs),
+    }
+
+
+def template_of(values: Mapping[str, Any], source: str) -> Template:
+    """The template that a prompt lock carries; UserError where it is none. It counts as released."""
+    values = {key: value for key, value in values.items() if value is not None}
+    turns = _checked_turns(source, values.pop("turns", []))
+    _check_values(source, values)
+    return Template(**{**values, "tasks": tuple(values.get("tasks", ())), "turns": turns, "released": True})
+
+
 def read_template(path: Path, text: str | None = None) -> Template:
     """Read one TOML file, or what once stood in it; UserError names the key that is wrong."""
     try:
@@ -83,6 +101,14 @@ def read_template(path: Path, text: str | None = None) -> Template:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as TOML: {error}") from None
     turns = _checked_turns(path, values.pop("turns", []))
+    _check_values(path, values)
+    template = Template(**{**values, "tasks": tuple(values.get("tasks", ())), "turns": turns})
+    if path.stem != template.ref:
+        raise UserError(f"{path} holds {template.ref}; the file must be named {template.ref}.toml")
+    return template
+
+
+def _check_values(path: Path | str, values: Mapping[str, Any]) -> None:
     _check_keys(path, values)
     if values["kind"] not in get_args(Kind):
         raise UserError(f"{path}: kind is {values['kind']!r}; allowed: {', '.join(get_args(Kind))}")
@@ -90,10 +116,6 @@ def read_template(path: Path, text: str | None = None) -> Template:
         raise UserError(f"{path}: user holds no {PLACEHOLDER}, so the model would not see the question")
     if values["kind"] == "raw" and values.get("chat_template_kwargs"):
         raise UserError(f"{path}: chat_template_kwargs have no effect in a raw template; remove them")
-    template = Template(**{**values, "tasks": tuple(values.get("tasks", ())), "turns": turns})
-    if path.stem != template.ref:
-        raise UserError(f"{path} holds {template.ref}; the file must be named {template.ref}.toml")
-    return template
 
 
 _REQUIRED = ("name", "version", "kind", "user", "rule")
@@ -113,7 +135,7 @@ _TYPES: Mapping[str, type] = {
 }
 
 
-def _check_keys(path: Path, values: Mapping[str, Any]) -> None:
+def _check_keys(path: Path | str, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if key not in _TYPES:
             raise UserError(
@@ -126,7 +148,7 @@ def _check_keys(path: Path, values: Mapping[str, Any]) -> None:
             raise UserError(f"{path}: {key} is missing")
 
 
-def _checked_turns(path: Path, turns: Any) -> tuple[Turn, ...]:
+def _checked_turns(path: Path | str, turns: Any) -> tuple[Turn, ...]:
     try:
         found = tuple(Turn(**turn) for turn in turns)
         if all(type(text) is str for turn in found for text in (turn.question, turn.answer)):

@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "evalkit.compare": {
         "evalkit.runs",
         "evalkit.locks",
+        "evalkit.models",
         "evalkit.grade",
         "evalkit.stats",
         "evalkit.extract",

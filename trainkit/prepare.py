@@ -20,7 +20,7 @@ from evalkit.machine import computes_in_float32, find_gpus
 from evalkit.settings import settings
 from prompts.errors import UserError
 from trainkit.data.dataset import Dataset, write_dataset
-from trainkit.data.inputs import Inputs, data_options, find_inputs
+from trainkit.data.inputs import Inputs, data_options, find_inputs, relocked
 from trainkit.launch.environment import verl_command
 from trainkit.launch.set_option import check_known, parse_set
 from trainkit.launch.settings import Facts, build, to_arguments
@@ -66,8 +66,9 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     building = Path(tempfile.mkdtemp()) if dry else folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         building.mkdir(parents=True, exist_ok=True)
-        dataset = write_dataset(data_options(options, inputs), building)
+        dataset = write_dataset(data_options(options, inputs), building, inputs.template)
         job, plan, far = _describe(options, inputs, dataset, folder)
+        warning = "\nwarning: ".join(filter(None, (dataset.warning, relocked(inputs))))
         if before is not None:
             same_prompts(folder, building, inputs.model.folder, options)
         if not dry and not far.complete:
@@ -76,7 +77,7 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return Prepared(folder, job, plan, far, dataset.warning)
+    return Prepared(folder, job, plan, far, warning or None)
 
 
 def write_data(options: Options, folder: Path) -> Dataset:
@@ -88,7 +89,7 @@ def write_data(options: Options, folder: Path) -> Dataset:
         raise UserError(f"{folder} is not empty; name a new folder")
     inputs = find_inputs(options)
     try:
-        return write_dataset(data_options(options, inputs), folder)
+        return write_dataset(data_options(options, inputs), folder, inputs.template)
     except BaseException:
         if new:
             shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,7 @@ from typing import Any
 from evalkit.compare.align import Aligned
 from evalkit.grade.grade import SCORER_VERSION
 from evalkit.locks.difference import SCORER_KEY, describe, rescore_command
+from evalkit.models.computation import computation_differences, is_same_shape
 from evalkit.runs.folder import Run
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, Difference, Lock, difference_of_locks, read_lock
@@ -89,7 +90,17 @@ def run_differences(base: Run, new: Run) -> list[Difference]:
         if left != right and key.split(".")[-1] not in named:
             found.append(Difference("manifest", key, left, right))
     found = [d for d in found if d.key.split(".")[-1] != "seed"]
+    found += [Difference("config.json", *entry) for entry in _computed_otherwise(base, new)]
     return sorted(found, key=lambda d: d.key.startswith("probe."))
+
+
+def _computed_otherwise(base: Run, new: Run) -> list[tuple[str, Any, Any]]:
+    """What config.json made one model compute in two ways; two different models may differ in it."""
+    left, right = (_lock(run).carries.get("computation") for run in (base, new))
+    weights = [run.manifest["model"].get("weights_sha256") for run in (base, new)]
+    if not is_same_shape(left, right) and weights[0] != weights[1]:
+        return []
+    return computation_differences(left, right)
 
 
 def _same_file(base: Run, new: Run) -> bool:

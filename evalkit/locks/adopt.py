@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from evalkit.grade.lock_entry import scorer_entry
 from evalkit.locks.check import lock_like
 from evalkit.locks.difference import require_same, text_diff
 from evalkit.locks.parquet import ParquetRow, encode_row, flat, prompt_messages, read_rows
+from evalkit.models.computation import computation_of
+from evalkit.models.trusted_lock import note_adopted
 from prompts.errors import Mismatch, UserError
-from prompts.lock import FILE_NAME, Lock, make_lock, read_lock, write_lock
+from prompts.lock import FILE_NAME, Lock, carried_template, make_lock, read_lock, write_lock
 from prompts.registry import find_template, load_templates
 from prompts.template import Template
 from prompts.tokens import load_tokenizer, resolve_stop_ids
@@ -35,13 +38,16 @@ def adopt(
     A raw global_step_N hands it on when it is merged the next time.
     Raises UserError where the model is no local folder or has a lock, and without `prompt` and `data`.
     """
+    from evalkit.models.checkpoint import is_checkpoint, open_checkpoint
     from evalkit.models.resolve import model_folder
 
     if prompt is None and data is None:
         raise UserError(
             "adopt needs to know how the checkpoint was trained: --prompt NAME or --data train.parquet"
         )
-    folder, revision = model_folder(model)
+    raw = is_checkpoint(Path(model)) and not (Path(model) / "config.json").exists()
+    # of a raw checkpoint its tokenizer is enough: a lock that is wrong or lost must not stand in the way
+    folder, revision = (open_checkpoint(Path(model)).huggingface, None) if raw else model_folder(model)
     if revision is not None or not Path(model).is_dir():
         raise UserError(f"{model} is no local folder; only a checkpoint of your own gets a prompt lock")
     if not force and (Path(model) / FILE_NAME).exists():
@@ -51,7 +57,9 @@ def adopt(
         lock = lock_from_parquet(data, templates, tokenizer, folder, prompt)
     else:
         lock = lock_from_template(find_template(str(prompt), templates), tokenizer, folder)
-    return lock, write_lock(lock, Path(model))
+    path = write_lock(lock, Path(model))
+    note_adopted(Path(model), Path(model).resolve().parent if raw else None, lock)
+    return lock, path
 
 
 def lock_from_template(template: Template, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Lock:
@@ -77,10 +85,12 @@ def lock_from_parquet(
     """
     locked = read_lock(path)
     if locked is not None:
-        template = find_template(prompt or locked.template, templates)
+        ref, carried = prompt or locked.template, carried_template(locked)
+        missing = carried is not None and carried.ref == ref and ref not in templates
+        template = carried if carried and missing else find_template(ref, templates)
         now = lock_like(locked, template, tokenizer, folder)
         require_same(locked, now, what=str(path), model=str(folder), tokenizer=tokenizer)
-        return locked
+        return replace(locked, carries=now.carries)
     rows = list(read_rows(path))
     if not rows:
         raise UserError(f"{path} holds no rows")
@@ -110,6 +120,7 @@ def _lock(
         prompts=prompts,
         sampling={},
         scorer=scorer_entry(template.rule),
+        computation=computation_of(folder),
     )
 
 

@@ -7,15 +7,19 @@ parquet in `evalkit.locks.parquet`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.grade.lock_entry import scorer_like
-from evalkit.locks.difference import explain, mismatch, reading_differences, require_same
+from evalkit.locks.difference import WITH_COMPUTATION, explain, mismatch, reading_differences, require_same
 from evalkit.locks.parquet import check_parquet
+from evalkit.models.computation import computation_of
+from evalkit.models.trusted_lock import trusted_lock
 from prompts.errors import Mismatch, UserError
-from prompts.lock import Lock, make_lock, read_lock
+from prompts.lock import Lock, carried_template, make_lock, read_lock
 from prompts.registry import find_template, load_templates
 from prompts.template import Template
 from prompts.tokens import load_tokenizer, resolve_stop_ids, turn_end
@@ -37,20 +41,20 @@ def check_all(
     A model without a lock (a base model, say) can be compared with a parquet that has one. Raises
     UserError where there is nothing to compare, Mismatch where anything differs.
     """
-    from evalkit.models.resolve import model_folder
+    from evalkit.models.resolve import model_folder, model_lock
 
     folder, _ = model_folder(model)
-    locked = None
-    if data is None or read_lock(folder) is not None:
+    locked = model_lock(model, folder)
+    if data is None or locked is not None:
         locked = check_model(
-            folder, name=model, prompt=prompt, extra=extra, trust_remote_code=trust_remote_code
+            folder, name=model, locked=locked, prompt=prompt, extra=extra, trust_remote_code=trust_remote_code
         )
     if data is None:
         assert locked is not None
         return locked
     tokenizer = load_tokenizer(folder, trust_remote_code)
     ref = prompt or (locked or read_lock(data) or _no_lock(model, data)).template
-    template = find_template(ref, load_templates(extra))
+    template = verified_template(ref, extra, [folder, data], folder, trust_remote_code)
     rendered = check_parquet(data, template=template, tokenizer=tokenizer, folder=folder)
     if locked is not None and locked.data["prompts"]:
         require_same(locked, rendered, what=model, model=model, sections=("data",))
@@ -68,24 +72,25 @@ def check_model(
     folder: Path,
     *,
     name: str | None = None,
+    locked: Lock | None = None,
     prompt: str | None = None,
     extra: Sequence[Path] = (),
     trust_remote_code: bool = False,
 ) -> Lock:
     """Compare a model folder with its own lock, under its template or the one named `prompt`.
 
-    Returns the lock. Raises UserError where there is none, Mismatch where anything differs, also
+    `locked` is the lock where it does not lie in the folder itself. Returns the lock. Raises UserError where there is none, Mismatch where anything differs, also
     where a released template was edited.
     """
     name = name or str(folder)
-    locked = read_lock(folder)
+    locked = locked or trusted_lock(folder, None)
     if locked is None:
         raise UserError(
             f"{name} has no prompt lock, so there is nothing to compare it with; write one: "
             f"evalkit prompts adopt {name} --prompt NAME (or --data train.parquet)"
         )
     tokenizer = load_tokenizer(folder, trust_remote_code)
-    template, broken = _template(prompt or locked.template, extra)
+    template, broken = _template(prompt or locked.template, extra, [locked])
     try:
         now = lock_like(locked, template, tokenizer, folder)
     except UserError as error:
@@ -93,7 +98,7 @@ def check_model(
             f"{name} was locked with {locked.template}, and its files cannot render that any more ({error}); "
             "bring back the tokenizer files and generation_config.json that it was made with"
         ) from None
-    found = reading_differences(locked, now)
+    found = reading_differences(locked, now, sections=WITH_COMPUTATION)
     if found:
         differs = mismatch(locked, now, found, what=name, model=name, tokenizer=tokenizer)
         if broken is not None:
@@ -129,18 +134,20 @@ def lock_like(locked: Lock, template: Template, tokenizer: PreTrainedTokenizerFa
         prompts=[],
         sampling={},
         scorer=scorer_like(locked.reading["scorer"], template),
+        computation=computation_of(folder),
     )
-    return Lock(reading=now.reading, data=locked.data, budget=locked.budget)
+    return replace(now, data=locked.data, budget=locked.budget)
 
 
 def verified_template(
     ref: str, extra: Sequence[Path], places: Sequence[Path], folder: Path, trust_remote_code: bool = False
 ) -> Template:
-    """As `get_template`; where a released text was edited, the refusal shows what a lock knows of it.
+    """As `get_template`; a template that no folder has is taken from a lock that carries it.
 
-    `places` (folders, parquets) may hold such a lock; `folder` is the model's, whose tokenizer renders.
+    Where a released text was edited, the refusal shows what a lock knows of it. `places` (folders,
+    parquets) may hold such a lock; `folder` is the model's, whose tokenizer renders.
     """
-    template, broken = _template(ref, extra)
+    template, broken = _template(ref, extra, _locks(places))
     if broken is None:
         return template
     for place in places:
@@ -161,9 +168,27 @@ def _as_locked(place: Path, template: Template, folder: Path, trust_remote_code:
     return explain(locked, now, reading_differences(locked, now), tokenizer)
 
 
-def _template(ref: str, extra: Sequence[Path]) -> tuple[Template, Mismatch | None]:
-    """A template, also one that was edited after its release: its lock can show what was edited."""
+def _template(
+    ref: str, extra: Sequence[Path], locks: Iterable[Lock] = ()
+) -> tuple[Template, Mismatch | None]:
+    """A template, also one that was edited after its release: its lock can show what was edited.
+
+    One that no folder has is taken from the first of `locks` that carries it.
+    """
     try:
         return find_template(ref, load_templates(extra)), None
     except Mismatch as error:
         return find_template(ref, load_templates(extra, verify=False)), error
+    except UserError:
+        for lock in locks:
+            if (template := carried_template(lock)) and ref in (template.ref, template.name):
+                return template, None
+        raise
+
+
+def _locks(places: Sequence[Path]) -> Iterator[Lock]:
+    """The locks that lie in places which may have none, or be no such thing."""
+    for place in places:
+        with suppress(UserError):
+            if (lock := read_lock(place)) is not None:
+                yield lock

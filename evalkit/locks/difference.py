@@ -7,6 +7,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from evalkit.models.computation import computation_differences
 from prompts.errors import Mismatch
 from prompts.lock import Difference, Lock, difference_of_locks
 from prompts.text_diff import line_diff
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
 _FILES = ("reading.tokenizer", "reading.chat_template", "reading.stop_ids")
 """Keys that come from the files of a model folder."""
-TEMPLATE_KEYS = ("template.", "system", "chat_template.kwargs", "scorer.rule", "probe.")
+TEMPLATE_KEYS = ("template.", "system", "scorer.rule", "probe.")
 """Keys of `reading` that follow from the template, and so may differ on another task than the lock's."""
+WITH_COMPUTATION = ("reading", "computation")
+"""What a model's own files are held against: how it is read, and what config.json makes it compute."""
 SCORER_KEY = "scorer.version"
 """Alone it locks no checkpoint out; results are brought to today's version by `evalkit rescore`."""
 NEIGHBOURS = 4
@@ -62,7 +65,11 @@ def reading_differences(
     Nor does the scorer's version count: a better scorer must not lock an old checkpoint out (two
     results with different ones are still told apart by `evalkit diff`).
     """
-    found = [entry for entry in difference_of_locks(locked, now, sections) if entry.key != SCORER_KEY]
+    of_locks = [section for section in sections if section != "computation"]
+    found = [entry for entry in difference_of_locks(locked, now, of_locks) if entry.key != SCORER_KEY]
+    if "computation" in sections:
+        pair = (locked.carries.get("computation"), now.carries.get("computation"))
+        found += [Difference("config.json", *entry) for entry in computation_differences(*pair)]
     if not other_task:
         return found
     if None in (locked.reading["chat_template"], now.reading["chat_template"]):  # one of them is raw text
@@ -81,13 +88,20 @@ def mismatch(
     fix: str | None = None,
 ) -> Mismatch:
     """The error for differences that were found. `fix` replaces the command for a checkpoint."""
-    keys = list(dict.fromkeys(entry.key.split(".")[0].replace("_", " ") for entry in found))
+    keys = list(dict.fromkeys(_part(entry) for entry in found))
     parts = [key for key in keys if key != "probe"] or keys
     return Mismatch(
         f"{what} was locked with {locked.template} (fingerprint {locked.fingerprint}), and these differ now: "
         f"{', '.join(parts)}; {fix or right_command(locked, found, model)}",
         explain(locked, now, found, tokenizer),
     )
+
+
+def _part(entry: Difference) -> str:
+    """The part of a lock that an entry belongs to, in words."""
+    if entry.section == "config.json":
+        return f"config.json ({entry.key})"
+    return entry.key.split(".")[0].replace("_", " ")
 
 
 def explain(
@@ -191,6 +205,11 @@ def right_command(locked: Lock, found: Sequence[Difference], model: str) -> str:
         return (
             "bring back the tokenizer files and generation_config.json that it was made with; if the new "
             f"ones are meant: evalkit prompts adopt {model} --prompt {locked.template} --force"
+        )
+    if any(key.startswith("config.json.") for key in keys):
+        return (
+            "bring back the config.json that it was made with; if this one is meant: "
+            f"evalkit prompts adopt {model} --prompt {locked.template} --force"
         )
     if any(key.startswith("reading.scorer") for key in keys):
         return f"read stored completions under another rule: evalkit rescore RUN --rule {locked.rule}"

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.models import smollm2
-from evalkit.models.checkpoint import is_checkpoint, list_steps, prepare_checkpoint
+from evalkit.models.checkpoint import is_checkpoint, list_steps, open_checkpoint, prepare_checkpoint
 from evalkit.models.safetensors import weights_sha256
+from evalkit.models.trusted_lock import trusted_lock
 from evalkit.settings import settings
 from prompts.errors import UserError
-from prompts.lock import Lock, read_lock
+from prompts.lock import Lock
 
 _STEP = re.compile(r"(?P<run>[^:]+):(?:global_)?step_(?P<step>\d+)")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
@@ -57,7 +58,7 @@ def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:
         folder=folder,
         revision=revision,
         weights_sha256=weights_sha256(shards),
-        lock=read_lock(folder),
+        lock=model_lock(name, folder),
         max_length=config.get("text_config", config).get("max_position_embeddings"),
         marks=_training_marks(checkpoint_path(name) or Path(name).expanduser()),
     )
@@ -72,6 +73,17 @@ def _training_marks(folder: Path) -> tuple[str, ...]:
         return tuple(map(str, json.loads(path.read_text(encoding="utf-8")).get("marks", ())))
     except (ValueError, AttributeError, TypeError) as error:
         raise UserError(f"{path} is no manifest of a checkpoint: {error}") from None
+
+
+def model_lock(name: str, folder: Path) -> Lock | None:
+    """The prompt lock of a model whose files lie in `folder`, held against its witnesses.
+
+    Raises Mismatch where manifest, training run or data name another one, or one that is gone.
+    """
+    path = checkpoint_path(name) or Path(name).expanduser()
+    if path.is_dir() and is_checkpoint(path) and not (path / "config.json").exists():
+        return open_checkpoint(path).lock
+    return trusted_lock(folder, None)
 
 
 def model_folder(name: str, *, trust_remote_code: bool = False) -> tuple[Path, str | None]:

@@ -42,6 +42,7 @@ def figures(run: Run) -> list[list[str]]:
             f"{manifest['task']}, {manifest['split']}, {summary['n']:,} of {manifest['rows']:,} rows scored",
         ],
         ["prompt", f"{manifest['template']}, fingerprint {manifest['fingerprint']}"],
+        *([["lock", said]] if (said := manifest.get("prompt_from") or "lock") != "lock" else []),
         ["accuracy", f"{percent(summary['accuracy'])}  (95 % CI {interval(*summary['ci'])})"],
         ["lenient", f"{percent(summary['lenient_accuracy'])}  (95 % CI {interval(*summary['lenient_ci'])})"],
         ["no answer", percent(summary["no_answer"])],

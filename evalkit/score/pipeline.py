@@ -47,6 +47,8 @@ def score_model(
 
     Raises UserError where the folder holds another run, Failed where the engine fails.
     """
+    if plan.model.lock is None:
+        print(f"{plan.model.name}: {plan.prompt_from}", file=sys.stderr)
     folder = output or default_folder(plan, results)
     existing = open_folder(folder, plan)
     if existing is not None:
@@ -68,7 +70,8 @@ def score_model(
         raise
     records = read_run(folder).records
     manifest = {**writer.manifest, **spent.as_manifest(), **count(records)}
-    writer.finish(manifest, summarize(records, spent.tokens_per_second))
+    summary = summarize(records, spent.tokens_per_second)
+    writer.finish(manifest, {**summary, "prompt_from": plan.prompt_from})
     return read_run(folder)
 
 
@@ -180,6 +183,7 @@ def new_manifest(plan: RunPlan, command: str) -> dict[str, Any]:
         "split": plan.task.split,
         "template": plan.template.ref,
         "fingerprint": plan.lock.fingerprint,
+        "prompt_from": plan.prompt_from,
         "sampling": asdict(plan.sampling),
         "engine": {
             "name": plan.engine,
@@ -189,6 +193,7 @@ def new_manifest(plan: RunPlan, command: str) -> dict[str, Any]:
             "dtype": plan.options.dtype,
             "tp": plan.options.tp,
             "max_model_len": plan.options.max_model_len,
+            "limit": plan.limit,
         },
         "packages": packages(),
         "git": git_state(),

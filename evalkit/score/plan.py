@@ -15,8 +15,9 @@ from evalkit.engines.base import EngineOptions
 from evalkit.grade.grade import gold_problem
 from evalkit.grade.lock_entry import scorer_entry, scorer_like
 from evalkit.locks.check import stop_warning, verified_template
-from evalkit.locks.difference import require_same
+from evalkit.locks.difference import WITH_COMPUTATION, require_same
 from evalkit.locks.overlap import locked_overlap, refuse_overlap
+from evalkit.models.computation import computation_of
 from evalkit.models.resolve import Model
 from evalkit.records import Sampling
 from evalkit.tasks.task import Task
@@ -49,6 +50,8 @@ class RunPlan:
     engine: str
     options: EngineOptions
     marks: tuple[str, ...]
+    prompt_from: str = "lock"
+    """Where the prompt comes from, in words: the model's lock, or, without one, the task or --prompt."""
 
     @property
     def limit(self) -> int | None:
@@ -101,7 +104,10 @@ def plan_run(
     other_task = model.lock is not None and _is_other_task(model.lock, task)
     locked = model.lock if not other_task else None
     ref = prompt or (locked.template if locked else task.template)
-    template = verified_template(ref, folders, [model.folder], model.folder, options.trust_remote_code)
+    places = [model.folder, *([task.source] if task.source else [])]
+    template = verified_template(ref, folders, places, model.folder, options.trust_remote_code)
+    if other_task and model.lock is not None:
+        template = with_kwargs_of(template, model.lock)
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     stop_ids = resolve_stop_ids(tokenizer, model.folder)
     prompts = tuple(
@@ -116,6 +122,7 @@ def plan_run(
         prompts=[(row.id, ids) for row, ids in zip(task.rows, prompts, strict=True)],
         sampling=asdict(sampling),
         scorer=scorer_like(locked.reading["scorer"], template) if locked else scorer_entry(template.rule),
+        computation=computation_of(model.folder),
     )
     plan = RunPlan(
         model=model,
@@ -129,10 +136,32 @@ def plan_run(
         engine=engine,
         options=options,
         marks=(),
+        prompt_from=_prompt_from(model, prompt, task),
     )
     _check_golds(plan)
     marks = _guard(plan, other_task, allow_mismatch, allow_overlap)
     return replace(plan, marks=marks)
+
+
+def _prompt_from(model: Model, prompt: str | None, task: Task) -> str:
+    if model.lock is not None:
+        return "lock"
+    if task.rows and task.rows[0].messages is not None:
+        return "no lock: the prompts are the rows' own"
+    return (
+        "no lock: the prompt is the one asked for" if prompt else "no lock: the prompt is the task's default"
+    )
+
+
+def with_kwargs_of(template: Template, lock: Lock) -> Template:
+    """The template of another task under the lock's `chat_template_kwargs`: all of a lock but its text goes along.
+
+    A template that has such arguments of its own keeps them, and is held against the lock with them.
+    """
+    kwargs = (lock.reading["chat_template"] or {}).get("kwargs") or {}
+    if template.kind != "chat" or template.chat_template_kwargs or not kwargs:
+        return template
+    return replace(template, chat_template_kwargs=kwargs)
 
 
 def select(task: Task, limit: int | None, ids: Sequence[str]) -> Task:
@@ -210,6 +239,7 @@ def _guard(plan: RunPlan, other_task: bool, allow_mismatch: bool, allow_overlap:
             plan.lock,
             what=plan.model.name,
             model=plan.model.name,
+            sections=WITH_COMPUTATION,
             other_task=other_task,
             tokenizer=plan.tokenizer,
         )

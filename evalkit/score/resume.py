@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.locks.difference import SCORER_KEY, rescore_command
+from evalkit.models.computation import computation_differences
 from evalkit.runs.folder import Run, read_run
 from evalkit.score.plan import RunPlan
 from prompts.errors import UserError
@@ -29,11 +30,22 @@ def model_slug(name: str) -> str:
 
 
 def default_folder(plan: RunPlan, results: Path) -> Path:
-    """`<model>-<task>-<split>-<template>-<hash>`: the hash tells apart all that `identity` names."""
+    """`<model>-<task>-<split>-<template>-<hash>`: the hash tells apart all that `_identity` names.
+
+    What config.json makes the model compute joins the hash only where the folder without it holds a run
+    that computed otherwise: runs from before are found under their names.
+    """
     said = {key: value for key, value in _identity(plan).items() if value is not None}
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:6]
-    task = re.sub(r"[^\w.+-]+", "_", plan.task.name)
-    return results / f"{model_slug(plan.model.name)}-{task}-{plan.task.split}-{plan.template.ref}-{digest}"
+    parts = (model_slug(plan.model.name), plan.task.name, plan.task.split, plan.template.ref)
+    stem = "-".join(re.sub(r"[^\w.+@-]+", "_", part) for part in parts)
+    folder = results / f"{stem}-{_digest(said)}"
+    if (folder / "manifest.json").exists() and _computed_otherwise(read_run(folder), plan):
+        return results / f"{stem}-{_digest({**said, 'computation': plan.lock.carries.get('computation')})}"
+    return folder
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:6]
 
 
 def open_folder(folder: Path, plan: RunPlan) -> Run | None:
@@ -84,8 +96,18 @@ def _differing(run: Run, plan: RunPlan) -> list[str]:
     """Keys in which a run that was started is not the one planned."""
     held = _held(run)
     keys = [key for key, value in _identity(plan).items() if key != "lock" and held[key] != value]
+    keys += _computed_otherwise(run, plan)
     lock = Lock.from_dict(run.lock, f"{run.folder}/prompt.lock.json")
     return keys + [f"{entry.section}.{entry.key}" for entry in difference_of_locks(lock, plan.lock)]
+
+
+def _computed_otherwise(run: Run, plan: RunPlan) -> list[str]:
+    """Keys of config.json, and the limit of positions, in which a run differs that recorded them."""
+    lock = Lock.from_dict(run.lock, f"{run.folder}/prompt.lock.json")
+    pair = (lock.carries.get("computation"), plan.lock.carries.get("computation"))
+    keys = [f"config.json {key}" for key, _, _ in computation_differences(*pair)]
+    limit = run.manifest["engine"].get("limit", plan.limit)
+    return keys + ([] if limit == plan.limit else [f"positions ({limit} then, {plan.limit} now)"])
 
 
 def _identity(plan: RunPlan) -> dict[str, Any]:

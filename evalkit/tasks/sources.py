@@ -46,6 +46,7 @@ def load(path: Path, split: str | None, question_field: str | None, answer_field
         template=lock.template if lock else _template_for(items),
         max_tokens=(lock and lock.budget.get("max_tokens")) or MAX_TOKENS,
         named=bool(lock and lock.data.get("task")),
+        source=path,
     )
 
 

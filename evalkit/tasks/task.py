@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from pathlib import Path
 
 from evalkit.records import Row
 from prompts.errors import UserError
@@ -23,6 +24,8 @@ class Task:
     max_tokens: int
     named: bool = True
     """False for a file of the user's, which belongs to no known task."""
+    source: Path | None = None
+    """The file it was read from, whose prompt lock may carry the template; None for a known task."""
 
 
 def check_split(task: str, split: str, known: tuple[str, ...]) -> None:

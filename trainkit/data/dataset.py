@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from evalkit.grade.lock_entry import scorer_entry
 from evalkit.locks.check import stop_warning
 from evalkit.locks.parquet import check_parquet
+from evalkit.models.computation import computation_of
 from evalkit.records import Row
 from evalkit.tasks.task import Task
 from prompts.errors import UserError
@@ -57,15 +58,17 @@ class Dataset:
     """A sentence where the model's stop ids do not end a reply as its chat template does."""
 
 
-def write_dataset(options: DataOptions, folder: Path) -> Dataset:
+def write_dataset(options: DataOptions, folder: Path, template: Template | None = None) -> Dataset:
     """Write train.parquet, validation.parquet and prompt.lock.json into `folder` (made if missing).
+
+    `template` is one that was found already, perhaps carried by a lock; else the options' is looked up.
 
     Raises UserError for bad input (too few rows, golds that cannot be scored, nothing left under the
     length limit), Mismatch where train and test share questions, or a parquet that was handed in is
     not what the registry renders.
     """
     source = load_training_rows(options.task, options.data)
-    template = get_template(options.template or source.template, options.templates)
+    template = template or get_template(options.template or source.template, options.templates)
     maker = Maker(options, source, template, load_tokenizer(options.model, options.trust_remote_code))
     rows = chosen_rows(options, source, template, maker.tokenizer)
     unique = [row for row in rows if not is_repeated(row)]
@@ -127,6 +130,7 @@ class Maker:
             prompts=[(prompt.row.id, prompt.ids) for prompt in prompts],
             sampling=self.options.sampling,
             scorer=scorer_entry(self.template.rule),
+            computation=computation_of(self.options.model),
         )
 
     def warning(self, stop_ids: Sequence[int]) -> str | None:

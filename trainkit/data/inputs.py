@@ -47,6 +47,19 @@ def find_inputs(options: Options, run: Path | None = None) -> Inputs:
     return Inputs(model, task, template, options.response_length or task.max_tokens)
 
 
+def relocked(inputs: Inputs) -> str | None:
+    """A sentence where a model that is locked to one prompt is trained under another; else None."""
+    lock, template = inputs.model.lock, inputs.template
+    if lock is None or lock.reading["template"]["sha256"] == template.text_sha256:
+        return None
+    kwargs = (lock.reading["chat_template"] or {}).get("kwargs") or {}
+    with_them = f", chat_template_kwargs {kwargs}" if kwargs else ""
+    return (
+        f"{inputs.model.name} was locked to {lock.template} (fingerprint {lock.fingerprint}{with_them}) and is "
+        f"trained under {template.ref} from here on; to keep its prompt: --prompt {lock.template}"
+    )
+
+
 def data_options(options: Options, inputs: Inputs) -> DataOptions:
     """What decides the data of a run."""
     sampling = Sampling(

@@ -26,6 +26,7 @@ from evalkit.models.checkpoint.recognise import Checkpoint, open_checkpoint
 from evalkit.models.checkpoint.shards import join, load_shards
 from evalkit.models.checkpoint.verify import Moves, verify_folder
 from prompts.errors import Failed, Mismatch, UserError
+from prompts.files import write_json
 from prompts.lock import write_lock
 
 OUTPUT_DTYPE = torch.bfloat16
@@ -56,6 +57,8 @@ def merge(checkpoint: Checkpoint, target: Path, *, trust_remote_code: bool = Fal
     _copy_rest(checkpoint.huggingface, target)
     if checkpoint.lock is not None:
         write_lock(checkpoint.lock, target)
+    if checkpoint.manifest is not None:  # its marks and its fingerprint travel too
+        write_json(target / "manifest.json", checkpoint.manifest)
     del model, state
     expected = ((name, _cast(tensor)) for name, tensor in whole_tensors(checkpoint))
     tensors = verify_folder(target, expected, trust_remote_code=trust_remote_code)
@@ -63,6 +66,7 @@ def merge(checkpoint: Checkpoint, target: Path, *, trust_remote_code: bool = Fal
     return {
         "source": checkpoint.name,
         "step": checkpoint.step,
+        "fingerprint": checkpoint.lock.fingerprint if checkpoint.lock else None,
         "tensors": tensors,
         "dtype": str(OUTPUT_DTYPE).removeprefix("torch."),
         "ranks": checkpoint.world_size,

@@ -19,9 +19,10 @@ from typing import Any
 
 import orjson
 
+from evalkit.models.trusted_lock import trusted_lock
 from prompts.errors import UserError
 from prompts.files import read_json
-from prompts.lock import Lock, read_lock
+from prompts.lock import Lock
 
 TRACKER = "latest_checkpointed_iteration.txt"
 LORA_META = "lora_train_meta.json"
@@ -71,8 +72,8 @@ class Checkpoint:
 
     @cached_property
     def lock(self) -> Lock | None:
-        """The prompt lock of the checkpoint, or of the training run that it lies in."""
-        return read_lock(self.folder) or read_lock(self.folder.resolve().parent)
+        """The prompt lock of the checkpoint, or of the training run that it lies in; held against both."""
+        return trusted_lock(self.folder, self.folder.resolve().parent)
 
     @cached_property
     def base_folder(self) -> Path | None:
