@@ -16,7 +16,7 @@ from prompts.files import read_json, write_json
 from prompts.lock import FILE_NAME, Lock, difference_of_locks, read_lock
 
 ADOPTED = "adopted"
-"""Key of a checkpoint's manifest: the fingerprint of a lock that `prompts adopt` put in the place of its own."""
+"""Key of a checkpoint's manifest: the fingerprint of a lock that `prompts adopt` put in its place."""
 REPLACED = "lock replaced"
 """The mark of such a checkpoint, carried by every number of it."""
 KEYS_SHOWN = 4

@@ -154,7 +154,7 @@ def _prompt_from(model: Model, prompt: str | None, task: Task) -> str:
 
 
 def with_kwargs_of(template: Template, lock: Lock) -> Template:
-    """The template of another task under the lock's `chat_template_kwargs`: all of a lock but its text goes along.
+    """The template of another task under the lock's `chat_template_kwargs`: all but its text goes along.
 
     A template that has such arguments of its own keeps them, and is held against the lock with them.
     """

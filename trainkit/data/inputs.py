@@ -55,8 +55,8 @@ def relocked(inputs: Inputs) -> str | None:
     kwargs = (lock.reading["chat_template"] or {}).get("kwargs") or {}
     with_them = f", chat_template_kwargs {kwargs}" if kwargs else ""
     return (
-        f"{inputs.model.name} was locked to {lock.template} (fingerprint {lock.fingerprint}{with_them}) and is "
-        f"trained under {template.ref} from here on; to keep its prompt: --prompt {lock.template}"
+        f"{inputs.model.name} was locked to {lock.template} (fingerprint {lock.fingerprint}{with_them}) "
+        f"and is trained under {template.ref} from here on; to keep its prompt: --prompt {lock.template}"
     )
 
 
