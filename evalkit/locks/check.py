@@ -80,7 +80,8 @@ def check_model(
     """Compare a model folder with its own lock, under its template or the one named `prompt`.
 
     `locked` is the lock where it does not lie in the folder itself. Returns the lock.
-    Raises UserError where there is none, Mismatch where anything differs, also where a released template was edited.
+    Raises UserError where there is none, Mismatch where anything
+    differs, also where a released template was edited.
     """
     name = name or str(folder)
     locked = locked or trusted_lock(folder, None)
