@@ -72,6 +72,9 @@ class Options:
         default_factory=list,
         metadata={"help": "A verl setting that trainkit has no option for: key=value (repeatable)."},
     )
+    allow_unsafe_set: bool = option(
+        False, "Let --set change what may alter prompts, rewards or code (marked)."
+    )
     allow_overlap: bool = option(False, "Train although the test split shares questions (marked).")
     trust_remote_code: bool = option(False, "Run the code that a model folder brings.")
     go_on: bool = option(False, "Continue although every reward of the first step is zero.")

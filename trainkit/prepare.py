@@ -22,7 +22,7 @@ from prompts.errors import UserError
 from trainkit.data.dataset import Dataset, write_dataset
 from trainkit.data.inputs import Inputs, data_options, find_inputs, relocked
 from trainkit.launch.environment import verl_command
-from trainkit.launch.set_option import check_known, parse_set
+from trainkit.launch.set_option import check_known, parse_set, unsafe_keys
 from trainkit.launch.settings import Facts, build, to_arguments
 from trainkit.options import MAY_CHANGE, Options, to_toml
 from trainkit.plan.batch import total_steps
@@ -58,7 +58,7 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     """
     check_versions(missing=not dry)
     check_left_out()
-    parse_set(options.set)
+    parse_set(options.set, options.allow_unsafe_set)
     check_known(options.set)
     folder = run_folder(options)
     before = read_existing(folder, options)
@@ -101,6 +101,8 @@ def run_folder(options: Options) -> Path:
     if options.output:
         return Path(options.output).expanduser().absolute()
     decisive = {k: v for k, v in options.as_dict().items() if k not in (*MAY_CHANGE, "output")}
+    if not options.allow_unsafe_set:  # runs from before the option was there keep their names
+        del decisive["allow_unsafe_set"]
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:6]
     name = "-".join((Path(options.model).name, Path(options.task).stem, options.algorithm, digest))
     return (settings().runs / name.replace(":", "-")).absolute()
@@ -170,7 +172,7 @@ def _describe(
         response_length=response_length,
         total_steps=total,
         rows=dict(dataset.counts),
-        marks=list(dataset.marks),
+        marks=[*dataset.marks, *(f"unsafe set {key}" for key in unsafe_keys(options.set))],
         command=verl_command(to_arguments(build(options, facts))),
         packages=_packages(),
     )

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prompts.errors import UserError
-
-ACTOR, ROLLOUT, MODEL = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "model"))
+from trainkit.launch.set_allowed import ACTOR, MODEL, ROLLOUT, is_allowed
 
 REFUSED: dict[str, str] = {
     "data.train_files": "--task or --parquet",
@@ -84,10 +83,11 @@ REFUSED: dict[str, str] = {
 """verl settings that could change prompts, tokens, reward or lengths, or that an option decides."""
 
 
-def parse_set(items: Sequence[str]) -> dict[str, Any]:
+def parse_set(items: Sequence[str], unsafe: bool = False) -> dict[str, Any]:
     """`--set key=value` as settings; values are JSON where they parse as such, else text.
 
-    Raises UserError where an item has no value, or an option of trainkit decides the setting.
+    Raises UserError where an item has no value, an option of trainkit decides the setting, or it is
+    not among those known to be harmless and `unsafe` (`--allow-unsafe-set`) is off.
     """
     settings: dict[str, Any] = {}
     for item in items:
@@ -100,11 +100,23 @@ def parse_set(items: Sequence[str]) -> dict[str, Any]:
                 raise UserError(f"--set {bare} is refused, since trainkit answers for it; use {instead}")
             if pattern.startswith(f"{bare}."):
                 raise UserError(f"--set {bare} is refused, since it holds {pattern}; set one key in it")
+        if not unsafe and not is_allowed(key.strip()):
+            raise UserError(
+                f"--set {key.strip()} is refused, since it is not known to leave prompts, rows, rewards, "
+                "loaded code and checkpoints as they are (docs/training.md, `--set`, lists what is); to set "
+                "it all the same, with a mark on checkpoints and results: --allow-unsafe-set"
+            )
         try:
             settings[key.strip()] = json.loads(value)
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):
             settings[key.strip()] = value
     return settings
+
+
+def unsafe_keys(items: Sequence[str]) -> list[str]:
+    """The keys that need `--allow-unsafe-set`, for the mark on checkpoint and results."""
+    keys = (item.partition("=")[0].strip() for item in items)
+    return sorted({key for key in keys if not is_allowed(key)})
 
 
 def check_known(items: Sequence[str]) -> None:

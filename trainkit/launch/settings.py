@@ -13,12 +13,12 @@ from typing import Any
 
 from evalkit.engines.vllm_install import GRAPH_SIZES
 from trainkit.algorithms import ALGORITHMS, LOSS, NEEDS_CRITIC
-from trainkit.launch.set_option import ACTOR, MODEL, ROLLOUT, parse_set
+from trainkit.launch.set_allowed import ACTOR, MODEL, REF, ROLLOUT
+from trainkit.launch.set_option import parse_set
 from trainkit.options import Options
 from trainkit.plan.batch import micro_batch
 from trainkit.plan.kernels import Kernels
 
-REF = "actor_rollout_ref.ref"
 POLL_SECONDS = 0.05
 """How often the trainer looks for finished rollouts; verl's own pause is 2 s."""
 GIVE_UP_AFTER = 20
@@ -65,7 +65,7 @@ def build(options: Options, facts: Facts) -> dict[str, Any]:
         **(_critic(options, facts) if options.algorithm in NEEDS_CRITIC else {}),
         **(_float32(options) if facts.float32 else {}),
         **_trainer(options, facts, cpu),
-        **parse_set(options.set),
+        **parse_set(options.set, options.allow_unsafe_set),
     }
 
 

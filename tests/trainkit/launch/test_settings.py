@@ -7,12 +7,14 @@ The table of refused settings in docs/training.md comes from `python tests/train
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
 from collections import defaultdict
+from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,9 @@ from places import ROOT
 
 from prompts.errors import UserError
 from trainkit.algorithms import ALGORITHMS
-from trainkit.launch.set_option import ACTOR, REFUSED, check_known, parse_set
+from trainkit.launch.set_allowed import ACTOR, ALLOWED, MODEL, REF, ROLLOUT
+from trainkit.launch.set_option import REFUSED, check_known, parse_set, unsafe_keys
+from trainkit.launch.set_option import _keys as known_keys
 from trainkit.launch.settings import Facts, build, to_arguments
 from trainkit.options import Options, resolve
 from trainkit.plan.kernels import Kernels
@@ -138,6 +142,61 @@ def test_refused_settings_name_the_option(key: str, instead: str) -> None:
     assert instead in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "skip.rollout_tq.enable=true",
+        "skip.rollout.dump_dir=/tmp/x",
+        "algorithm.use_kl_in_reward=true",
+        "algorithm.use_pf_ppo=true",
+        "distillation.enabled=true",
+        "+distillation.teacher_models.x.model_path=x",
+        "critic.model.path=x",
+        f"{MODEL}.lora_adapter_path=x",
+        f"{MODEL}.lora.adapter_path=x",
+        f"{MODEL}.external_lib=evil",
+        f"+{MODEL}.override_config.rope_theta=1",
+        f"{ROLLOUT}.quantization=fp8",
+        f"{ROLLOUT}.checkpoint_engine.custom_backend_module=evil",
+        f"{ROLLOUT}.load_format=dummy",
+        f"{ACTOR}.optim.optimizer_impl=evil",
+        f"{ACTOR}.profiler.finish_hook_cmd=x",
+        "+ray_kwargs.ray_init.runtime_env.env_vars.X=1",
+        "~algorithm.gamma=",
+        f"~{ACTOR}.clip_ratio=",
+        "+hydra.run.dir=x",
+        "sandbox_fusion.url=x",
+        "+anything.new=1",
+        "ray_kwargs={}",
+    ],
+)
+def test_what_is_not_known_to_be_harmless_needs_a_flag_and_leaves_a_mark(key: str) -> None:
+    with pytest.raises(UserError, match="--allow-unsafe-set"):
+        parse_set([key])
+    assert len(parse_set([key], unsafe=True)) == 1
+    assert unsafe_keys([key, f"{ACTOR}.clip_ratio=0.1"]) == [key.partition("=")[0]]
+
+
+def test_every_allowed_setting_is_one_of_verl() -> None:
+    yaml = pytest.importorskip("yaml")
+    verl = importlib.util.find_spec("verl")
+    if verl is None or verl.origin is None:
+        pytest.skip("verl is not installed")
+    text = Path(verl.origin).with_name("trainer").joinpath("config/_generated_ppo_trainer.yaml").read_text()
+    known = set(known_keys(yaml.safe_load(text))) | {
+        f"{group}.mixed_precision" for group in (f"{ACTOR}.fsdp_config", f"{REF}.fsdp_config", "critic.fsdp")
+    }
+    known.add("ray_kwargs.ray_init.object_store_memory")
+    for pattern in (pattern for patterns in ALLOWED.values() for pattern in patterns):
+        assert any(fnmatchcase(key, pattern) for key in known), pattern
+
+
+def allowed_table() -> list[str]:
+    """What `--set` takes, a line for each group, as docs/training.md shows it."""
+    rows = [f"| {why} | {', '.join(f'`{key}`' for key in keys)} |" for why, keys in ALLOWED.items()]
+    return ["| why it is harmless | taken |", "| --- | --- |", *rows]
+
+
 def refused_table() -> list[str]:
     """What `--set` refuses, a line for each thing to use instead, as docs/training.md shows it."""
     keys = defaultdict(list)
@@ -150,7 +209,8 @@ def refused_table() -> list[str]:
 def test_the_page_shows_what_set_refuses() -> None:
     section = PAGE.read_text(encoding="utf-8").split("\n## `--set`\n")[1].split("\n## ")[0]
     shown = [line for line in section.splitlines() if line.startswith("|")]
-    assert shown == refused_table(), "renew the table: python tests/trainkit/launch/test_settings.py"
+    tables = allowed_table() + refused_table()
+    assert shown == tables, "renew the tables: python tests/trainkit/launch/test_settings.py"
 
 
 def built_settings() -> set[str]:
@@ -188,10 +248,10 @@ def test_the_page_explains_every_setting_and_no_other() -> None:
 
 
 def test_other_settings_pass() -> None:
-    items = ["actor_rollout_ref.actor.clip_ratio=0.1", "+trainer.note=a b", "critic.optim.betas=[0.9, 0.95]"]
+    items = [f"{ACTOR}.clip_ratio=0.1", "trainer.project_name=a b", "critic.optim.betas=[0.9, 0.95]"]
     assert parse_set(items) == {
         "actor_rollout_ref.actor.clip_ratio": 0.1,
-        "+trainer.note": "a b",
+        "trainer.project_name": "a b",
         "critic.optim.betas": [0.9, 0.95],
     }
     for wrong in ("", "key", "=value"):
@@ -211,4 +271,4 @@ def test_set_wins_over_what_trainkit_sets(smollm2: Path) -> None:
 
 
 if __name__ == "__main__":
-    print("\n".join(refused_table()))
+    print("\n".join([*allowed_table(), "", *refused_table()]))
