@@ -11,3 +11,7 @@ import evalkit.cli.report
 import evalkit.cli.runs
 import evalkit.cli.score
 import evalkit.cli.tasks  # noqa: F401
+from evalkit.cli.app import app
+from evalkit.cli.help import EXAMPLES, GROUPS, describe
+
+describe(app, GROUPS, EXAMPLES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,14 +14,33 @@ app = typer.Typer(
     name="evalkit",
     help="Score checkpoints under the prompts they were trained with, and compare them.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
+DISTRIBUTION = "lockstep-evalkit"
 INTERRUPTED = 130
 # What click raises for an unknown option, value or command; typer brings a click of its own.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+def show_version(asked: bool) -> None:
+    """`--version`: of this checkout, since both packages are one distribution."""
+    if asked:
+        from importlib.metadata import version
+
+        print(version(DISTRIBUTION))
+        raise typer.Exit
+
+
+VERSION = Annotated[
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+]
+
+
+@app.callback()
+def main_options(version: VERSION = False) -> None:
+    """Score checkpoints under the prompts they were trained with, and compare them."""
 
 
 def run_app(application: typer.Typer) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from evalkit.cli.app import run_app
+from evalkit.cli.app import VERSION, run_app
 
 app = typer.Typer(
     name="trainkit",
     help="Train checkpoints that evalkit reads under the prompts they were trained with.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def main_options(version: VERSION = False) -> None:
+    """Train checkpoints that evalkit reads under the prompts they were trained with."""
 
 
 def main() -> None:

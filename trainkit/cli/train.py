@@ -13,6 +13,7 @@ import typer
 
 from trainkit.algorithms import ALGORITHMS
 from trainkit.cli.app import app
+from trainkit.cli.help import ABOUT
 from trainkit.options import PRESETS, Options, resolve
 
 DATA_OPTIONS = (
@@ -103,5 +104,5 @@ TRAIN_EXTRA: dict[str, Any] = {
 ALL = tuple(item.name for item in fields(Options) if item.name != "algorithm")
 
 for _word in ALGORITHMS:
-    app.command(_word)(with_options(train_command, ALL, TRAIN_EXTRA))
+    app.command(_word, help=ABOUT[_word])(with_options(train_command, ALL, TRAIN_EXTRA))
 app.command("data")(with_options(data_command, DATA_OPTIONS, {"output": (OUTPUT, EMPTY)}))

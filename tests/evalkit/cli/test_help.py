@@ -1,0 +1,78 @@
+"""Help shows every command in a group, with an example that the command line takes.
+
+pytest tests/evalkit/cli/test_help.py
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from evalkit.cli.app import app as evalkit_app
+from evalkit.cli.help import EXAMPLES, GROUPS
+from trainkit.cli.app import app as trainkit_app
+from trainkit.cli.help import EXAMPLES as TRAIN_EXAMPLES
+from trainkit.cli.help import GROUPS as TRAIN_GROUPS
+
+PROGRAMS = {
+    "evalkit": (evalkit_app, GROUPS, EXAMPLES),
+    "trainkit": (trainkit_app, TRAIN_GROUPS, TRAIN_EXAMPLES),
+}
+ALONE = (
+    "doctor",
+    "runs",
+    "extract",
+    "prompts list",
+    "tasks list",
+    "tasks show",
+    "tasks check",
+    "prompts new",
+)
+"""Commands of evalkit whose examples need no model and no run: they are run here."""
+
+
+def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_command_stands_in_a_group_with_an_example(program: str) -> None:
+    app, groups, examples = PROGRAMS[program]
+    root = typer.main.get_command(app)
+    assert sorted(name for names in groups.values() for name in names) == sorted(root.commands)  # type: ignore[attr-defined]
+    assert sorted(examples) == sorted(name for name, _ in commands(root))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_examples_are_taken_by_the_command_line(program: str) -> None:
+    app, _, examples = PROGRAMS[program]
+    for name, command in commands(typer.main.get_command(app)):
+        words = shlex.split(examples[name])
+        assert words[: 1 + len(name.split())] == [program, *name.split()]
+        command.make_context(name, words[1 + len(name.split()) :])  # raises where an option is unknown
+
+
+def test_examples_that_need_nothing_work(tmp_path: Path) -> None:
+    for name in ALONE:
+        done = subprocess.run(
+            [sys.executable, "-m", *shlex.split(EXAMPLES[name])], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode in ((0, 1) if name == "doctor" else (0,)), (name, done.stderr)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_version(program: str) -> None:
+    done = subprocess.run([sys.executable, "-m", program, "--version"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.strip().count(".") == 2
