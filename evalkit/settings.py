@@ -1,4 +1,6 @@
-"""Settings that a project gives once: `[tool.evalkit]` of ./pyproject.toml, or EVALKIT_* variables.
+"""Settings that a project gives once: `[tool.evalkit]` of its pyproject.toml, or EVALKIT_* variables.
+
+The file is that of the current folder, or of the nearest above it that has the table, as git finds its own.
 
 [tool.evalkit]
 data = "../data"          # EVALKIT_DATA: folder with gsm8k/test.jsonl and the like
@@ -20,7 +22,7 @@ from prompts.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where things lie. Paths from pyproject.toml are relative to its folder, the current one."""
+    """Where things lie. Paths from pyproject.toml, defaults included, are relative to its folder."""
 
     data: Path | None = None
     prompts: tuple[Path, ...] = ()
@@ -30,38 +32,52 @@ class Settings:
 
 def settings() -> Settings:
     """Read the settings; a variable wins over the file. UserError for an unknown or unusable key."""
-    values = _from_file(Path("pyproject.toml"))
+    root, values = _from_file()
+    paths: dict[str, Any] = {name: _path(name, value, root) for name, value in values.items()}
     for name in _NAMES:
         if text := os.environ.get(f"EVALKIT_{name.upper()}"):
-            values[name] = text.split(os.pathsep) if name == "prompts" else text
-    paths: dict[str, Any] = {name: _path(name, value) for name, value in values.items()}
-    return Settings(**paths)
+            paths[name] = _path(name, text.split(os.pathsep) if name == "prompts" else text, Path())
+    return Settings(**{"results": root / "results", "runs": root / "runs", **paths})
 
 
 _NAMES = tuple(field.name for field in fields(Settings))
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file() -> tuple[Path, dict[str, Any]]:
+    """The folder of the nearest pyproject.toml with the table, and the table; else the current folder."""
+    here = Path.cwd()
+    for folder in (Path(), *(Path(os.path.relpath(parent, here)) for parent in here.parents)):
+        table = _table(folder / "pyproject.toml")
+        if table is not None:
+            return folder, table
+    return Path(), {}
+
+
+def _table(path: Path) -> dict[str, Any] | None:
+    """`[tool.evalkit]` of a file, None where there is none.
+
+    Raises UserError for a broken file or an unknown key.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
-    values: dict[str, Any] = table.get("tool", {}).get("evalkit", {})
-    if unknown := sorted(set(values) - set(_NAMES)):
+    values: dict[str, Any] | None = table.get("tool", {}).get("evalkit")
+    if unknown := sorted(set(values or {}) - set(_NAMES)):
         raise UserError(f"{path}: [tool.evalkit] has no key {unknown[0]!r}; known: {', '.join(_NAMES)}")
     return values
 
 
-def _path(name: str, value: Any) -> Path | tuple[Path, ...]:
+def _path(name: str, value: Any, root: Path) -> Path | tuple[Path, ...]:
     if name == "prompts" and isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        return tuple(Path(entry).expanduser() for entry in value)
+        return tuple(root / Path(entry).expanduser() for entry in value)
     if name != "prompts" and isinstance(value, str):
-        return Path(value).expanduser()
+        return root / Path(value).expanduser()
     wanted = "a list of folders" if name == "prompts" else "a folder"
     raise UserError(
-        f"[tool.evalkit] {name} = {value!r} is not {wanted}; see evalkit/settings.py for the form"
+        f"[tool.evalkit] {name} = {value!r} is not {wanted}; the form stands in evalkit/settings.py"
     )
 
 
