@@ -1,12 +1,17 @@
 """The nouns of an evaluation: row, sampling, completion, extraction, score, record.
 
-Everything that crosses a module boundary is one of these; each is frozen and plain.
+Everything that crosses a module boundary is one of these; each is frozen and plain. What stands in a
+file is a msgspec struct, so that reading it checks every type.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 Outcome = Literal["correct", "wrong", "no_answer", "unscored"]
 UNANSWERED = ("none", "error")
@@ -59,8 +64,7 @@ class Completion:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Extraction:
+class Extraction(msgspec.Struct, frozen=True):
     """The answer that a rule read from a text.
 
     `answer` is the text of the answer, None where the rule found none. `rule` names the rule that
@@ -83,16 +87,18 @@ class Grade:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One line of records.jsonl: one completion of one question, read and scored."""
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of records.jsonl: one completion of one question, read and scored.
+
+    A field that is added later has the default None: older records read as "not recorded".
+    """
 
     id: str
-    sample: int
+    sample: Count
     question: str
     gold: str | None
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: Count
+    completion_tokens: Count
     text: str
     finish_reason: str
     truncated: bool
@@ -104,4 +110,6 @@ class Record:
     seed: int
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain JSON values, in the order of the file."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import orjson
 
@@ -30,6 +31,19 @@ FILE_NAME = "prompt.lock.json"
 PARQUET_KEY = b"prompt_lock"
 SCHEMA = 1
 SECTIONS = ("reading", "data", "budget")
+FIRST_KEYS = frozenset(
+    {
+        *("template", "system", "chat_template", "tokenizer", "stop_ids", "decode", "scorer", "probe"),
+        *(f"template.{name}" for name in ("ref", "kind", "sha256", "turns_sha256")),
+        *(f"chat_template.{name}" for name in ("sha256", "kwargs", "add_generation_prompt", "frozen_date")),
+        *("scorer.rule", "scorer.version", "task", "split"),
+        *("temperature", "top_p", "max_tokens", "samples", "seed"),
+    }
+)
+"""Keys that every lock has. Any other key was added later (or is only known of some imported runs): a lock
+that lacks it did not record it, which is no difference. So a key that is added needs no line here."""
+FREE_KEYS = ("chat_template.kwargs.", "tokenizer.", "decode.", "probe.")
+"""Objects whose keys are data, not names of the format: a key that one side lacks is a difference."""
 _LAYOUT = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -52,13 +66,20 @@ class Lock:
 
     @property
     def template(self) -> str:
-        """The ref of the template, as in gsm8k-boxed@1."""
-        return str(self.reading["template"]["ref"])
+        """The ref of the template, as in gsm8k-boxed@1. Raises UserError where the lock names none."""
+        return self._named("template", "ref")
 
     @property
     def rule(self) -> str:
-        """The extraction rule with its version, as in boxed@1."""
-        return str(self.reading["scorer"]["rule"])
+        """The extraction rule with its version, as in boxed@1. Raises UserError where the lock names none."""
+        return self._named("scorer", "rule")
+
+    def _named(self, section: str, key: str) -> str:
+        entry = self.reading.get(section)
+        name = entry.get(key) if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            raise UserError(f"the prompt lock {self.fingerprint} names no {section}; write a new one")
+        return name
 
     def as_dict(self) -> dict[str, Any]:
         """The content of prompt.lock.json: the sections, and what they hash to."""
@@ -82,7 +103,7 @@ class Lock:
             raise UserError(f"{source} is no prompt lock: its schema or what it carries cannot be read")
         if schema > SCHEMA:
             raise UserError(
-                f"{source} has schema {value['schema']}, this evalkit reads up to {SCHEMA}; "
+                f"{source} has schema {schema}, this evalkit reads up to {SCHEMA}; "
                 "upgrade it: pip install -U lockstep-evalkit"
             )
         lock = cls(**{name: value[name] for name in SECTIONS}, carries=carries)
@@ -167,7 +188,9 @@ def difference_of_locks(left: Lock, right: Lock, sections: Sequence[str] = SECTI
 def _walk(prefix: str, left: Any, right: Any) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(left, dict) and isinstance(right, dict):
         for key in sorted({*left, *right}):
-            yield from _walk(f"{prefix}.{key}" if prefix else key, left.get(key), right.get(key))
+            name = f"{prefix}.{key}" if prefix else key
+            if (key in left) == (key in right) or name in FIRST_KEYS or name.startswith(FREE_KEYS):
+                yield from _walk(name, left.get(key), right.get(key))
     elif left != right:
         yield prefix, left, right
 
@@ -184,6 +207,10 @@ def _compare_rows(left: Mapping[str, str], right: Mapping[str, str]) -> Iterator
         yield Difference("data", "rows added", [], added)
     if changed := [row_id for row_id in sorted(set(left) & set(right)) if left[row_id] != right[row_id]]:
         yield Difference("data", "prompts changed", changed, changed)
+
+
+_VERIFIED: WeakValueDictionary[bytes, Lock] = WeakValueDictionary()
+"""Locks in use by the sha256 of their files: that of a million rows is parsed and verified once."""
 
 
 def read_lock(path: Path | str) -> Lock | None:
@@ -208,11 +235,19 @@ def read_lock(path: Path | str) -> Lock | None:
         if content is None:
             return None
     else:
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    digest = hashlib.sha256(content).digest()
+    if (known := _VERIFIED.get(digest)) is not None:
+        return known
     try:
-        return Lock.from_dict(orjson.loads(content), str(path))
+        lock = Lock.from_dict(orjson.loads(content), str(path))
     except orjson.JSONDecodeError as error:
         raise UserError(f"{path} is not JSON: {error}") from None
+    _VERIFIED[digest] = lock
+    return lock
 
 
 def write_lock(lock: Lock, folder: Path | str) -> Path:

@@ -31,9 +31,7 @@ def runs_command(
     for error in broken:
         print(f"left out: {error}", file=sys.stderr)
     found = [
-        run
-        for run in runs
-        if (model or "") in run.manifest["model"]["name"] and task in (None, run.manifest["task"])
+        run for run in runs if (model or "") in run.manifest.model.name and task in (None, run.manifest.task)
     ]
     if not found:
         print(f"no such run in {settings().results}; make one: evalkit score", file=sys.stderr)
@@ -59,7 +57,7 @@ def show_command(
     found = find_run(run, settings().results, complete=False)
     records = choose(found, outcome=outcome, reason=reason, row_id=id, n=n)
     if format == "json":
-        print(json.dumps(records, indent=2, ensure_ascii=False))
+        print(json.dumps([record.as_dict() for record in records], indent=2, ensure_ascii=False))
     else:
         print_records(records, Console())
 

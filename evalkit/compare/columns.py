@@ -11,15 +11,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from evalkit.extract.numbers import canonical
-from evalkit.records import OUTCOMES, Outcome
-from evalkit.runs.folder import Run, open_records
+from evalkit.records import Count, Outcome, Record
+from evalkit.runs.folder import Run
+from evalkit.runs.record_lines import CODE, check_order, lines_of, open_records
 from prompts.errors import UserError
 
-CODE: dict[str, int] = {name: code for code, name in enumerate(OUTCOMES)}
 CORRECT, NO_ANSWER, UNSCORED = CODE["correct"], CODE["no_answer"], CODE["unscored"]
 
 
@@ -31,8 +30,8 @@ class _Line(msgspec.Struct):
     """The fields that are kept; all others are skipped without being built."""
 
     id: str
-    sample: int
-    completion_tokens: int
+    sample: Count
+    completion_tokens: Count
     truncated: bool
     outcome: Outcome
     lenient_outcome: Outcome
@@ -68,33 +67,20 @@ class RunColumns:
 def load_columns(run: Run) -> RunColumns:
     """Read a complete run.
 
-    Raises UserError where the run is not complete, holds no record, a line cannot be read (its
-    number is named), a completion stands there twice, or lines are missing.
+    Raises UserError where the run is not complete, holds no record, or holds others than its manifest and
+    lock say (`evalkit.runs.record_lines.check_order`; the line is named), Mismatch for an edited lock.
     """
     if not run.complete:
         raise UserError(
-            f"{run.name} is not complete ({run.manifest['status']}); "
-            f"finish it first: {run.manifest['command']}"
+            f"{run.name} is not complete ({run.manifest.status}); finish it first: {run.manifest.command}"
         )
     blocks = list(_read_blocks(run))
     if not blocks:
         raise UserError(f"{run.name} holds no record, there is nothing to compare")
     columns = RunColumns(*(np.concatenate(column) for column in zip(*blocks, strict=True)))
     del blocks
-    expected = sum(run.manifest["counts"].values())
-    if len(columns) != expected:
-        raise UserError(
-            f"{run.name} holds {len(columns):,} records, its manifest says {expected:,}: "
-            f"the file was cut or edited; score it again: {run.manifest['command']}"
-        )
-    columns = columns.take(np.lexsort((columns.sample, columns.ids)))
-    twice = (columns.ids[1:] == columns.ids[:-1]) & (columns.sample[1:] == columns.sample[:-1])
-    if twice.any():
-        where = int(np.flatnonzero(twice)[0])
-        raise UserError(
-            f"{run.name} holds sample {columns.sample[where]} of {columns.ids[where].decode()} twice"
-        )
-    return columns
+    order = check_order(run.name, run.manifest, run.lock, columns.ids, columns.sample, columns.outcome)
+    return columns.take(order)
 
 
 _DTYPES = (np.bytes_, np.int32, np.uint8, np.uint8, np.int32, np.bool_, np.int32, np.int64)
@@ -106,33 +92,26 @@ def _read_blocks(run: Run) -> Iterator[tuple[NDArray[Any], ...]]:
     decode = msgspec.json.Decoder(_Line).decode
     answer_class = _AnswerClasses()
     rows: list[tuple[Any, ...]] = []
-    number = offset = 0
-    try:
-        with open_records(run.folder) as file:
-            for line in file:
-                number += 1
-                record = decode(line)
-                rows.append(
-                    (
-                        record.id.encode(),
-                        record.sample,
-                        CODE[record.outcome],
-                        CODE[record.lenient_outcome],
-                        record.completion_tokens,
-                        record.truncated,
-                        answer_class[record.extraction.answer],
-                        offset,
-                    )
+    offset = 0
+    with lines_of(run.folder, run.manifest) as lines:
+        for _, line in lines:
+            record = decode(line)
+            rows.append(
+                (
+                    record.id.encode(),
+                    record.sample,
+                    CODE[record.outcome],
+                    CODE[record.lenient_outcome],
+                    record.completion_tokens,
+                    record.truncated,
+                    answer_class[record.extraction.answer],
+                    offset,
                 )
-                offset += len(line)
-                if len(rows) == _BLOCK:
-                    yield _as_columns(rows)
-                    rows = []
-    except (msgspec.DecodeError, EOFError) as error:
-        raise UserError(
-            f"{run.name}/records.jsonl line {number} cannot be read ({error}); "
-            f"score it again: {run.manifest['command']}"
-        ) from None
+            )
+            offset += len(line)
+            if len(rows) == _BLOCK:
+                yield _as_columns(rows)
+                rows = []
     if rows:
         yield _as_columns(rows)
 
@@ -154,11 +133,21 @@ def _as_columns(rows: list[tuple[Any, ...]]) -> tuple[NDArray[Any], ...]:
     return tuple(np.array(c, dtype=t) for c, t in zip(zip(*rows, strict=True), _DTYPES, strict=True))
 
 
-def read_texts(run: Run, offsets: Sequence[int]) -> list[dict[str, Any]]:
-    """The whole records that start at these places of the file, in the order asked for."""
-    found: dict[int, dict[str, Any]] = {}
+def read_texts(run: Run, offsets: Sequence[int]) -> list[Record]:
+    """The whole records that start at these places of the file, in the order asked for.
+
+    Raises UserError where one of them cannot be read.
+    """
+    found: dict[int, Record] = {}
+    decode = msgspec.json.Decoder(Record).decode
     with open_records(run.folder) as file:
         for offset in sorted(offsets):
             file.seek(offset)
-            found[offset] = orjson.loads(file.readline())
+            try:
+                found[offset] = decode(file.readline())
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise UserError(
+                    f"{run.name}/records.jsonl, the line at byte {offset}, cannot be read ({error}); "
+                    f"score it again: {run.manifest.command}"
+                ) from None
     return [found[offset] for offset in offsets]

@@ -11,9 +11,8 @@ from evalkit.locks.difference import SCORER_KEY, describe, rescore_command
 from evalkit.models.computation import computation_differences, is_same_shape
 from evalkit.runs.folder import Run
 from prompts.errors import Mismatch, UserError
-from prompts.lock import FILE_NAME, Difference, Lock, difference_of_locks, read_lock
+from prompts.lock import Difference, difference_of_locks
 
-MANIFEST_KEYS = ("task", "split", "sampling")
 ROW_KEYS = ("rows missing", "rows added")
 
 
@@ -82,8 +81,7 @@ def run_differences(base: Run, new: Run) -> list[Difference]:
 
     Raises UserError where a run has no lock, Mismatch where its lock was edited.
     """
-    lock = _lock(base)
-    found = [] if _same_file(base, new) else difference_of_locks(lock, _lock(new))
+    found = [] if base.lock is new.lock else difference_of_locks(base.lock, new.lock)
     found = [d for d in found if not (d.section == "data" and d.key in ROW_KEYS)]
     named = {d.key for d in found}
     for key, left, right in _manifest_pairs(base, new):
@@ -96,32 +94,17 @@ def run_differences(base: Run, new: Run) -> list[Difference]:
 
 def _computed_otherwise(base: Run, new: Run) -> list[tuple[str, Any, Any]]:
     """What config.json made one model compute in two ways; two different models may differ in it."""
-    left, right = (_lock(run).carries.get("computation") for run in (base, new))
-    weights = [run.manifest["model"].get("weights_sha256") for run in (base, new)]
+    left, right = (run.lock.carries.get("computation") for run in (base, new))
+    weights = [run.manifest.model.weights_sha256 for run in (base, new)]
     if not is_same_shape(left, right) and weights[0] != weights[1]:
         return []
     return computation_differences(left, right)
 
 
-def _same_file(base: Run, new: Run) -> bool:
-    """Whether both locks are the same bytes: then one that was verified will do, for a million rows too."""
-    first, second = base.folder / FILE_NAME, new.folder / FILE_NAME
-    return second.exists() and first.read_bytes() == second.read_bytes()
-
-
-def _lock(run: Run) -> Lock:
-    lock = read_lock(run.folder)
-    if lock is None:
-        raise UserError(f"{run.name} has no {FILE_NAME}; score it again: {run.manifest['command']}")
-    return lock
-
-
 def _manifest_pairs(base: Run, new: Run) -> list[tuple[str, Any, Any]]:
-    pairs = []
-    for key in MANIFEST_KEYS:
-        left, right = base.manifest.get(key), new.manifest.get(key)
-        if isinstance(left, dict) and isinstance(right, dict):
-            pairs += [(f"{key}.{name}", left.get(name), right.get(name)) for name in sorted({*left, *right})]
-        else:
-            pairs.append((key, left, right))
-    return pairs
+    """Keys of the manifests that both record, with both values."""
+    left, right = base.manifest, new.manifest
+    pairs: list[tuple[str, Any, Any]] = [("task", left.task, right.task), ("split", left.split, right.split)]
+    drawn, others = left.sampling.as_dict(), right.sampling.as_dict()
+    pairs += [(f"sampling.{name}", drawn[name], others[name]) for name in sorted(drawn)]
+    return [pair for pair in pairs if None not in pair[1:]]

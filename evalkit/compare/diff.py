@@ -15,6 +15,7 @@ from evalkit.compare.comparable import check_comparable
 from evalkit.compare.measures import Metric, accuracy, metrics_of, minimum_detectable
 from evalkit.runs.find import checkpoint_of
 from evalkit.runs.folder import Run
+from evalkit.runs.manifest import NoiseFloor, Section
 from evalkit.stats.pairs import Interval
 from evalkit.stats.samples import paired_bootstrap
 from prompts.lock import Difference
@@ -68,7 +69,7 @@ class Diff:
     metrics: tuple[Metric, ...]
     method: str
     unscored: int
-    noise: dict[str, int] | None
+    noise: NoiseFloor | None
     marks: tuple[str, ...]
     differences: tuple[Difference, ...]
 
@@ -84,6 +85,8 @@ def plain(value: Any) -> Any:
     """Dataclasses as JSON values, an interval as [low, high]."""
     if isinstance(value, Interval):
         return value.as_list()
+    if isinstance(value, Section):
+        return value.merged(None)
     if hasattr(value, "__dataclass_fields__"):
         return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, list | tuple):
@@ -173,7 +176,7 @@ def side_of(run: Run, questions: Questions, left_out: int) -> Side:
     checkpoint = checkpoint_of(run)
     return Side(
         run=run.name,
-        model=run.manifest["model"]["name"],
+        model=run.manifest.model.name,
         step=checkpoint[1] if checkpoint else None,
         accuracy=strict.value,
         ci=strict.ci,
@@ -181,18 +184,18 @@ def side_of(run: Run, questions: Questions, left_out: int) -> Side:
         lenient_ci=lenient.ci,
         samples=int(questions.samples.max()),
         no_answer=float((completions.outcome == NO_ANSWER).mean()),
-        truncated=float(completions.truncated.mean()) if run.summary.get("truncated") is not None else None,
+        truncated=float(completions.truncated.mean()) if run.summary.truncated is not None else None,
         mean_completion_tokens=float(completions.tokens.mean()) if completions.tokens.any() else None,
-        tokens_per_second=run.summary.get("tokens_per_second"),
-        task=f"{run.manifest['task']} {run.manifest['split']}",
-        template=run.manifest["template"],
-        fingerprint=run.manifest["fingerprint"],
+        tokens_per_second=run.summary.tokens_per_second,
+        task=f"{run.manifest.task} {run.manifest.split}",
+        template=run.manifest.template,
+        fingerprint=run.manifest.fingerprint,
         left_out=left_out,
-        marks=tuple(run.manifest.get("marks") or ()),
+        marks=tuple(run.manifest.marks or ()),
     )
 
 
-def _noise(runs: Sequence[Run]) -> dict[str, int] | None:
+def _noise(runs: Sequence[Run]) -> NoiseFloor | None:
     """The measured noise floor of the runs, the larger share where both have one."""
-    measured = [run.manifest["noise"] for run in runs if run.manifest.get("noise")]
-    return max(measured, key=lambda noise: noise["flips"] / noise["n"], default=None)
+    measured = [run.manifest.noise for run in runs if run.manifest.noise]
+    return max(measured, key=lambda noise: noise.flips / noise.n, default=None)

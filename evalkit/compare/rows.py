@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from evalkit.compare.align import Questions
 from evalkit.compare.columns import CORRECT, read_texts
 from evalkit.compare.diff import LinedUp
+from evalkit.records import Record
 from evalkit.runs.folder import Run
 from evalkit.text import Format, printable, render_grid
 
@@ -72,13 +73,13 @@ def list_rows(lined_up: LinedUp, kind: Kind, limit: int) -> Listing:
     left = _records(lined_up.runs[0], base, shown, right=kind == "broken")
     right = _records(lined_up.runs[1], new, shown, right=kind == "fixed")
     pairs = (
-        RowPair(a["id"], a["question"], a["gold"], _answered(a), _answered(b))
+        RowPair(a.id, a.question, a.gold, _answered(a), _answered(b))
         for a, b in zip(left, right, strict=True)
     )
     return Listing(kind, len(places), tuple(pairs))
 
 
-def _records(run: Run, side: Questions, places: NDArray[np.int64], *, right: bool) -> list[dict[str, Any]]:
+def _records(run: Run, side: Questions, places: NDArray[np.int64], *, right: bool) -> list[Record]:
     """For each place the record of the first sample that is right, or of the first that is wrong."""
     offsets = []
     for place in places:
@@ -88,13 +89,13 @@ def _records(run: Run, side: Questions, places: NDArray[np.int64], *, right: boo
     return read_texts(run, offsets)
 
 
-def _answered(record: dict[str, Any]) -> Answered:
+def _answered(record: Record) -> Answered:
     return Answered(
-        record["outcome"],
-        record["reason"],
-        record["extraction"]["answer"],
-        record["truncated"],
-        record["text"],
+        record.outcome,
+        record.reason,
+        record.extraction.answer,
+        record.truncated,
+        record.text,
     )
 
 

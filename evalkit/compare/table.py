@@ -103,7 +103,7 @@ def caveats(diff: Diff) -> list[str]:
     """What puts a comparison in doubt: engine noise, questions left out, keys that differ."""
     lines = []
     if diff.noise:
-        flips, n = diff.noise["flips"], diff.noise["n"]
+        flips, n = diff.noise.flips, diff.noise.n
         moved = f"; that alone moves a difference by up to {points(moved_by_flips(flips, n))} points"
         lines.append(
             f"noise floor: {flips:,} of {n:,} answers flip when the same checkpoint is scored twice"

@@ -42,8 +42,13 @@ SCHEMA = pa.schema(
 
 def to_parquet(run: Run) -> bytes:
     """The records in the shape of `evalkit.records.Record`, sorted by id and sample."""
-    metadata = {PARQUET_KEY: orjson.dumps(run.lock), b"evalkit_manifest": orjson.dumps(run.manifest)}
-    table = pa.Table.from_pylist(run.records, schema=SCHEMA.with_metadata(metadata))
+    metadata = {
+        PARQUET_KEY: orjson.dumps(run.lock.as_dict()),
+        b"evalkit_manifest": orjson.dumps(run.manifest.as_dict()),
+    }
+    table = pa.Table.from_pylist(
+        [record.as_dict() for record in run.records], schema=SCHEMA.with_metadata(metadata)
+    )
     file = io.BytesIO()
     pq.write_table(table, file, compression="zstd")
     return file.getvalue()

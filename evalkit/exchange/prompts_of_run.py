@@ -18,7 +18,7 @@ def prompts_of_run(run: Run, prompts: Sequence[Path]) -> Callable[[str], Rendere
     says. Otherwise (somebody's template that is not here, messages from a parquet, an imported run)
     the prompt is not known, and the bare question stands for it.
     """
-    of_lock = run.lock["reading"]["template"]
+    of_lock = run.lock.reading["template"]
     try:
         template = get_template(of_lock["ref"], prompts)
     except UserError:

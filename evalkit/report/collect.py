@@ -12,6 +12,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from evalkit.compare.columns import load_columns
+from evalkit.records import Record
 from evalkit.report.breakdown import length_chart, steps_chart
 from evalkit.report.charts import (
     DotChart,
@@ -81,7 +82,7 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
     charts = [_accuracy_chart(runs, keys), length_chart(questions, runs, keys)]
     if solutions:
         charts.append(steps_chart(questions, runs, keys))
-    tasks = sorted({f"{run.manifest['task']} ({run.manifest['split']})" for run in runs})
+    tasks = sorted({f"{run.manifest.task} ({run.manifest.split})" for run in runs})
     return Page(
         title=f"evalkit report: {', '.join(tasks)}",
         sentence=comparison.sentence,
@@ -105,15 +106,15 @@ def _cells(run: Run, delta: str, p: str) -> tuple[str, ...]:
     summary = run.summary
     return (
         run.name,
-        f"{summary['n']:,}",
-        share_text(summary["accuracy"], summary["ci"]),
+        f"{summary.n:,}",
+        share_text(summary.accuracy, summary.ci),
         delta,
         p,
-        share_text(summary["lenient_accuracy"], summary["lenient_ci"]),
-        percent(summary["no_answer"]),
-        percent(summary["truncated"], "—"),
-        percent(summary["unscored"]),
-        _number(summary.get("mean_completion_tokens")),
+        share_text(summary.lenient_accuracy, summary.lenient_ci),
+        percent(summary.no_answer),
+        percent(summary.truncated, "—"),
+        percent(summary.unscored),
+        _number(summary.mean_completion_tokens),
     )
 
 
@@ -123,19 +124,18 @@ def _number(value: float | None) -> str:
 
 def _details(run: Run) -> tuple[str, ...]:
     manifest = run.manifest
-    engine, model = manifest["engine"], manifest["model"]
-    sampling = ", ".join(f"{key} {value}" for key, value in manifest["sampling"].items())
-    name = model["name"] + (f" at {model['revision']}" if model.get("revision") else "")
+    engine, model = manifest.engine, manifest.model
+    name = model.name + (f" at {model.revision}" if model.revision else "")
     return (
         name,
-        f"{manifest['task']}, {manifest['split']}",
-        str(manifest["template"]),
-        str(manifest["fingerprint"]),
-        sampling,
-        f"{engine['name']} {engine['version']}",
-        _number(run.summary.get("tokens_per_second")),
-        str(manifest["date"]),
-        ", ".join(manifest["marks"]) or "none",
+        f"{manifest.task}, {manifest.split}",
+        str(manifest.template),
+        str(manifest.fingerprint),
+        manifest.sampling.sentence(),
+        f"{engine.name} {engine.version}",
+        _number(run.summary.tokens_per_second),
+        str(manifest.date),
+        ", ".join(manifest.marks) or "none",
     )
 
 
@@ -145,12 +145,12 @@ def _questions(runs: Sequence[Run], solutions: Mapping[str, str]) -> list[dict[s
     for i, run in enumerate(runs):
         for record in run.records:
             question = questions.setdefault(
-                record["id"],
+                record.id,
                 {
-                    "id": record["id"],
-                    "question": record["question"],
-                    "gold": record["gold"],
-                    "solution": solutions.get(record["id"]),
+                    "id": record.id,
+                    "question": record.question,
+                    "gold": record.gold,
+                    "solution": solutions.get(record.id),
                     "runs": [None] * len(runs),
                 },
             )
@@ -158,24 +158,24 @@ def _questions(runs: Sequence[Run], solutions: Mapping[str, str]) -> list[dict[s
     return [questions[id] for id in sorted(questions)]
 
 
-def _sample(record: dict[str, Any]) -> dict[str, Any]:
-    extraction = record["extraction"]
+def _sample(record: Record) -> dict[str, Any]:
+    extraction = record.extraction
     return {
-        "outcome": record["outcome"],
-        "reason": record["reason"],
-        "answer": extraction["answer"],
-        "rule": extraction["rule"],
-        "span": _utf16_span(record["text"], extraction["span"]),
-        "lenient": record["lenient_outcome"],
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "answer": extraction.answer,
+        "rule": extraction.rule,
+        "span": _utf16_span(record.text, extraction.span),
+        "lenient": record.lenient_outcome,
         "tokens": _tokens(record),
-        "truncated": record["truncated"],
-        "text": record["text"],
+        "truncated": record.truncated,
+        "text": record.text,
     }
 
 
-def _tokens(record: dict[str, Any]) -> int | None:
+def _tokens(record: Record) -> int | None:
     """The length of a completion; None where an imported log does not tell it."""
-    return None if record["finish_reason"] == "unknown" else int(record["completion_tokens"])
+    return None if record.finish_reason == "unknown" else int(record.completion_tokens)
 
 
 def _utf16_span(text: str, span: Sequence[int] | None) -> list[int] | None:
@@ -186,14 +186,17 @@ def _utf16_span(text: str, span: Sequence[int] | None) -> list[int] | None:
 
 
 def _label(key: str, run: Run) -> Label:
-    name = str(run.manifest["model"]["name"]).rstrip("/").split("/")[-1]
+    name = str(run.manifest.model.name).rstrip("/").split("/")[-1]
     return Label(label=key, below=name if len(name) <= 16 else f"…{name[-15:]}")
 
 
 def _accuracy_chart(runs: Sequence[Run], keys: str) -> DotChart:
-    def point(run: Run, field: str, interval: str) -> Point:
-        low, high = run.summary[interval]
-        return Point(share=run.summary[field], interval=Interval(low, high), n=run.summary["n"])
+    def point(run: Run, *, lenient: bool = False) -> Point:
+        summary = run.summary
+        share, ci = summary.accuracy, summary.ci
+        if lenient:
+            share, ci = summary.lenient_accuracy, summary.lenient_ci
+        return Point(share=share, interval=Interval(*ci), n=summary.n)
 
     return dot_chart(
         id="curve",
@@ -201,12 +204,12 @@ def _accuracy_chart(runs: Sequence[Run], keys: str) -> DotChart:
         note="In the order given; bars are 95 % intervals. Lenient reads answers that lack the asked marker.",
         labels=[_label(key, run) for key, run in zip(keys, runs, strict=True)],
         lines=[
-            Line(name="strict", colour=0, points=[point(run, "accuracy", "ci") for run in runs]),
+            Line(name="strict", colour=0, points=[point(run) for run in runs]),
             Line(
                 name="lenient",
                 colour=1,
                 dashed=True,
-                points=[point(run, "lenient_accuracy", "lenient_ci") for run in runs],
+                points=[point(run, lenient=True) for run in runs],
             ),
         ],
     )
@@ -220,7 +223,7 @@ def _lengths(runs: Sequence[Run], keys: str) -> Histogram:
         runs=[
             (
                 f"{key} {run.name}",
-                [(tokens, r["truncated"]) for r in run.records if (tokens := _tokens(r)) is not None],
+                [(tokens, r.truncated) for r in run.records if (tokens := _tokens(r)) is not None],
             )
             for key, run in zip(keys, runs, strict=True)
         ],

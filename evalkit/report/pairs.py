@@ -41,9 +41,9 @@ class ReportedComparison:
 def compare_runs(runs: Sequence[Run], keys: str) -> ReportedComparison:
     """Every run against the first and against the one before; what cannot be compared is said, not hidden."""
     notices = [
-        f"{key} {run.name} is marked: {', '.join(run.manifest['marks'])}"
+        f"{key} {run.name} is marked: {', '.join(run.manifest.marks)}"
         for key, run in zip(keys, runs, strict=True)
-        if run.manifest["marks"]
+        if run.manifest.marks
     ]
     refused: dict[tuple[int, int], str] = {}
     try:
@@ -80,8 +80,8 @@ def _together(runs: Sequence[Run]) -> tuple[str, list[PairReport]]:
 
 def _alone(run: Run) -> str:
     summary = run.summary
-    right = f"{percent(summary['accuracy'])} of {summary['n']:,} questions right"
-    return f"{run.name}: {right}, 95 % CI {interval(*summary['ci'])}."
+    right = f"{percent(summary.accuracy)} of {summary.n:,} questions right"
+    return f"{run.name}: {right}, 95 % CI {interval(*summary.ci)}."
 
 
 def _one_by_one(runs: Sequence[Run]) -> tuple[list[PairReport], dict[tuple[int, int], str]]:
@@ -105,8 +105,8 @@ def _one_by_one(runs: Sequence[Run]) -> tuple[list[PairReport], dict[tuple[int, 
 
 def _compare(base: Run, new: Run) -> Diff | str:
     for key in ("task", "split"):
-        if base.manifest[key] != new.manifest[key]:
-            return f"they are of different {key}s, {base.manifest[key]} and {new.manifest[key]}"
+        if (left := getattr(base.manifest, key)) != (right := getattr(new.manifest, key)):
+            return f"they are of different {key}s, {left} and {right}"
     try:
         if found := run_differences(base, new):
             return f"{len(found)} keys differ that must be equal (left | right):\n{describe(found)}"

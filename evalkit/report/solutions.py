@@ -17,9 +17,9 @@ def gold_solutions(runs: Sequence[Run], data: Path | None) -> tuple[dict[str, st
 
     Only local data is read: a report must not reach for the network.
     """
-    wanted = {record["id"] for run in runs for record in run.records}
+    wanted = {record.id for run in runs for record in run.records}
     found: dict[str, str] = {}
-    for task, split in sorted({(run.manifest["task"], run.manifest["split"]) for run in runs}):
+    for task, split in sorted({(run.manifest.task, run.manifest.split) for run in runs}):
         if task in TASKS and data is None:
             return (
                 {},

@@ -10,7 +10,7 @@ from typing import Any
 from evalkit.extract import extract, resolve_rule
 from evalkit.extract.rules import RULES
 from evalkit.grade.grade import grade
-from evalkit.records import UNANSWERED, Outcome
+from evalkit.records import OUTCOMES, UNANSWERED, Outcome, Record
 from evalkit.runs.folder import Run
 
 Reading = tuple[str | None, Outcome]
@@ -23,7 +23,7 @@ class RuleComparison:
     run: str
     rows: int
     counts: dict[str, Counter[str]]
-    disagreements: tuple[tuple[dict[str, Any], dict[str, Reading]], ...]
+    disagreements: tuple[tuple[Record, dict[str, Reading]], ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, in the order of the rules."""
@@ -31,14 +31,14 @@ class RuleComparison:
             "run": self.run,
             "rows": self.rows,
             "rules": [
-                {"rule": rule, "accuracy": self.accuracy(rule), **{key: counts[key] for key in _OUTCOMES}}
+                {"rule": rule, "accuracy": self.accuracy(rule), **{key: counts[key] for key in OUTCOMES}}
                 for rule, counts in self.counts.items()
             ],
             "disagreements": [
                 {
-                    "id": record["id"],
-                    "sample": record["sample"],
-                    "gold": record["gold"],
+                    "id": record.id,
+                    "sample": record.sample,
+                    "gold": record.gold,
                     "readings": {rule: {"answer": a, "outcome": o} for rule, (a, o) in readings.items()},
                 }
                 for record, readings in self.disagreements
@@ -51,16 +51,13 @@ class RuleComparison:
         return self.counts[rule]["correct"] / scored if scored else None
 
 
-_OUTCOMES = ("correct", "wrong", "no_answer", "unscored")
-
-
 def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> RuleComparison:
     """Read every completion of a run under every rule. Raises UserError for an unknown rule.
 
     `lenient` tries the run's own rule first, as scoring does: what is strictly right is leniently right.
     """
     names = [resolve_rule(rule)[0] for rule in rules]
-    own = str(run.lock["reading"]["scorer"]["rule"])
+    own = run.lock.rule
     known = own.partition("@")[0] in RULES  # an imported run's is another tool's
     first = {name: own if known and name.startswith("lenient@") else None for name in names}
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
@@ -75,8 +72,8 @@ def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> RuleComparis
     return RuleComparison(run.name, len(run.records), counts, tuple(disagreements))
 
 
-def _read(record: dict[str, Any], rule: str, first: str | None) -> Reading:
-    if record["finish_reason"] in UNANSWERED:
+def _read(record: Record, rule: str, first: str | None) -> Reading:
+    if record.finish_reason in UNANSWERED:
         return None, "unscored"
-    found = extract(record["text"], rule, strict=first)
-    return found.answer, grade(found, record["gold"]).outcome
+    found = extract(record.text, rule, strict=first)
+    return found.answer, grade(found, record.gold).outcome

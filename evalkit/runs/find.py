@@ -46,8 +46,8 @@ def find_runs(names: Sequence[str], root: Path) -> list[Run]:
 
 def checkpoint_of(run: Run) -> tuple[str, int] | None:
     """The training run and the step whose checkpoint a run scored, None where it is no such."""
-    model = run.manifest["model"]
-    for text in (model["name"], model.get("path")):
+    model = run.manifest.model
+    for text in (model.name, model.path):
         if text and (match := _STEP_OF_MODEL.search(text)):
             return match["run"] or "", int(match["step"])
     return None
@@ -68,16 +68,15 @@ def _candidates(name: str, root: Path) -> list[Run]:
 
 def _finished(run: Run, complete: bool) -> Run:
     if complete and not run.complete:
-        raise UserError(f"{run.name} is still being written; finish it first: {run.manifest['command']}")
+        raise UserError(f"{run.name} is still being written; finish it first: {run.manifest.command}")
     return run
 
 
 def _way(run: Run) -> str:
     """How a run was made, but for the model and the seed: equal for runs that can be compared."""
-    sampling = {key: value for key, value in run.manifest["sampling"].items() if key != "seed"}
-    return json.dumps(
-        [run.manifest[key] for key in ("task", "split", "fingerprint")] + [sampling], sort_keys=True
-    )
+    manifest = run.manifest
+    sampling = {key: value for key, value in manifest.sampling.as_dict().items() if key != "seed"}
+    return json.dumps([manifest.task, manifest.split, manifest.fingerprint, sampling], sort_keys=True)
 
 
 def _folders(root: Path, name: str, *, start: bool = False) -> list[Path]:
@@ -113,7 +112,7 @@ def _runs_of_step(name: str, training_run: str | None, step: int, root: Path) ->
         lines = [f"{of}:step_{step}  (newest: {runs[0].name})" for of, runs in found.items()]
         raise UserError(_ambiguous(name, lines))
     if not found:
-        scored = [runs[0].manifest["command"] for runs in of_training.values()]
+        scored = [runs[0].manifest.command for runs in of_training.values()]
         raise UserError(f"no complete run of {name} in {root}; {_how_to_score(training_run, step, scored)}")
     return next(iter(found.values()))
 

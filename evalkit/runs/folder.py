@@ -10,34 +10,35 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import gzip
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
+import numpy as np
 import orjson
 
 from evalkit.records import Record
-from prompts.errors import UserError
-from prompts.files import read_json, write_json
+from evalkit.runs.manifest import MANIFEST_FILE, SUMMARY_FILE, Manifest, Summary, read_manifest, read_summary
+from evalkit.runs.record_lines import CODE, FILE_NAME, check_order, iter_records, known_ids
+from prompts.errors import Mismatch, UserError
+from prompts.lock import FILE_NAME as LOCK_FILE
+from prompts.lock import Lock, read_lock, write_lock
 
-SCHEMA = 1
 ENGINE_ENDS = 3.0
 """Seconds that an engine's process may need to end after evalkit was killed."""
-NEEDED = ("status", "command", "model", "task", "split", "template", "fingerprint", "sampling", "date")
-"""Keys without which a manifest is none."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A result folder, read. `records` are dicts in the shape of `evalkit.records.Record.as_dict`."""
+    """A result folder, read. Lock, summary and records are read when they are asked for, and checked."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
 
     @property
     def name(self) -> str:
@@ -45,46 +46,57 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        return bool(self.manifest["status"] == "complete")
+        return self.manifest.status == "complete"
 
     @cached_property
-    def lock(self) -> dict[str, Any]:
-        return read_json(self.folder / "prompt.lock.json")
+    def lock(self) -> Lock:
+        """The run's prompt lock.
+
+        Raises UserError where there is none, Mismatch where it was edited or is another run's: its content
+        does not hash to what it says, or not to the fingerprint that the manifest says.
+        """
+        lock = read_lock(self.folder)
+        if lock is None:
+            raise UserError(f"{self.name} has no {LOCK_FILE}; score it again: {self.manifest.command}")
+        if lock.fingerprint != self.manifest.fingerprint:
+            raise Mismatch(
+                f"{self.folder}/{LOCK_FILE} has fingerprint {lock.fingerprint}, the run's manifest says "
+                f"{self.manifest.fingerprint}: one of them was edited; score it again: "
+                f"{self.manifest.command}"
+            )
+        return lock
 
     @cached_property
-    def summary(self) -> dict[str, Any]:
-        return read_json(self.folder / "summary.json")
+    def summary(self) -> Summary:
+        """The run's figures. Raises UserError where they cannot be read."""
+        return read_summary(self.folder)
+
+    def verify(self) -> None:
+        """Read the lock, and the summary of a complete run. Raises as these do."""
+        _ = self.lock, self.summary if self.complete else None
 
     @cached_property
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """All records, sorted by id and sample, so that writing order does not matter.
 
-        Raises UserError where a line is no JSON (the number of the line is named).
+        Raises UserError where a line is no record (its number is named), where the records are not those
+        that manifest and lock say (`evalkit.runs.record_lines.check_order`), Mismatch as `lock` does.
         """
-        return sorted(iter_records(self.folder), key=lambda record: (record["id"], record["sample"]))
+        lock = self.lock
+        return sorted_records(self.name, self.manifest, lock, list(iter_records(self.folder, self.manifest)))
 
 
-def open_records(folder: Path) -> IO[bytes]:
-    """The records of a run as a binary stream, gzipped or not; UserError where there are none."""
-    plain, zipped = folder / "records.jsonl", folder / "records.jsonl.gz"
-    if plain.exists():
-        return plain.open("rb")
-    if zipped.exists():
-        return gzip.open(zipped, "rb")  # type: ignore[return-value]
-    raise UserError(f"{folder} has no records.jsonl")
-
-
-def iter_records(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a run in the order in which they were written."""
-    with open_records(folder) as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise UserError(
-                    f"{folder.name}/records.jsonl line {number} is not JSON ({error}); "
-                    "the same `evalkit score` command resumes a run that was cut off"
-                ) from None
+def sorted_records(name: str, manifest: Manifest, lock: Lock, records: Sequence[Record]) -> list[Record]:
+    """The records by id and sample. Raises UserError where they are not those of manifest and lock."""
+    order = check_order(
+        name,
+        manifest,
+        lock,
+        np.array([record.id.encode() for record in records], dtype=np.bytes_),
+        np.array([record.sample for record in records], dtype=np.int64),
+        np.array([CODE[record.outcome] for record in records], dtype=np.uint8),
+    )
+    return [records[place] for place in order]
 
 
 def read_run(folder: Path) -> Run:
@@ -92,36 +104,41 @@ def read_run(folder: Path) -> Run:
 
     Raises UserError where it is none, was written by a newer evalkit, or is not whole.
     """
-    if not (folder / "manifest.json").exists():
+    try:
+        there = (folder / MANIFEST_FILE).exists()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror}") from None
+    if not there:
         raise UserError(f"{folder} is no result folder (no manifest.json); `evalkit runs` lists them")
-    manifest = read_json(folder / "manifest.json")
-    if manifest.get("schema", 0) > SCHEMA:
-        raise UserError(
-            f"{folder.name} has schema {manifest['schema']}, this evalkit reads up to {SCHEMA}; "
-            "upgrade it: pip install -U lockstep-evalkit"
-        )
-    if missing := [key for key in NEEDED if key not in manifest]:
-        raise UserError(f"{folder.name}/manifest.json is not whole, it lacks {', '.join(missing)}")
-    run = Run(folder, manifest)
-    if run.complete and not (folder / "summary.json").exists():
+    run = Run(folder, read_manifest(folder))
+    if run.complete and not (folder / SUMMARY_FILE).exists():
         raise UserError(f"{folder.name} is not whole, it lacks summary.json; score it again")
     return run
 
 
 def list_runs(root: Path) -> list[Run]:
-    """All runs below `root` (also those in results/recorded) that can be read, newest first."""
-    return read_runs(root)[0]
+    """All runs below `root` (also those in results/recorded) that can be opened, newest first.
+
+    Their locks are not verified yet: that is done when a run is used.
+    """
+    return read_runs(root, verify=False)[0]
 
 
-def read_runs(root: Path) -> tuple[list[Run], list[UserError]]:
-    """As `list_runs`, and why the others cannot be read: one broken folder does not hide the rest."""
+def read_runs(root: Path, *, verify: bool = True) -> tuple[list[Run], list[UserError]]:
+    """As `list_runs`, and why the others cannot be read: one broken folder does not hide the rest.
+
+    With `verify` a run is also left out where its lock was edited or its summary cannot be read.
+    """
     runs, broken = [], []
-    for path in (*root.glob("*/manifest.json"), *root.glob("*/*/manifest.json")):
+    for path in (*root.glob(f"*/{MANIFEST_FILE}"), *root.glob(f"*/*/{MANIFEST_FILE}")):
         try:
-            runs.append(read_run(path.parent))
+            run = read_run(path.parent)
+            if verify:
+                run.verify()
+            runs.append(run)
         except UserError as error:
             broken.append(error)
-    return sorted(runs, key=lambda run: (run.manifest["date"], run.name), reverse=True), broken
+    return sorted(runs, key=lambda run: (run.manifest.date, run.name), reverse=True), broken
 
 
 def _locked(file: IO[bytes]) -> bool:
@@ -143,42 +160,62 @@ class RunWriter:
     `done` holds the (id, sample) pairs that were already there when the run was resumed.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], lock: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, lock: Lock) -> None:
         self.folder = folder
         self.manifest = manifest
+        self.lock = lock
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # unbuffered: nothing is left to be written when a write fails, or when the process dies
-            self._file = (folder / "records.jsonl").open("ab", buffering=0)
+            self._file = (folder / FILE_NAME).open("ab", buffering=0)
         except OSError as error:
             raise UserError(f"{folder} cannot be written: {error.strerror}") from None
         if not _locked(self._file):
             self._file.close()
             raise UserError(f"{folder} is being written by another process")
-        write_json(folder / "prompt.lock.json", lock)  # first: a folder with a manifest has a lock
-        write_json(folder / "manifest.json", manifest)
-        self.done = self._resume()
+        try:
+            self.done = self._resume()
+        except UserError:
+            self._file.close()
+            raise
+        write_lock(lock, folder)  # first: a folder with a manifest has a lock
+        manifest.write(folder)
 
     def _resume(self) -> set[tuple[str, int]]:
-        """Cut a torn last line off, and return the pairs that are complete."""
+        """Cut a torn last line off, and return the pairs that are complete.
+
+        Raises UserError for a line that is no record of this run, or one that stands there twice.
+        """
         done: set[tuple[str, int]] = set()
+        known, samples = known_ids(self.manifest, self.lock), self.manifest.sampling.samples
+        decode = msgspec.json.Decoder(Record).decode
         end = 0
-        with (self.folder / "records.jsonl").open("rb") as written:
+        with (self.folder / FILE_NAME).open("rb") as written:
             for number, line in enumerate(written, 1):
                 if not line.endswith(b"\n"):
                     break
                 try:
-                    record = orjson.loads(line)
-                except orjson.JSONDecodeError as error:
-                    raise UserError(
-                        f"{self.folder}/records.jsonl line {number} is not JSON ({error}); remove that line "
-                        "and give the same command again"
-                    ) from None
-                done.add((record["id"], record["sample"]))
+                    record = decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    raise self._spoilt(number, f"cannot be read ({error})") from None
+                pair = (record.id, record.sample)
+                if pair in done:
+                    raise self._spoilt(number, f"holds sample {record.sample} of {record.id} a second time")
+                if (known is not None and record.id not in known) or not 0 <= record.sample < samples:
+                    raise self._spoilt(
+                        number, f"holds sample {record.sample} of {record.id}, not of this run"
+                    )
+                done.add(pair)
                 end += len(line)
         self._file.truncate(end)
         self._end = end
         return done
+
+    def _spoilt(self, number: int, what: str) -> UserError:
+        return UserError(
+            f"{self.folder}/{FILE_NAME} line {number} {what}; "
+            "remove that line and give the same command again"
+        )
 
     def append(self, record: Record) -> None:
         """Write one record; it survives a kill of this process once this returns."""
@@ -189,7 +226,7 @@ class RunWriter:
         except OSError as error:
             self._file.truncate(self._end)  # a part of a line would spoil the next one
             raise UserError(
-                f"{self.folder}/records.jsonl cannot be written: {error.strerror}; "
+                f"{self.folder}/{FILE_NAME} cannot be written: {error.strerror}; "
                 "free some space and give the same command again"
             ) from None
         self._end += len(line)
@@ -197,15 +234,25 @@ class RunWriter:
 
     def note(self, **values: Any) -> None:
         """Put what was learned on the way into the manifest, so that a kill does not lose it."""
-        self.manifest = {**self.manifest, **values}
-        write_json(self.folder / "manifest.json", self.manifest)
+        self.manifest = self.manifest.changed(**values)
+        self.manifest.write(self.folder)
 
-    def finish(self, manifest: dict[str, Any], summary: dict[str, Any]) -> None:
-        """Mark the run complete: summary first, then the manifest that says so."""
+    def finish(self, manifest: Manifest, summary: Summary) -> None:
+        """Mark the run complete: summary first, then the manifest that says so.
+
+        Raises UserError, and leaves the run unfinished, where there are not as many records as rows times
+        samples.
+        """
+        if manifest.completions not in (None, len(self.done)):
+            raise UserError(
+                f"{self.folder} holds {len(self.done):,} records, {manifest.completions:,} are needed: "
+                f"{manifest.rows:,} rows with {manifest.sampling.samples} samples; "
+                "give the same command again"
+            )
         os.fsync(self._file.fileno())
-        write_json(self.folder / "summary.json", summary)
-        self.manifest = {**manifest, "status": "complete"}
-        write_json(self.folder / "manifest.json", self.manifest)
+        summary.write(self.folder)
+        self.manifest = manifest.changed(status="complete")
+        self.manifest.write(self.folder)
         self.close()
 
     def close(self) -> None:

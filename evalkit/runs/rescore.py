@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from evalkit.extract import resolve_rule
 from evalkit.grade.grade import SCORER_VERSION
@@ -26,48 +26,49 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
     Raises UserError for an unknown rule, an unfinished run, or a folder that exists.
     """
     if not run.complete:
-        raise UserError(f"{run.name} is not complete; finish it first: {run.manifest['command']}")
-    old = Lock.from_dict(run.lock, f"{run.name}/prompt.lock.json")
+        raise UserError(f"{run.name} is not complete; finish it first: {run.manifest.command}")
+    old = run.lock
     name, _ = resolve_rule(rule or old.rule.partition("@")[0])
     folder = output or run.folder.with_name(f"{run.name}-{name}")
     if folder.exists():
         raise UserError(f"{folder} exists; remove it or give another --output")
     reading = {**old.reading, "scorer": {"rule": name, "version": SCORER_VERSION}}
     lock = Lock(reading=reading, data=old.data, budget=old.budget)
-    manifest = {
-        **run.manifest,
-        "status": "running",
-        "command": command,
-        "fingerprint": lock.fingerprint,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "source": run.name,
-        "noise": None,  # flips were counted under the other reading
-    }
-    records = run.records  # read before anything is written
-    writer = RunWriter(folder, manifest, lock.as_dict())
+    manifest = run.manifest.changed(
+        status="running",
+        command=command,
+        fingerprint=lock.fingerprint,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        source=run.name,
+        noise=None,  # flips were counted under the other reading
+    )
+    start = time.monotonic()
+    records = [_read_again(record, name) for record in run.records]  # before anything is written
+    manifest = manifest.changed(
+        times=msgspec.structs.replace(run.manifest.times, score=time.monotonic() - start), **count(records)
+    )
+    writer = RunWriter(folder, manifest, lock)
     try:
-        start = time.monotonic()
         for record in records:
-            writer.append(_read_again(record, name))
-        manifest["times"] = {**run.manifest["times"], "score": time.monotonic() - start}
-        records = read_run(folder).records
-        writer.finish({**manifest, **count(records)}, summarize(records, run.summary["tokens_per_second"]))
+            writer.append(record)
+        writer.finish(manifest, summarize(records, run.summary.tokens_per_second))
     except BaseException:
+        writer.close()
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return read_run(folder)
 
 
-def _read_again(record: dict[str, Any], rule: str) -> Record:
-    values = {field.name: record[field.name] for field in fields(Record)}
-    if record["finish_reason"] in UNANSWERED:
-        return Record(**{**values, "extraction": Extraction(None, rule), "lenient": Extraction(None, rule)})
-    judgement = judge(record["text"], record["gold"], rule)
-    values |= {
-        "extraction": judgement.extraction,
-        "outcome": judgement.grade.outcome,
-        "reason": judgement.grade.reason,
-        "lenient": judgement.lenient,
-        "lenient_outcome": judgement.lenient_outcome,
-    }
-    return Record(**values)
+def _read_again(record: Record, rule: str) -> Record:
+    if record.finish_reason in UNANSWERED:
+        nothing = Extraction(None, rule)
+        return msgspec.structs.replace(record, extraction=nothing, lenient=nothing)
+    judgement = judge(record.text, record.gold, rule)
+    return msgspec.structs.replace(
+        record,
+        extraction=judgement.extraction,
+        outcome=judgement.grade.outcome,
+        reason=judgement.grade.reason,
+        lenient=judgement.lenient,
+        lenient_outcome=judgement.lenient_outcome,
+    )

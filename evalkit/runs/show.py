@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from evalkit.records import OUTCOMES
+from evalkit.records import OUTCOMES, Record
 from evalkit.runs.folder import Run
 from evalkit.text import printable
 from prompts.errors import UserError
@@ -25,7 +24,7 @@ def choose(
     reason: str | None = None,
     row_id: str | None = None,
     n: int | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """Records with this outcome, this text in their reason and this start of an id; the first `n`.
 
     Raises UserError where nothing fits, with what there is.
@@ -37,44 +36,44 @@ def choose(
     found = [
         record
         for record in run.records
-        if outcome in (None, record["outcome"])
-        and (reason is None or reason in record["reason"])
-        and (row_id is None or record["id"].startswith(row_id))
+        if outcome in (None, record.outcome)
+        and (reason is None or reason in record.reason)
+        and (row_id is None or record.id.startswith(row_id))
     ]
     if not found:
-        counts = ", ".join(f"{count} {name}" for name, count in run.manifest.get("counts", {}).items())
-        reasons = sorted({record["reason"] for record in run.records if outcome in (None, record["outcome"])})
+        counts = ", ".join(f"{count} {name}" for name, count in (run.manifest.counts or {}).items())
+        reasons = sorted({record.reason for record in run.records if outcome in (None, record.outcome)})
         raise UserError(
             f"{run.name}: no such row; it holds {counts}; reasons: {'; '.join(reasons[:8]) or 'none'}"
         )
     return found[:n]
 
 
-def print_records(records: Sequence[dict[str, Any]], console: Console) -> None:
+def print_records(records: Sequence[Record], console: Console) -> None:
     """Question and completion side by side, the answer's span marked, gold and verdict below."""
     for record in records:
         console.print(_panel(record))
 
 
-def _panel(record: dict[str, Any]) -> RenderableType:
+def _panel(record: Record) -> RenderableType:
     sides = Table.grid(padding=(0, 2), expand=True)
     sides.add_column(ratio=2)
     sides.add_column(ratio=3)
     sides.add_row(Text("question", style="bold"), Text("completion", style="bold"))
-    sides.add_row(Text(printable(record["question"])), marked(record["text"], record["extraction"]["span"]))
-    extraction, colour = record["extraction"], STYLES[record["outcome"]]
+    sides.add_row(Text(printable(record.question)), marked(record.text, record.extraction.span))
+    extraction, colour = record.extraction, STYLES[record.outcome]
     verdict = Text.assemble(
-        (record["outcome"], f"bold {colour}"),
-        f": {printable(record['reason'])}\n",
+        (record.outcome, f"bold {colour}"),
+        f": {printable(record.reason)}\n",
         ("read ", "bold"),
-        f"{printable(str(extraction['answer']))} by {extraction['rule']}",
+        f"{printable(str(extraction.answer))} by {extraction.rule}",
         ("   gold ", "bold"),
-        printable(str(record["gold"])),
+        printable(str(record.gold)),
         ("   lenient ", "bold"),
-        f"{printable(str(record['lenient']['answer']))} ({record['lenient_outcome']})",
+        f"{printable(str(record.lenient.answer))} ({record.lenient_outcome})",
     )
-    tokens = f"{record['completion_tokens'] or '–'} tokens{', truncated' if record['truncated'] else ''}"
-    title = f"{record['id']} sample {record['sample']}, {tokens}"
+    tokens = f"{record.completion_tokens or '–'} tokens{', truncated' if record.truncated else ''}"
+    title = f"{record.id} sample {record.sample}, {tokens}"
     return Panel(Group(sides, Text(), verdict), title=title, title_align="left", border_style=colour)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from evalkit.runs.folder import Run
+from evalkit.runs.manifest import Summary
 from evalkit.text import interval, percent, render_grid
 
 Format = Literal["table", "json", "csv", "markdown"]
@@ -16,7 +17,12 @@ def render_runs(runs: Sequence[Run], format: Format) -> str:
     """One line a run: model, task, prompt, fingerprint, accuracy with interval, date, marks."""
     if format == "json":
         return json.dumps(
-            [{"name": run.name, **run.manifest, "summary": _summary(run)} for run in runs], indent=2
+            [
+                {"name": run.name, **run.manifest.as_dict(), "summary": s and s.as_dict()}
+                for run in runs
+                for s in [_summary(run)]
+            ],
+            indent=2,
         )
     header = ["run", "model", "task", "prompt", "fingerprint", "accuracy", "95 % CI", "date", "marks"]
     return render_grid(header, [_line(run) for run in runs], format)
@@ -25,7 +31,7 @@ def render_runs(runs: Sequence[Run], format: Format) -> str:
 def render_result(run: Run, format: Format) -> str:
     """The figures of one run, with where it lies."""
     if format == "json":
-        return json.dumps({"run": str(run.folder), **run.summary}, indent=2)
+        return json.dumps({"run": str(run.folder), **run.summary.as_dict()}, indent=2)
     if format == "table":
         return "\n".join(f"{name:<13}{value}" for name, value in figures(run))
     return render_grid(["figure", "value"], figures(run), format)
@@ -34,30 +40,28 @@ def render_result(run: Run, format: Format) -> str:
 def figures(run: Run) -> list[list[str]]:
     """Name and value of everything that a person wants to know of a finished run."""
     summary, manifest = run.summary, run.manifest
-    sampling, length, cut = manifest["sampling"], summary["mean_completion_tokens"], summary["truncated"]
+    sampling, length, cut = manifest.sampling, summary.mean_completion_tokens, summary.truncated
     rows = [
-        ["model", manifest["model"]["name"]],
+        ["model", manifest.model.name],
         [
             "task",
-            f"{manifest['task']}, {manifest['split']}, {summary['n']:,} of {manifest['rows']:,} rows scored",
+            f"{manifest.task}, {manifest.split}, {summary.n:,} of {manifest.rows:,} rows scored",
         ],
-        ["prompt", f"{manifest['template']}, fingerprint {manifest['fingerprint']}"],
-        *([["lock", said]] if (said := manifest.get("prompt_from") or "lock") != "lock" else []),
-        ["accuracy", f"{percent(summary['accuracy'])}  (95 % CI {interval(*summary['ci'])})"],
-        ["lenient", f"{percent(summary['lenient_accuracy'])}  (95 % CI {interval(*summary['lenient_ci'])})"],
-        ["no answer", percent(summary["no_answer"])],
-        ["truncated", f"{percent(cut)} at {sampling['max_tokens']} tokens" if cut is not None else "–"],
-        ["unscored", percent(summary["unscored"]) + _reasons(summary.get("unscored_reasons", {}))],
+        ["prompt", f"{manifest.template}, fingerprint {manifest.fingerprint}"],
+        *([["lock", said]] if (said := manifest.prompt_from or "lock") != "lock" else []),
+        ["accuracy", f"{percent(summary.accuracy)}  (95 % CI {interval(*summary.ci)})"],
+        ["lenient", f"{percent(summary.lenient_accuracy)}  (95 % CI {interval(*summary.lenient_ci)})"],
+        ["no answer", percent(summary.no_answer)],
+        ["truncated", f"{percent(cut)} at {sampling.max_tokens} tokens" if cut is not None else "–"],
+        ["unscored", percent(summary.unscored) + _reasons(summary.unscored_reasons)],
         ["mean length", f"{length:.1f} tokens" if length is not None else "–"],
-        ["speed", f"{summary['tokens_per_second']:,.0f} tokens/s" if summary["tokens_per_second"] else "–"],
+        ["speed", f"{summary.tokens_per_second:,.0f} tokens/s" if summary.tokens_per_second else "–"],
         ["run", str(run.folder)],
     ]
-    if sampling["samples"] > 1:
-        rows.insert(
-            3, ["samples", f"{sampling['samples']} a question, temperature {sampling['temperature']}"]
-        )
-    if manifest["marks"]:
-        rows.append(["marks", ", ".join(manifest["marks"])])
+    if sampling.samples > 1:
+        rows.insert(3, ["samples", f"{sampling.samples} a question, temperature {sampling.temperature}"])
+    if manifest.marks:
+        rows.append(["marks", ", ".join(manifest.marks)])
     return rows
 
 
@@ -65,18 +69,18 @@ def _line(run: Run) -> list[str]:
     manifest, summary = run.manifest, _summary(run)
     return [
         run.name,
-        manifest["model"]["name"],
-        f"{manifest['task']} {manifest['split']}",
-        manifest["template"],
-        manifest["fingerprint"],
-        percent(summary["accuracy"]) if summary else manifest["status"],
-        interval(*summary["ci"]) if summary else "",
-        manifest["date"][:16].replace("T", " "),
-        ", ".join(manifest["marks"]),
+        manifest.model.name,
+        f"{manifest.task} {manifest.split}",
+        manifest.template,
+        manifest.fingerprint,
+        percent(summary.accuracy) if summary else manifest.status,
+        interval(*summary.ci) if summary else "",
+        manifest.date[:16].replace("T", " "),
+        ", ".join(manifest.marks),
     ]
 
 
-def _summary(run: Run) -> dict[str, Any] | None:
+def _summary(run: Run) -> Summary | None:
     return run.summary if run.complete else None
 
 

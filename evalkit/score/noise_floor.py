@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from evalkit.compare.align import Aligned, align
 from evalkit.compare.columns import CORRECT, load_columns, read_texts
 from evalkit.runs.folder import Run
+from evalkit.runs.manifest import NoiseFloor
 from evalkit.score.pipeline import score_model
 from evalkit.score.plan import RunPlan
 from evalkit.stats.pairs import moved_by_flips
 from evalkit.text import percent, points
 from prompts.errors import UserError
-from prompts.files import write_json
 
 AGAIN = "-again"
 
@@ -50,9 +49,9 @@ def measure_noise(first: Run, second: Run) -> Noise:
     Raises UserError where they are not that, or share no question that both could score.
     """
     for key, left, right in (
-        ("weights", *(run.manifest["model"]["weights_sha256"] for run in (first, second))),
-        ("prompts", *(run.manifest["fingerprint"] for run in (first, second))),
-        ("temperature", *(run.manifest["sampling"]["temperature"] for run in (first, second))),
+        ("weights", *(run.manifest.model.weights_sha256 for run in (first, second))),
+        ("prompts", *(run.manifest.fingerprint for run in (first, second))),
+        ("temperature", *(run.manifest.sampling.temperature for run in (first, second))),
     ):
         if left != right:
             raise UserError(
@@ -68,7 +67,7 @@ def measure_noise(first: Run, second: Run) -> Noise:
 
 def _changed_texts(first: Run, second: Run, aligned: Aligned) -> int:
     texts = (
-        (record["text"] for record in read_texts(run, side.completions.offset.tolist()))
+        (record.text for record in read_texts(run, side.completions.offset.tolist()))
         for run, side in zip((first, second), aligned.runs, strict=True)
     )
     return sum(left != right for left, right in zip(*texts, strict=True))
@@ -93,6 +92,6 @@ def score_twice(plan: RunPlan, *, command: str, results: Path) -> tuple[Run, Run
 
 def record_noise(run: Run, noise: Noise) -> Run:
     """Write the noise into the manifest of a complete run, where `evalkit diff` finds it."""
-    manifest: dict[str, Any] = {**run.manifest, "noise": {"n": noise.n, "flips": noise.flips}}
-    write_json(run.folder / "manifest.json", manifest)
+    manifest = run.manifest.changed(noise=NoiseFloor(n=noise.n, flips=noise.flips))
+    manifest.write(run.folder)
     return Run(run.folder, manifest)

@@ -13,17 +13,18 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from evalkit.engines.base import Engine, Request
 from evalkit.engines.load import check_engine, make_engine
 from evalkit.grade.judge import judge, make_record, unscored
 from evalkit.records import Completion, Outcome, Row
-from evalkit.runs.folder import SCHEMA, Run, RunWriter, read_run
+from evalkit.runs.folder import Run, RunWriter, read_run
+from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, new_manifest
 from evalkit.runs.summary import count, summarize
 from evalkit.score.plan import RunPlan
 from evalkit.score.progress import RunProgress
@@ -58,8 +59,8 @@ def score_model(
         return existing
     if load is None:
         check_engine(plan.engine, plan.options)
-    manifest = existing.manifest if existing else new_manifest(plan, command)
-    writer = RunWriter(folder, manifest, plan.lock.as_dict())
+    manifest = existing.manifest if existing else manifest_of_plan(plan, command)
+    writer = RunWriter(folder, manifest, existing.lock if existing else plan.lock)
     spent = Timing.before(manifest)
     try:
         _fill(plan, writer, spent, load)
@@ -69,9 +70,9 @@ def score_model(
         writer.close()
         raise
     records = read_run(folder).records
-    manifest = {**writer.manifest, **spent.as_manifest(), **count(records)}
+    manifest = writer.manifest.changed(**spent.as_manifest(), **count(records))
     summary = summarize(records, spent.tokens_per_second)
-    writer.finish(manifest, {**summary, "prompt_from": plan.prompt_from})
+    writer.finish(manifest, msgspec.structs.replace(summary, prompt_from=plan.prompt_from))
     return read_run(folder)
 
 
@@ -95,17 +96,17 @@ def _fill(plan: RunPlan, writer: RunWriter, spent: Timing, load: Load | None) ->
         return
     spent.lap()
     engine = load(plan) if load else _load(plan, writer.folder)
-    found = {"version": engine.version, "computes_in": engine.dtype}
-    writer.note(engine={**writer.manifest["engine"], **found}, gpu=gpu_name())
+    found = msgspec.structs.replace(writer.manifest.engine, version=engine.version, computes_in=engine.dtype)
+    writer.note(engine=found, gpu=gpu_name())
     spent.load += spent.lap()
     try:
         _generate(plan, writer, spent, engine, wanted)
     finally:
         spent.generate += spent.lap()
-        about = writer.manifest["engine"]
-        ran = engine.fast_decode or bool(about.get("fast_decode"))
+        about = writer.manifest.engine
+        ran = engine.fast_decode or bool(about.fast_decode)
         with suppress(UserError):  # a full disk has been said already
-            writer.note(engine={**about, "fast_decode": ran})
+            writer.note(engine=msgspec.structs.replace(about, fast_decode=ran))
         if load is None:
             engine.close()
 
@@ -165,42 +166,31 @@ def _load(plan: RunPlan, folder: Path) -> Engine:
     return make_engine(plan.engine, plan.model, options)
 
 
-def new_manifest(plan: RunPlan, command: str) -> dict[str, Any]:
+def manifest_of_plan(plan: RunPlan, command: str) -> Manifest:
     """What is known before the first completion; counts, times and the engine's version follow."""
-    model = plan.model
+    model, options = plan.model, plan.options
     local = Path(model.name).expanduser().is_dir()
-    return {
-        "schema": SCHEMA,
-        "status": "running",
-        "command": command,
-        "model": {
-            "name": portable(Path(model.name)) if local else model.name,
-            "path": portable(model.folder) if local else None,
-            "weights_sha256": model.weights_sha256,
-            "revision": model.revision,
-        },
-        "task": plan.task.name,
-        "split": plan.task.split,
-        "template": plan.template.ref,
-        "fingerprint": plan.lock.fingerprint,
-        "prompt_from": plan.prompt_from,
-        "sampling": asdict(plan.sampling),
-        "engine": {
-            "name": plan.engine,
-            "version": None,
-            "fast_decode": None,
-            "batch_invariant": plan.options.batch_invariant,
-            "dtype": plan.options.dtype,
-            "tp": plan.options.tp,
-            "max_model_len": plan.options.max_model_len,
-            "limit": plan.limit,
-        },
-        "packages": packages(),
-        "git": git_state(),
-        "gpu": None,
-        "rows": len(plan.task.rows),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "marks": list(plan.marks),
-        "source": None,
-        "noise": None,
-    }
+    return new_manifest(
+        command=command,
+        lock=plan.lock,
+        model=ModelFacts(
+            name=portable(Path(model.name)) if local else model.name,
+            path=portable(model.folder) if local else None,
+            weights_sha256=model.weights_sha256,
+            revision=model.revision,
+        ),
+        sampling=plan.sampling,
+        engine=EngineFacts(
+            name=plan.engine,
+            batch_invariant=options.batch_invariant,
+            dtype=options.dtype,
+            tp=options.tp,
+            max_model_len=options.max_model_len,
+            limit=plan.limit,
+        ),
+        packages=packages(),
+        git=git_state(),
+        rows=len(plan.task.rows),
+        marks=plan.marks,
+        prompt_from=plan.prompt_from,
+    )

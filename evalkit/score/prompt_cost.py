@@ -67,7 +67,7 @@ def prompt_cost(
     ]
     with closing(_SharedEngine(plans, results)) as shared:
         runs = [score_model(plan, command=command, results=results, load=shared.load) for plan in plans]
-    runs.sort(key=lambda run: run.summary["accuracy"], reverse=True)
+    runs.sort(key=lambda run: run.summary.accuracy, reverse=True)
     best = runs[0]
     diffs = [None if run is best else diff_runs(best, run, allow_mismatch=True) for run in runs]
     return Cost(tuple(runs), tuple(diffs))
@@ -121,9 +121,9 @@ def render_cost(cost: Cost, format: Literal["table", "json", "csv", "markdown"])
     if format == "json":
         lines = [
             {
-                "prompt": run.manifest["template"],
+                "prompt": run.manifest.template,
                 "run": run.name,
-                "summary": run.summary,
+                "summary": run.summary.as_dict(),
                 "against_best": diff.as_dict() if diff else None,
             }
             for run, diff in zip(cost.runs, cost.diffs, strict=True)
@@ -136,8 +136,8 @@ def render_cost(cost: Cost, format: Literal["table", "json", "csv", "markdown"])
 
 def _line(run: Run, diff: Diff | None) -> list[str]:
     summary = run.summary
-    shares = [summary["lenient_accuracy"], summary["no_answer"], summary["truncated"]]
-    cells = [run.manifest["template"], percent(summary["accuracy"]), interval(*summary["ci"])]
+    shares = [summary.lenient_accuracy, summary.no_answer, summary.truncated]
+    cells = [run.manifest.template, percent(summary.accuracy), interval(*summary.ci)]
     cells += map(percent, shares)
     if diff is None:
         return [*cells, "best", "", ""]

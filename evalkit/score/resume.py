@@ -15,8 +15,7 @@ from evalkit.models.computation import computation_differences
 from evalkit.runs.folder import Run, read_run
 from evalkit.score.plan import RunPlan
 from prompts.errors import UserError
-from prompts.files import write_json
-from prompts.lock import Lock, difference_of_locks
+from prompts.lock import difference_of_locks
 
 OWN_FILES = {"records.jsonl", "prompt.lock.json", "engine.log"}
 """What a run that was killed before it had a manifest may have left."""
@@ -82,13 +81,13 @@ def carry_marks(run: Run, marks: Sequence[str]) -> Run:
     A lock may have come to the model, or into its training run, after the run was scored: what is
     known of it now must be said as of a new run. The manifest of an unfinished run is left to its writer.
     """
-    new = [mark for mark in marks if mark not in run.manifest["marks"]]
+    new = [mark for mark in marks if mark not in run.manifest.marks]
     if not new:
         return run
     print(f"{run.folder}: now marked {', '.join(new)}, as a new run would be", file=sys.stderr)
-    manifest = {**run.manifest, "marks": [*run.manifest["marks"], *new]}
+    manifest = run.manifest.changed(marks=(*run.manifest.marks, *new))
     if run.complete:
-        write_json(run.folder / "manifest.json", manifest)
+        manifest.write(run.folder)
     return Run(run.folder, manifest)
 
 
@@ -97,17 +96,15 @@ def _differing(run: Run, plan: RunPlan) -> list[str]:
     held = _held(run)
     keys = [key for key, value in _identity(plan).items() if key != "lock" and held[key] != value]
     keys += _computed_otherwise(run, plan)
-    lock = Lock.from_dict(run.lock, f"{run.folder}/prompt.lock.json")
-    return keys + [f"{entry.section}.{entry.key}" for entry in difference_of_locks(lock, plan.lock)]
+    return keys + [f"{entry.section}.{entry.key}" for entry in difference_of_locks(run.lock, plan.lock)]
 
 
 def _computed_otherwise(run: Run, plan: RunPlan) -> list[str]:
     """Keys of config.json, and the limit of positions, in which a run differs that recorded them."""
-    lock = Lock.from_dict(run.lock, f"{run.folder}/prompt.lock.json")
-    pair = (lock.carries.get("computation"), plan.lock.carries.get("computation"))
+    pair = (run.lock.carries.get("computation"), plan.lock.carries.get("computation"))
     keys = [f"config.json {key}" for key, _, _ in computation_differences(*pair)]
-    limit = run.manifest["engine"].get("limit", plan.limit)
-    return keys + ([] if limit == plan.limit else [f"positions ({limit} then, {plan.limit} now)"])
+    limit = run.manifest.engine.limit
+    return keys + ([] if limit in (None, plan.limit) else [f"positions ({limit} then, {plan.limit} now)"])
 
 
 def _identity(plan: RunPlan) -> dict[str, Any]:
@@ -123,11 +120,11 @@ def _identity(plan: RunPlan) -> dict[str, Any]:
 
 
 def _held(run: Run) -> dict[str, Any]:
-    engine = run.manifest["engine"]
+    engine = run.manifest.engine
     return {
-        "model weights": run.manifest["model"]["weights_sha256"],
-        "engine": engine["name"],
-        "batch_invariant": engine["batch_invariant"],
-        "dtype": engine.get("dtype", "auto"),
-        "max_model_len": engine.get("max_model_len"),
+        "model weights": run.manifest.model.weights_sha256,
+        "engine": engine.name,
+        "batch_invariant": engine.batch_invariant,
+        "dtype": engine.dtype or "auto",
+        "max_model_len": engine.max_model_len,
     }

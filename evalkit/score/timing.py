@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from evalkit.runs.manifest import Manifest, Times
 
 EVERY = 5.0
 """Seconds of work that a kill may leave out."""
@@ -31,9 +32,15 @@ class Timing:
         self._noted = -math.inf  # the first completion is noted at once
 
     @classmethod
-    def before(cls, manifest: Mapping[str, Any]) -> Timing:
+    def before(cls, manifest: Manifest) -> Timing:
         """What earlier processes noted in the manifest of the run."""
-        return cls(**manifest.get("times", {}), tokens=manifest.get("timed_tokens", 0))
+        times = manifest.times
+        return cls(
+            load=times.load or 0.0,
+            generate=times.generate or 0.0,
+            score=times.score or 0.0,
+            tokens=manifest.timed_tokens or 0,
+        )
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -54,5 +61,5 @@ class Timing:
 
     def as_manifest(self) -> dict[str, Any]:
         """The keys `times` and `timed_tokens` of the manifest."""
-        times = {"load": self.load, "generate": self.generate, "score": self.score}
+        times = Times(load=self.load, generate=self.generate, score=self.score)
         return {"times": times, "timed_tokens": self.tokens}

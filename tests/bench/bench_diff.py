@@ -44,7 +44,7 @@ def grown(folder: Path, rows: int, seed: int) -> Path:
     """A run of so many rows: the lines of a small one under other ids, with texts as long as GSM8K's."""
     run = made(folder, "cw")
     samples = {
-        record["outcome"]: {**record, "text": record["text"] * 40, "question": "How many? " * 24}
+        record.outcome: {**record.as_dict(), "text": record.text * 40, "question": "How many? " * 24}
         for record in run.records
     }
     rng = random.Random(seed)
@@ -56,7 +56,7 @@ def grown(folder: Path, rows: int, seed: int) -> Path:
             file.write(
                 orjson.dumps({**samples[outcome], "id": f"{i:016x}"}, option=orjson.OPT_APPEND_NEWLINE)
             )
-    manifest = {**run.manifest, "rows": rows, "counts": {**run.manifest["counts"], **counts}}
+    manifest = {**run.manifest.as_dict(), "rows": rows, "counts": {**(run.manifest.counts or {}), **counts}}
     (folder / "manifest.json").write_bytes(orjson.dumps(manifest))
     return folder
 

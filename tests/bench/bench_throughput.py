@@ -69,7 +69,7 @@ def in_turns(engine: Any, plan: RunPlan, folder: Path) -> tuple[float, float]:
         run = score_model(
             plan, command="", results=folder, output=folder / f"{number}", load=lambda _: engine
         )
-        ours.append(run.summary["tokens_per_second"])
+        ours.append(run.summary.tokens_per_second)
         engine.llm.reset_prefix_cache()
         start = time.monotonic()
         outputs = engine.llm.generate(ids, parameters, use_tqdm=False)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from places import ROOT
 
 from evalkit.extract import extract
 from evalkit.grade.judge import judge
-from evalkit.records import Record, Row
+from evalkit.records import Record, Row, Sampling
 from evalkit.runs.folder import Run, RunWriter, read_run
+from evalkit.runs.manifest import EngineFacts, GitState, ModelFacts, Times, manifest_of, new_manifest
 from evalkit.runs.summary import count, summarize
 from evalkit.tasks.load import load_rows
 from prompts.lock import Lock
@@ -110,34 +112,24 @@ def make_run(
     """A complete result folder. `manifest` overrides keys of its manifest."""
     lock = lock or lock_of(rows, samples)
     records = list(records_of(rows, complete, samples))
-    dicts = [record.as_dict() for record in records]
-    values: dict[str, Any] = {
-        "schema": 1,
-        "status": "running",
-        "command": f"evalkit score --model {folder.name} --task gsm8k",
-        "model": {"name": f"demo/{folder.name}", "path": None, "weights_sha256": None, "revision": None},
-        "task": "gsm8k",
-        "split": "test",
-        "template": TEMPLATE.ref,
-        "fingerprint": lock.fingerprint,
-        "sampling": {**BUDGET, "samples": samples},
-        "engine": {"name": "vllm", "version": "0.24.0", "batch_invariant": False},
-        "packages": {"transformers": "5.9.0"},
-        "git": {"commit": None, "dirty": None},
-        "gpu": None,
-        "rows": len(rows),
-        **count(dicts),
-        "times": {"load": 20.0, "generate": 30.0, "score": 0.5},
-        "date": "2026-11-20T10:00:00+00:00",
-        "marks": [],
-        "source": None,
-        "noise": None,
-        **manifest,
-    }
-    writer = RunWriter(folder, values, lock.as_dict())
+    base = new_manifest(
+        command=f"evalkit score --model {folder.name} --task gsm8k",
+        lock=lock_of(rows, samples),
+        model=ModelFacts(name=f"demo/{folder.name}"),
+        sampling=Sampling(samples=samples),
+        engine=EngineFacts(name="vllm", version="0.24.0", batch_invariant=False),
+        packages={"transformers": "5.9.0"},
+        git=GitState(),
+        rows=len(rows),
+        date=datetime(2026, 11, 20, 10, tzinfo=UTC),
+        times=Times(load=20.0, generate=30.0, score=0.5),
+    )
+    counted = {**base.changed(**count(records)).as_dict(), "fingerprint": lock.fingerprint, **manifest}
+    values = manifest_of(counted, folder.name)
+    writer = RunWriter(folder, values, lock)
     for record in records:
         writer.append(record)
-    writer.finish(values, summarize(dicts, 9000.0))
+    writer.finish(values, summarize(records, 9000.0))
     return read_run(folder)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from evalkit.grade.grade import SCORER_VERSION
 from evalkit.grade.judge import judge, make_record
 from evalkit.records import Completion, Record, Row
 from evalkit.runs.folder import RunWriter
+from evalkit.runs.manifest import manifest_of
 from evalkit.runs.summary import count, summarize
 from prompts.lock import Lock
 
@@ -17,21 +17,23 @@ LOCK = Lock(
     data={"task": "t", "split": "test", "rows": 0, "prompts": {}},
     budget={"max_tokens": 16},
 )
-MANIFEST: dict[str, Any] = {
-    "schema": 1,
-    "status": "running",
-    "command": "evalkit score --model m --task t",
-    "model": {"name": "m"},
-    "task": "t",
-    "split": "test",
-    "template": "t@1",
-    "fingerprint": LOCK.fingerprint,
-    "sampling": {"max_tokens": 16, "samples": 1},
-    "date": "2026-01-01T00:00:00+00:00",
-    "marks": [],
-    "rows": 3,
-    "times": {},
-}
+MANIFEST = manifest_of(
+    {
+        "schema": 1,
+        "status": "running",
+        "command": "evalkit score --model m --task t",
+        "model": {"name": "m"},
+        "task": "t",
+        "split": "test",
+        "template": "t@1",
+        "fingerprint": LOCK.fingerprint,
+        "sampling": {"max_tokens": 16, "samples": 1},
+        "date": "2026-01-01T00:00:00+00:00",
+        "marks": [],
+        "times": {},
+    },
+    "written",
+)
 
 
 def record(row_id: str, text: str, gold: str | None = "7", sample: int = 0, reason: str = "stop") -> Record:
@@ -41,11 +43,10 @@ def record(row_id: str, text: str, gold: str | None = "7", sample: int = 0, reas
 
 
 def write(folder: Path, records: list[Record], finish: bool = True) -> Path:
-    writer = RunWriter(folder, MANIFEST, LOCK.as_dict())
+    writer = RunWriter(folder, MANIFEST, LOCK)
     for entry in records:
         writer.append(entry)
     if finish:
-        held = [entry.as_dict() for entry in records]
-        writer.finish({**MANIFEST, **count(held)}, summarize(held, 10.0))
+        writer.finish(MANIFEST.changed(**count(records)), summarize(records, 10.0))
     writer.close()
     return folder

@@ -13,7 +13,7 @@ from typing import Any
 
 from evalkit.engines.base import EngineOptions
 from evalkit.models.resolve import resolve_model
-from evalkit.records import Sampling
+from evalkit.records import Record, Sampling
 from evalkit.runs.folder import Run
 from evalkit.score.pipeline import score_model
 from evalkit.score.plan import plan_run, select
@@ -79,12 +79,12 @@ def agreement(folder: Path, step: int, *, gpu_memory: float) -> Agreement:
     )
 
 
-def pair_up(validated: Iterable[dict[str, Any]], records: Iterable[dict[str, Any]]) -> Iterable[AgreedRow]:
+def pair_up(validated: Iterable[dict[str, Any]], records: Iterable[Record]) -> Iterable[AgreedRow]:
     """Pair verl's rollouts and evalkit's records by question id; KeyError where one is missing."""
-    ours = {record["id"]: record for record in records}
+    ours = {record.id: record for record in records}
     for line in sorted(validated, key=lambda line: line["id"]):
         record = ours[line["id"]]
-        yield AgreedRow(line["id"], line["outcome"], record["outcome"], line["text"] == record["text"])
+        yield AgreedRow(line["id"], line["outcome"], record.outcome, line["text"] == record.text)
 
 
 def _score(folder: Path, job: Job, step: int, validated: list[dict[str, Any]], gpu_memory: float) -> Run:

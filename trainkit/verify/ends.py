@@ -8,15 +8,14 @@ question without running a model again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from evalkit.compare.diff import Diff, diff_runs
 from evalkit.compare.table import as_json, render_diff
 from evalkit.grade.judge import judge
-from evalkit.records import Record
-from evalkit.runs.folder import SCHEMA, Run, RunWriter, read_run
+from evalkit.records import Record, Sampling
+from evalkit.runs.folder import Run, RunWriter, read_run
+from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, Times, new_manifest
 from evalkit.runs.summary import count, summarize
 from evalkit.score.provenance import git_state, packages
 from prompts.errors import UserError
@@ -83,12 +82,11 @@ def write_validation(run: TrainingRun, step: int, rollouts: Sequence[Line]) -> R
     records = [
         as_record(line, run.job["rule"], lengths[line["id"]], run.options["seed"]) for line in rollouts
     ]
-    writer = RunWriter(folder, manifest(run, step, lock, len(rollouts)), lock.as_dict())
+    writer = RunWriter(folder, manifest(run, step, lock, len(rollouts)), lock)
     for record in records:
         if (record.id, record.sample) not in writer.done:
             writer.append(record)
-    lines = [record.as_dict() for record in records]
-    writer.finish({**writer.manifest, **count(lines)}, summarize(lines, None))
+    writer.finish(writer.manifest.changed(**count(records)), summarize(records, None))
     return read_run(folder)
 
 
@@ -129,38 +127,24 @@ def as_record(line: Line, rule: str, prompt_tokens: int, seed: int) -> Record:
     )
 
 
-def manifest(run: TrainingRun, step: int, lock: Lock, rows: int) -> dict[str, Any]:
+def manifest(run: TrainingRun, step: int, lock: Lock, rows: int) -> Manifest:
     """The manifest of a validation: what verl ran, under the lock of the validation rows."""
     job = run.job
-    return {
-        "schema": SCHEMA,
-        "status": "running",
-        "command": f"trainkit {run.options['algorithm']} ({run.folder.name})",
-        "model": {
-            "name": f"{run.folder.name}:step_{step}",
-            "path": None,
-            "weights_sha256": job["base"]["weights_sha256"] if step == 0 else None,
-            "revision": job["base"]["revision"] if step == 0 else None,
-        },
-        "task": lock.data["task"],
-        "split": lock.data["split"],
-        "template": job["template"],
-        "fingerprint": lock.fingerprint,
-        "sampling": {
-            "temperature": 0.0,
-            "top_p": 1.0,
-            "max_tokens": job["response_length"],
-            "samples": 1,
-            "seed": run.options["seed"],
-        },
-        "engine": {"name": "vllm", "version": job["packages"].get("vllm"), "batch_invariant": False},
-        "packages": {**packages(), **job["packages"]},
-        "git": git_state(),
-        "gpu": None,
-        "rows": rows,
-        "times": {"load": 0.0, "generate": 0.0, "score": 0.0},
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "marks": job["marks"],
-        "source": run.folder.name,
-        "noise": None,
-    }
+    base = job["base"] if step == 0 else {}
+    return new_manifest(
+        command=f"trainkit {run.options['algorithm']} ({run.folder.name})",
+        lock=lock,
+        model=ModelFacts(
+            name=f"{run.folder.name}:step_{step}",
+            weights_sha256=base.get("weights_sha256"),
+            revision=base.get("revision"),
+        ),
+        sampling=Sampling(max_tokens=job["response_length"], seed=run.options["seed"]),
+        engine=EngineFacts(name="vllm", version=job["packages"].get("vllm"), batch_invariant=False),
+        packages={**packages(), **job["packages"]},
+        git=git_state(),
+        rows=rows,
+        marks=job["marks"],
+        source=run.folder.name,
+        times=Times(load=0.0, generate=0.0, score=0.0),
+    )

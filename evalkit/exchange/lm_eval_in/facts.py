@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from evalkit.exchange.lm_eval_in.log import SampleLog
 from evalkit.records import Record, Row
-from evalkit.runs.folder import SCHEMA
+from evalkit.runs.manifest import EngineFacts, GitState, Manifest, ModelFacts, SamplingFacts, new_manifest
 from evalkit.runs.summary import count
 from prompts.lock import Lock
 
 OF_RESULTS = ("chat_template", "system", "fewshot_as_multiturn", "n_shot", "tokenizer")
 NEVER_KNOWN = ("completion_tokens", "finish_reason", "prompt token ids", "seed", "speed", "vocabulary")
+
+
+_Number = TypeVar("_Number", int, float)
 
 
 def prompt_of(line: Mapping[str, Any]) -> str:
@@ -47,7 +50,7 @@ def lock_of(log: SampleLog, rows: Sequence[Row]) -> Lock:
     }
     sampling = _sampling(log)
     unknown = [*NEVER_KNOWN, *(key for key in OF_RESULTS if key not in known)]
-    unknown += [key for key, value in sampling.items() if value is None and key != "seed"]
+    unknown += [key for key, value in sampling.as_dict().items() if value is None and key != "seed"]
     return Lock(
         reading={
             "source": "lm-eval",
@@ -64,7 +67,7 @@ def lock_of(log: SampleLog, rows: Sequence[Row]) -> Lock:
             "rows": len(prompts),
             "prompts": dict(sorted(prompts.items())),
         },
-        budget=sampling,
+        budget=dict(sampling.as_dict()),
     )
 
 
@@ -73,52 +76,47 @@ def _split(log: SampleLog) -> str:
     return str(config.get("test_split") or config.get("validation_split") or "unknown")
 
 
-def _sampling(log: SampleLog) -> dict[str, Any]:
+def _sampling(log: SampleLog) -> SamplingFacts:
     kwargs = _kwargs(log)
     greedy = kwargs.get("do_sample") is False
-    return {
-        "temperature": 0.0 if greedy else kwargs.get("temperature"),
-        "top_p": 1.0 if greedy else kwargs.get("top_p"),
-        "max_tokens": kwargs.get("max_gen_toks"),
-        "samples": 1,
-        "seed": None,
-    }
+    return SamplingFacts(
+        temperature=0.0 if greedy else _number(kwargs.get("temperature"), float),
+        top_p=1.0 if greedy else _number(kwargs.get("top_p"), float),
+        max_tokens=_number(kwargs.get("max_gen_toks"), int),
+    )
 
 
-def manifest_of(log: SampleLog, lock: Lock, records: Sequence[Record]) -> dict[str, Any]:
+def _number(value: Any, kind: type[_Number]) -> _Number | None:
+    """A number of somebody else's JSON; None where it is no such number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return kind(value) if is_number and kind(value) == value else None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def manifest_of_log(log: SampleLog, lock: Lock, records: Sequence[Record]) -> Manifest:
+    """The manifest of an imported run; what the log does not say is None."""
     results = log.results
     config = results.get("config", {})
-    date = datetime.fromtimestamp(results["date"], tz=UTC) if "date" in results else log.date
-    return {
-        "schema": SCHEMA,
-        "status": "running",
-        "command": f"evalkit import {log.path.name} --filter {log.filter}",
-        "model": {
-            "name": str(results.get("model_name") or log.path.resolve().parent.name),
-            "path": None,
-            "weights_sha256": None,
-            "revision": config.get("model_sha") or config.get("model_revision"),
-        },
-        "task": log.task,
-        "split": _split(log),
-        "template": lock.template,
-        "fingerprint": lock.fingerprint,
-        "sampling": _sampling(log),
-        "engine": {
-            "name": f"lm-eval {results.get('model_source') or 'unknown'}",
-            "version": str(results.get("lm_eval_version") or "unknown"),
-            "batch_invariant": None,
-        },
-        "packages": {"transformers": results["transformers_version"]}
-        if results.get("transformers_version")
-        else {},
-        "git": {"commit": results.get("git_hash"), "dirty": None},
-        "gpu": None,
-        "rows": len(records),
-        **count([record.as_dict() for record in records]),
-        "times": {"load": None, "generate": None, "score": None},
-        "date": date.isoformat(),
-        "marks": [],
-        "source": log.path.name,
-        "noise": None,
-    }
+    version = results.get("transformers_version")
+    manifest = new_manifest(
+        command=f"evalkit import {log.path.name} --filter {log.filter}",
+        lock=lock,
+        model=ModelFacts(
+            name=str(results.get("model_name") or log.path.resolve().parent.name),
+            revision=_text(config.get("model_sha") or config.get("model_revision")),
+        ),
+        sampling=_sampling(log),
+        engine=EngineFacts(
+            name=f"lm-eval {results.get('model_source') or 'unknown'}",
+            version=str(results.get("lm_eval_version") or "unknown"),
+        ),
+        packages={"transformers": str(version)} if version else {},
+        git=GitState(commit=_text(results.get("git_hash"))),
+        rows=len(records),
+        source=log.path.name,
+        date=datetime.fromtimestamp(results["date"], tz=UTC) if "date" in results else log.date,
+    )
+    return manifest.changed(**count(records))

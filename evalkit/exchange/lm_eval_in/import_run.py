@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.exchange.lm_eval import METRIC, NO_ANSWER
-from evalkit.exchange.lm_eval_in.facts import lock_of, manifest_of, prompt_of
+from evalkit.exchange.lm_eval_in.facts import lock_of, manifest_of_log, prompt_of
 from evalkit.exchange.lm_eval_in.log import SampleLog, read_sample_log
 from evalkit.extract import extract
 from evalkit.grade.grade import grade
 from evalkit.records import Extraction, Outcome, Record, Row
 from evalkit.runs.folder import RunWriter
+from evalkit.runs.manifest import Manifest
 from evalkit.runs.summary import summarize
 from evalkit.tasks.rows import Item, final_answer, make_rows
 from prompts.errors import UserError
@@ -37,7 +38,7 @@ class ImportedRun:
     name: str
     path: Path
     lock: Lock
-    manifest: dict[str, Any]
+    manifest: Manifest
     records: list[Record]
     notes: list[str]
 
@@ -53,8 +54,8 @@ def read_log(path: Path, filter: str | None = None) -> ImportedRun:
     lock = lock_of(log, rows)
     notes = [f"{log.replaced} lines held invalid text, it now reads U+FFFD"] if log.replaced else []
     notes.append(f"verdicts of filter {log.filter}; not known: {', '.join(lock.reading['unknown'])}")
-    manifest = manifest_of(log, lock, records)
-    model = manifest["model"]["name"].rstrip("/").split("/")[-1]
+    manifest = manifest_of_log(log, lock, records)
+    model = manifest.model.name.rstrip("/").split("/")[-1]
     stem = f"{model}-{log.task}-{log.filter}-{log.date:%Y%m%d-%H%M%S}"
     return ImportedRun(
         name=re.sub(r"[^\w.@=-]+", "_", stem),
@@ -74,12 +75,11 @@ def write_run(run: ImportedRun, results: Path) -> Path:
             f"{folder} exists: this log was imported before; remove the folder to import it again"
         )
     temporary = results / f".{run.name}.{os.getpid()}"
-    writer = RunWriter(temporary, run.manifest, run.lock.as_dict())
+    writer = RunWriter(temporary, run.manifest, run.lock)
     try:
         for record in run.records:
             writer.append(record)
-        summary = summarize([record.as_dict() for record in run.records], None)
-        writer.finish(run.manifest, summary)
+        writer.finish(run.manifest, summarize(run.records, None))
         temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

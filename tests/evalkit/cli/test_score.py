@@ -147,9 +147,9 @@ def test_an_output_folder_that_holds_something_else(cli: Cli, tmp_path: Path, sm
     one_line(cli(*SCORE, "--output", "out"), "holds other files (thesis.tex)", "--output")
     (output / "thesis.tex").unlink()
     plan = planned(smollm2)
-    from evalkit.score.pipeline import new_manifest
+    from evalkit.score.pipeline import manifest_of_plan
 
-    RunWriter(output, new_manifest(plan, "evalkit score"), plan.lock.as_dict()).close()
+    RunWriter(output, manifest_of_plan(plan, "evalkit score"), plan.lock).close()
     result = cli(*SCORE, "--limit", "4", "--output", "out", "--max-tokens", "20", "--prompt", "sums-hash")
     one_line(result, "another run", "budget.max_tokens", "reading.template.ref", "--output")
     one_line(cli(*SCORE, "--limit", "5", "--output", "out"), "another run", "data.rows added")
@@ -273,13 +273,14 @@ def test_reading_results(cli: Cli, tmp_path: Path, smollm2: Path) -> None:
     """runs, show and rescore on a run whose completions are written here."""
     from evalkit.grade.judge import judge, make_record
     from evalkit.records import Completion
+    from evalkit.runs.manifest import Times
     from evalkit.runs.summary import count, summarize
-    from evalkit.score.pipeline import new_manifest
+    from evalkit.score.pipeline import manifest_of_plan
 
     plan = planned(smollm2)
     folder = default_folder(plan, tmp_path / "results")
-    manifest = {**new_manifest(plan, "evalkit score"), "times": {"load": 1.0, "generate": 2.0, "score": 0.0}}
-    writer = RunWriter(folder, manifest, plan.lock.as_dict())
+    manifest = manifest_of_plan(plan, "evalkit score").changed(times=Times(load=1.0, generate=2.0, score=0.0))
+    writer = RunWriter(folder, manifest, plan.lock)
     held = []
     for row in plan.task.rows:
         text = f"It is {row.gold} [red]" if row.fields["a"] < row.fields["b"] else "It is 0"
@@ -287,8 +288,8 @@ def test_reading_results(cli: Cli, tmp_path: Path, smollm2: Path) -> None:
         verdict = judge(text, row.gold, plan.lock.rule)
         record = make_record(row, 9, text, completion, verdict, sample=0, seed=0)
         writer.append(record)
-        held.append(record.as_dict())
-    writer.finish({**manifest, **count(held)}, summarize(held, 5.0))
+        held.append(record)
+    writer.finish(manifest.changed(**count(held)), summarize(held, 5.0))
 
     listed = json.loads(cli("runs", "--format", "json").out)
     assert [run["name"] for run in listed] == [folder.name] and listed[0]["summary"]["n"] == 4

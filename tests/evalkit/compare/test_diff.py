@@ -26,6 +26,7 @@ from evalkit.compare.verdict import check_gates, names, sentence, verdict
 from evalkit.grade.grade import SCORER_VERSION
 from evalkit.records import Row
 from evalkit.runs.folder import Run, read_run
+from evalkit.runs.manifest import ModelFacts, NoiseFloor
 from evalkit.runs.rescore import rescore
 from evalkit.stats.pairs import mcnemar_exact, tango, wilson
 from prompts.errors import Failed, Mismatch, UserError
@@ -214,7 +215,7 @@ def test_an_edited_lock_is_refused(tmp_path: Path) -> None:
 def test_noise_floor_is_shown_beside_the_difference(tmp_path: Path) -> None:
     a = made(tmp_path / "a", "cw" * 50, noise={"n": 100, "flips": 4})
     diff = diff_runs(a, made(tmp_path / "b", "cc" * 50))
-    assert diff.noise == {"n": 100, "flips": 4}
+    assert diff.noise == NoiseFloor(n=100, flips=4)
     assert "noise floor: 4 of 100 answers flip" in render_diff(diff, "table")
 
 
@@ -267,7 +268,7 @@ SAID = {
     "cut": "holds 3 records, its manifest says 4",
     "empty": "holds no record",
     "gone": "has no records.jsonl",
-    "twice": "holds sample 0 of q00000 twice",
+    "twice": "line 2 holds sample 0 of q00000 a second time, it stands there twice",
     "running": "is still being written; finish it first: evalkit score",
     "newer": "has schema 99, this evalkit reads up to 1",
     "no lock": "has no prompt.lock.json",
@@ -352,7 +353,7 @@ def test_several_runs_are_read_once_and_compared_by_place(tmp_path: Path) -> Non
 
 
 def named(run: Run, model: str, template: str) -> Run:
-    return Run(run.folder, {**run.manifest, "model": {"name": model, "path": None}, "template": template})
+    return Run(run.folder, run.manifest.changed(model=ModelFacts(name=model), template=template))
 
 
 @pytest.mark.parametrize(

@@ -99,14 +99,14 @@ def test_a_closed_run_is_free_while_the_engine_lives(tmp_path: Path) -> None:
 
     from evalkit.runs.folder import RunWriter
 
-    writer = RunWriter(tmp_path / "run", MANIFEST, LOCK.as_dict())
+    writer = RunWriter(tmp_path / "run", MANIFEST, LOCK)
     engine = os.fork()
     if engine == 0:
         time.sleep(300)
         os._exit(0)
     try:
         writer.close()
-        RunWriter(tmp_path / "run", MANIFEST, LOCK.as_dict()).close()
+        RunWriter(tmp_path / "run", MANIFEST, LOCK).close()
     finally:
         os.kill(engine, signal.SIGKILL)
         os.waitpid(engine, 0)

@@ -138,16 +138,16 @@ def test_rows_in_are_rows_out(vllm_engine: Any, trapped_model: Model, tmp_path: 
         options=EngineOptions(max_model_len=1024),
     )
     run = score_model(plan, command=COMMAND, results=tmp_path, load=lambda _: vllm_engine)
-    assert len(run.records) == 8 * 3 == len({(r["id"], r["sample"]) for r in run.records})
-    assert run.summary["unscored_reasons"].keys() == {
+    assert len(run.records) == 8 * 3 == len({(r.id, r.sample) for r in run.records})
+    assert run.summary.unscored_reasons.keys() == {
         "prompt too long",
         "no gold",
         f"duplicate of {plan.task.rows[0].id}",
     }
-    assert set(run.summary["unscored_reasons"].values()) == {3}
-    assert run.summary["n"] == 5
-    assert sum(run.manifest["counts"].values()) == 24 and run.manifest["counts"]["unscored"] == 9
-    assert all(r["lenient_outcome"] == "correct" for r in run.records if r["outcome"] == "correct")
+    assert set(run.summary.unscored_reasons.values()) == {3}
+    assert run.summary.n == 5
+    assert sum(run.manifest.counts.values()) == 24 and run.manifest.counts["unscored"] == 9
+    assert all(r.lenient_outcome == "correct" for r in run.records if r.outcome == "correct")
 
 
 class Breaking:
@@ -179,16 +179,19 @@ def test_a_failed_run_goes_on_where_it_was(vllm_engine: Any, trapped_model: Mode
     before = (folder / "records.jsonl").read_bytes()
     assert before.count(b"\n") == 7 and not read_run(folder).complete
     first = read_run(folder)
-    assert first.manifest["timed_tokens"] == sum(r["completion_tokens"] for r in first.records)
+    assert first.manifest.timed_tokens == sum(r.completion_tokens for r in first.records)
     whole = Breaking(vllm_engine, 1000)
     run = score_model(plan, command=COMMAND, results=tmp_path, load=lambda _: whole)
     assert whole.asked == 17
     assert (folder / "records.jsonl").read_bytes().startswith(before)
-    assert len({r["id"] for r in run.records}) == len(run.records) == 24 and run.complete
-    manifest, tokens = run.manifest, sum(r["completion_tokens"] for r in run.records)
-    assert all(0 < first.manifest["times"][phase] < manifest["times"][phase] for phase in manifest["times"])
-    assert manifest["timed_tokens"] == tokens
-    assert run.summary["tokens_per_second"] == tokens / manifest["times"]["generate"]
+    assert len({r.id for r in run.records}) == len(run.records) == 24 and run.complete
+    manifest, tokens = run.manifest, sum(r.completion_tokens for r in run.records)
+    assert all(
+        0 < getattr(first.manifest.times, phase) < getattr(manifest.times, phase)
+        for phase in ("load", "generate", "score")
+    )
+    assert manifest.timed_tokens == tokens
+    assert run.summary.tokens_per_second == tokens / manifest.times.generate
     again = score_model(
         plan, command=COMMAND, results=tmp_path, load=lambda _: pytest.fail("it was complete")
     )
@@ -214,12 +217,12 @@ def test_prompts_cost_compares_with_the_best(vllm_engine: Any, trapped_model: Mo
         command=COMMAND,
         results=tmp_path,
     )
-    accuracies = [run.summary["accuracy"] for run in cost.runs]
+    accuracies = [run.summary.accuracy for run in cost.runs]
     assert accuracies == sorted(accuracies, reverse=True) and accuracies[0] > accuracies[-1]
     assert cost.diffs[0] is None
     for run, diff in zip(cost.runs[1:], cost.diffs[1:], strict=True):
         assert diff is not None and diff.n == 48
-        assert diff.delta == pytest.approx(run.summary["accuracy"] - accuracies[0])
+        assert diff.delta == pytest.approx(run.summary.accuracy - accuracies[0])
     table = render_cost(cost, "table")
     assert "best" in table.splitlines()[2] and table.count("points") == 2
     with pytest.raises(UserError, match="two are needed"):

@@ -60,9 +60,9 @@ def test_diff_of_two_logs_is_what_a_direct_count_gives(tmp_path: Path, filter: s
     assert diff.delta == pytest.approx((diff.fixed - diff.broken) / 30)
     for run, name in zip(runs, ("base", "tuned"), strict=True):
         results = json.loads(next((LOGS / name).glob("results_*.json")).read_text())
-        assert run.summary["accuracy"] == results["results"]["gsm8k"][f"exact_match,{filter}"]
-        assert run.manifest["model"]["name"] == f"demo/{name}"
-        assert run.manifest["engine"]["version"] == "0.4.13"
+        assert run.summary.accuracy == results["results"]["gsm8k"][f"exact_match,{filter}"]
+        assert run.manifest.model.name == f"demo/{name}"
+        assert run.manifest.engine.version == "0.4.13"
 
 
 def test_our_copy_of_the_peer_rules_reads_what_the_harness_read() -> None:
@@ -77,7 +77,7 @@ def test_imported_runs_can_be_rescored_and_reported(tmp_path: Path) -> None:
     runs = [imported(tmp_path, log_of(name)) for name in ("base", "tuned")]
     for run in runs:
         again = rescore(run, rule="lm-eval-strict", command="a test", output=tmp_path / f"{run.name}-again")
-        assert [r["outcome"] for r in again.records] == [r["outcome"] for r in run.records]
+        assert [r.outcome for r in again.records] == [r.outcome for r in run.records]
     page = collect(runs, {}, "none")
     assert page.sentence == f"{sentence(diff_runs(*runs))}."
     assert [panel.text for panel in page.histogram.panels] == ["lengths are not known"] * 2
@@ -120,9 +120,9 @@ def test_lock_says_what_is_not_known(tmp_path: Path) -> None:
     assert "vocabulary" in with_results.lock["reading"]["unknown"]
     assert "chat_template" not in with_results.lock["reading"]["unknown"]
     assert "chat_template" in without.lock["reading"]["unknown"]
-    assert without.manifest["split"] == "unknown" and with_results.manifest["split"] == "test"
+    assert without.manifest.split == "unknown" and with_results.manifest.split == "test"
     assert read_lock(without.folder) is not None
-    assert with_results.summary["mean_completion_tokens"] is None
+    assert with_results.summary.mean_completion_tokens is None
     assert ["mean length", "–"] in figures(with_results)
     diff = diff_runs(with_results, imported(tmp_path, log_of("tuned")))
     assert diff.base.mean_completion_tokens is None and diff.base.truncated is None
@@ -200,15 +200,13 @@ def test_lm_eval_and_back(tmp_path: Path, run: Run) -> None:
     folder = export_run(run, "lm-eval", tmp_path / "out")
     samples = next(folder.rglob("samples_gsm8k_*.jsonl"))
     back = imported(tmp_path, samples)
-    before = {record["id"]: record for record in run.records}
+    before = {record.id: record for record in run.records}
     assert len(back.records) == 61
     for record in back.records:
-        same = before[record["id"]] if record["gold"] else before["f" * 16]
-        assert (record["outcome"], record["text"]) == (same["outcome"], same["text"])
-        assert (
-            record["extraction"]["answer"] == same["extraction"]["answer"] or record["outcome"] == "unscored"
-        )
-    assert back.summary["accuracy"] == run.summary["accuracy"]
+        same = before[record.id] if record.gold else before["f" * 16]
+        assert (record.outcome, record.text) == (same["outcome"], same["text"])
+        assert record.extraction.answer == same["extraction"]["answer"] or record.outcome == "unscored"
+    assert back.summary.accuracy == run.summary.accuracy
     first = next(iter(lines_of(samples, "strict").values()))
     messages = json.loads(first["arguments"]["gen_args_0"]["arg_0"])
     assert first["doc"]["question"] in messages[-1]["content"] and "boxed" in messages[-1]["content"]
@@ -222,7 +220,7 @@ def test_several_samples(tmp_path: Path) -> None:
         for line in next(v for k, v in to_lm_eval(many).items() if "samples" in k).splitlines()
     ]
     strict = [line["exact_match"] for line in lines if line["filter"] == "strict"]
-    assert len(strict) == 20 and sum(strict) / 20 == pytest.approx(many.summary["accuracy"])
+    assert len(strict) == 20 and sum(strict) / 20 == pytest.approx(many.summary.accuracy)
     log = orjson.loads(next(iter(to_inspect(many).values())))
     assert len(log["samples"]) == 80 and {sample["epoch"] for sample in log["samples"]} == {1, 2, 3, 4}
 
@@ -234,9 +232,9 @@ def test_parquet(tmp_path: Path, run: Run) -> None:
     assert [{**row, "extraction": None, "lenient": None} for row in rows] == [
         {**record, "extraction": None, "lenient": None} for record in run.records
     ]
-    assert [row["extraction"] for row in rows] == [record["extraction"] for record in run.records]
+    assert [row["extraction"] for row in rows] == [record.extraction for record in run.records]
     lock = read_lock(path)
-    assert lock is not None and lock.fingerprint == run.manifest["fingerprint"]
+    assert lock is not None and lock.fingerprint == run.manifest.fingerprint
 
 
 @needs_gsm8k
@@ -246,11 +244,11 @@ def test_hf_card(tmp_path: Path, run: Run) -> None:
     card = ModelCard.load(export_run(run, "hf-card", tmp_path / "README.md"))
     results = card.data.eval_results
     assert [result.metric_value for result in results] == [
-        round(100 * run.summary["accuracy"], 2),
-        round(100 * run.summary["lenient_accuracy"], 2),
+        round(100 * run.summary.accuracy, 2),
+        round(100 * run.summary.lenient_accuracy, 2),
     ]
     assert results[0].dataset_type == "openai/gsm8k" and results[0].dataset_split == "test"
-    assert run.manifest["fingerprint"] in card.text and f"{100 * run.summary['accuracy']:.1f} %" in card.text
+    assert run.manifest.fingerprint in card.text and f"{100 * run.summary.accuracy:.1f} %" in card.text
 
 
 @needs_gsm8k

@@ -65,7 +65,7 @@ def test_lm_eval_opens_an_export(tmp_path: Path, run: Run) -> None:
     for name, key in (("strict", "accuracy"), ("lenient", "lenient_accuracy")):
         assert found["results"][f"exact_match,{name}"] == run.summary[key]
         assert found["means"][name] == pytest.approx(run.summary[key], abs=1e-12)
-    assert f"{run.summary['accuracy']:.4f}" in found["table"]
+    assert f"{run.summary.accuracy:.4f}" in found["table"]
 
 
 def test_inspect_opens_an_export(tmp_path: Path, run: Run) -> None:
@@ -114,7 +114,7 @@ def test_import_and_diff_give_the_figures_of_the_logs(
     right: list[dict[int, bool]] = []
     for path, run in zip(logs.values(), runs, strict=True):
         results = json.loads(next(path.parent.glob("results_*.json")).read_text())["results"]["gsm8k"]
-        assert run.summary["accuracy"] == pytest.approx(results[f"exact_match,{filter}"], abs=1e-12)
+        assert run.summary.accuracy == pytest.approx(results[f"exact_match,{filter}"], abs=1e-12)
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         right.append({line["doc_id"]: line["exact_match"] == 1 for line in lines if line["filter"] == filter})
     pairs = [(right[0][i], right[1][i]) for i in right[0]]

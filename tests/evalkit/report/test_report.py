@@ -63,7 +63,7 @@ def test_command_line(root: Path, runs: list[Run]) -> None:
     html = (root / "report.html").read_text(encoding="utf-8")
     questions = packed(html)["questions"]
     assert len(questions) == 200 and all(question["solution"] for question in questions)
-    texts = {record["id"]: record["text"] for record in runs[3].records}
+    texts = {record.id: record.text for record in runs[3].records}
     assert all(question["runs"][1][0]["text"] == texts[question["id"]] for question in questions)
     diff = diff_runs(runs[0], runs[3])
     assert f"{100 * diff.delta:+.1f}" in html

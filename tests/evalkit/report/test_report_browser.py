@@ -94,10 +94,10 @@ def test_filters_agree_with_diff(driver: Any, made: tuple[Path, list[Run]]) -> N
         for choice in ("fixed", "broken", "both-right", "both-wrong"):
             set_value(driver, "show", choice)
             assert shown(driver) == getattr(diff, choice.replace("-", "_")), choice
-    counts = runs[2].manifest["counts"]
+    counts = runs[2].manifest.counts
     for choice, expected in (
         ("no-answer", counts["no_answer"]),
-        ("truncated", runs[2].manifest["truncated"]),
+        ("truncated", runs[2].manifest.truncated),
         ("not-right", 1319 - counts["correct"]),
     ):
         set_value(driver, "show", choice)
@@ -113,12 +113,12 @@ def test_search_open_link(driver: Any, made: tuple[Path, list[Run]]) -> None:
     assert shown(driver) == 1
     driver.execute_script("document.querySelector('#rows a').click()")
     assert driver.execute_script("return document.getElementById('question').open")
-    row_id = next(record["id"] for record in runs[0].records if wanted in record["question"])
+    row_id = next(record.id for record in runs[0].records if wanted in record.question)
     link = driver.current_url
     assert f"q={row_id}" in link
-    record = next(record for record in runs[3].records if record["id"] == row_id)
+    record = next(record for record in runs[3].records if record.id == row_id)
     panes = driver.execute_script("return [...document.querySelectorAll('.pane')].map(p => p.innerText)")
-    assert len(panes) == 4 and record["text"].splitlines()[0] in panes[3]
+    assert len(panes) == 4 and record.text.splitlines()[0] in panes[3]
 
     open_page(driver, path, "#" + link.split("#")[1])  # a link that somebody was sent
     assert driver.execute_script("return document.getElementById('question').open")
@@ -145,8 +145,8 @@ def test_span_and_word_diff(driver: Any, made: tuple[Path, list[Run]]) -> None:
         "return [...document.querySelectorAll('.pane')].map(p => p.querySelector('mark')?.textContent)"
     )
     for mark, record in ((marks[0], base), (marks[3], new)):
-        start, end = record["extraction"]["span"]
-        assert mark == record["text"][start:end]
+        start, end = record.extraction.span
+        assert mark == record.text[start:end]
     driver.find_element("id", "compare").click()
     kept = (
         "const d = document.getElementById('diff').cloneNode(true);"
@@ -252,7 +252,7 @@ def test_numbers_on_the_page(driver: Any, made: tuple[Path, list[Run]]) -> None:
         "return [...document.querySelectorAll('#runs tbody tr')].map(r => r.innerText)"
     )
     for run, line in zip(runs, cells, strict=True):
-        assert f"{100 * run.summary['accuracy']:.1f} %" in line
+        assert f"{100 * run.summary.accuracy:.1f} %" in line
     flow = text_of(driver, "#flow")
     for a, b in ((0, 1), (0, 3), (2, 3)):
         diff = diff_runs(runs[a], runs[b])
@@ -312,15 +312,15 @@ def test_hostile_text_does_nothing(driver: Any, hostile: tuple[Path, list[Run]])
         )
         driver.execute_script("document.getElementById('compare').checked = true")
         for record in runs[0].records:
-            driver.execute_script("location.hash = arguments[0]", f"q={record['id']}")
+            driver.execute_script("location.hash = arguments[0]", f"q={record.id}")
             settle(driver)
-            assert driver.execute_script("return document.getElementById('question').open"), record["id"]
+            assert driver.execute_script("return document.getElementById('question').open"), record.id
             for button in driver.execute_script("return document.querySelectorAll('.gap')"):
                 driver.execute_script("arguments[0].click()", button)
             drawn = driver.execute_script(
                 "return [...document.querySelectorAll('.pane:not(:has(#diff)) .text')].pop().textContent"
             )
-            assert readable(record["text"]) == drawn, record["id"]
+            assert readable(record.text) == drawn, record.id
         driver.execute_script("document.getElementById('close').click()")
         after = driver.execute_script(
             "document.getElementById('question-body').replaceChildren();"

@@ -102,7 +102,7 @@ def test_a_missing_step_names_the_checkpoint_that_is_there(
 
 def test_only_complete_runs_are_compared(root: Path) -> None:
     run = scored(root, "half", "demo:step_150")
-    write_json(run.folder / "manifest.json", {**run.manifest, "status": "running"})
+    write_json(run.folder / "manifest.json", {**run.manifest.as_dict(), "status": "running"})
     with pytest.raises(
         UserError, match="half is still being written; finish it first: evalkit score --model demo"
     ):

@@ -118,22 +118,20 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
     run = finish(killed)
     assert lines(killed).startswith(third)
     assert run.complete and len(run.records) == ROWS
-    assert [(r["id"], r["sample"]) for r in run.records] == [
-        (r["id"], r["sample"]) for r in reference.records
-    ]
+    assert [(r.id, r.sample) for r in run.records] == [(r.id, r.sample) for r in reference.records]
     same = sum(a["text"] == b["text"] for a, b in zip(run.records, reference.records, strict=True))
     assert same >= 0.9 * ROWS, f"only {same} completions are the same"
-    assert run.manifest["counts"] == {**run.manifest["counts"], "unscored": 0}
+    assert run.manifest.counts == {**run.manifest.counts, "unscored": 0}
 
     # What a kill leaves out is left out of seconds and tokens alike; Ctrl-C and the end leave out nothing.
     assert 0 < after_kills["timed_tokens"] <= tokens_in(second)
     assert after_interrupt["timed_tokens"] - after_kills["timed_tokens"] == tokens_in(third[len(second) :])
-    timed = run.manifest["timed_tokens"]
+    timed = run.manifest.timed_tokens
     assert timed - after_interrupt["timed_tokens"] == tokens_in(lines(killed)[len(third) :])
     for phase in ("load", "generate", "score"):
-        spent = [manifest["times"][phase] for manifest in (after_kills, after_interrupt, run.manifest)]
+        spent = [getattr(manifest.times, phase) for manifest in (after_kills, after_interrupt, run.manifest)]
         assert 0 < spent[0] < spent[1] < spent[2], phase
-    assert run.summary["tokens_per_second"] == timed / run.manifest["times"]["generate"]
+    assert run.summary.tokens_per_second == timed / run.manifest.times.generate
 
     before = lines(killed), os.stat(killed / "run/summary.json").st_mtime_ns
     finish(killed)  # complete: says so and touches nothing

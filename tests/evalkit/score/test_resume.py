@@ -16,7 +16,7 @@ from evalkit.models.resolve import resolve_model
 from evalkit.records import Completion
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.summary import count, summarize
-from evalkit.score.pipeline import new_manifest, score_model
+from evalkit.score.pipeline import manifest_of_plan, score_model
 from evalkit.score.plan import RunPlan, plan_run, select
 from evalkit.score.resume import default_folder
 from evalkit.tasks.load import load_rows
@@ -49,8 +49,8 @@ def plan_of(model: Path, prompt: str = "sums", split: str = "test", **options: A
 
 def scored(plan: RunPlan, results: Path, finish: bool) -> Run:
     """A run of the plan with every completion written, finished or stopped just before the end."""
-    manifest = new_manifest(plan, "evalkit score")
-    writer = RunWriter(default_folder(plan, results), manifest, plan.lock.as_dict())
+    manifest = manifest_of_plan(plan, "evalkit score")
+    writer = RunWriter(default_folder(plan, results), manifest, plan.lock)
     held = []
     for row in plan.task.rows:
         text = f"It is {row.gold}"
@@ -58,9 +58,9 @@ def scored(plan: RunPlan, results: Path, finish: bool) -> Run:
         verdict = judge(text, row.gold, plan.lock.rule)
         record = make_record(row, 9, text, completion, verdict, sample=0, seed=0)
         writer.append(record)
-        held.append(record.as_dict())
+        held.append(record)
     if finish:
-        writer.finish({**manifest, **count(held)}, summarize(held, None))
+        writer.finish(manifest.changed(**count(held)), summarize(held, None))
     writer.close()
     return read_run(writer.folder)
 
@@ -82,18 +82,18 @@ def test_a_lock_that_came_later_marks_the_run(
     finished: bool,
 ) -> None:
     before = scored(plan_of(model), tmp_path / "results", finished)
-    assert before.manifest["marks"] == [] and before.complete is finished
+    assert before.manifest.marks == () and before.complete is finished
     write_lock(plan_of(model, **training).lock, model)
     with pytest.raises(Mismatch):
         plan_of(model)
     run = score(plan_of(model, **allowed), tmp_path / "results")
     assert run.folder == before.folder and run.complete and run.records == before.records
-    assert run.manifest["marks"] == read_run(run.folder).manifest["marks"] == [mark]
+    assert run.manifest.marks == read_run(run.folder).manifest.marks == (mark,)
     assert f"now marked {mark}" in capsys.readouterr().err
 
     (model / FILE_NAME).unlink()
     written = (run.folder / "manifest.json").read_bytes()
-    assert score(plan_of(model), tmp_path / "results").manifest["marks"] == [mark], "marks stay"
+    assert score(plan_of(model), tmp_path / "results").manifest.marks == (mark,), "marks stay"
     assert (run.folder / "manifest.json").read_bytes() == written
 
 
@@ -102,7 +102,7 @@ def test_a_lock_that_agrees_changes_nothing(model: Path, tmp_path: Path) -> None
     written = (before.folder / "manifest.json").read_bytes()
     write_lock(plan_of(model, split="train").lock, model)
     run = score(plan_of(model), tmp_path / "results")
-    assert run.folder == before.folder and run.manifest["marks"] == []
+    assert run.folder == before.folder and run.manifest.marks == ()
     assert (before.folder / "manifest.json").read_bytes() == written
 
 

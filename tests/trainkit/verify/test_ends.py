@@ -87,8 +87,8 @@ def test_base_and_last_are_compared_question_by_question(run: Path) -> None:
     assert stored[0]["broken"] == 0
     assert stored[0]["fixed"] == many - few
     record = read_run(run / "validation/step_0").records[0]
-    assert 20 < record["prompt_tokens"] < 64
-    assert record["extraction"]["answer"] is not None
+    assert 20 < record.prompt_tokens < 64
+    assert record.extraction.answer is not None
 
 
 def test_the_best_step_is_shown_with_its_bias(run: Path) -> None:

@@ -1,0 +1,151 @@
+"""records.jsonl read as strictly as it is written: types, doubles, foreign ids, counts.
+
+Every reader of records comes through here: `iter_records` for whole records, `open_records` and
+`check_order` for those that build columns of their own (`evalkit.compare.columns`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.records import OUTCOMES, Record
+from evalkit.runs.manifest import Manifest
+from prompts.errors import UserError
+from prompts.lock import Lock
+
+FILE_NAME = "records.jsonl"
+CODE: dict[str, int] = {name: code for code, name in enumerate(OUTCOMES)}
+"""Outcomes as numbers: their positions in `evalkit.records.OUTCOMES`."""
+_CHANGED = "the file was cut or edited"
+
+
+def open_records(folder: Path) -> IO[bytes]:
+    """The run's records.jsonl, gzipped or not, as a binary file. Raises UserError where there is none."""
+    plain, zipped = folder / FILE_NAME, folder / f"{FILE_NAME}.gz"
+    try:
+        if plain.exists():
+            return plain.open("rb")
+        if zipped.exists():
+            return gzip.open(zipped, "rb")  # type: ignore[return-value]
+    except OSError as error:
+        raise UserError(f"{folder}/{FILE_NAME} cannot be read: {error.strerror}") from None
+    raise UserError(f"{folder} has no {FILE_NAME}")
+
+
+@contextmanager
+def lines_of(folder: Path, manifest: Manifest) -> Iterator[Iterator[tuple[int, bytes]]]:
+    """The numbered lines of a run's records. Whatever cannot be read or decoded inside becomes a UserError
+    that names the line and what to do.
+    """
+    counter = count(1)
+    with open_records(folder) as file:
+        try:
+            yield zip(counter, file, strict=False)
+        except (msgspec.DecodeError, UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
+            where = f"{folder.name}/{FILE_NAME} line {next(counter) - 1}"
+            raise UserError(f"{where} cannot be read ({error}); {_fix(manifest)}") from None
+
+
+def iter_records(folder: Path, manifest: Manifest) -> Iterator[Record]:
+    """Yield the records of a run in the order in which they were written.
+
+    Raises UserError where a line is no record, has a value of a wrong type, or cannot be unpacked; the
+    number of the line is named.
+    """
+    decode = msgspec.json.Decoder(Record).decode
+    with lines_of(folder, manifest) as lines:
+        for _, line in lines:
+            yield decode(line)
+
+
+def check_order(
+    name: str,
+    manifest: Manifest,
+    lock: Lock,
+    ids: NDArray[np.bytes_],
+    samples: NDArray[np.integer[Any]],
+    outcomes: NDArray[np.uint8],
+) -> NDArray[np.int64]:
+    """Check the records of a run, given as columns in the order of the file; return the order by id and
+    sample.
+
+    `outcomes` holds positions in `OUTCOMES`. Raises UserError, with the number of the line where there is
+    one, where a sample of a question stands there twice, is none that the run draws, or belongs to a
+    question that the lock does not hold; and where a complete run has other counts than its manifest says.
+    """
+    order: NDArray[np.int64] = np.lexsort((samples, ids))
+    ids, samples = ids[order], samples[order]
+
+    def refuse(where: NDArray[np.bool_], what: str) -> NoReturn:
+        first = int(np.flatnonzero(where)[0])
+        which = f"sample {samples[first]} of {ids[first].decode()}"
+        line = int(order[first]) + 1
+        raise UserError(f"{name}/{FILE_NAME} line {line} {what.format(which)}: {_CHANGED}; {_fix(manifest)}")
+
+    twice = np.zeros(len(ids), dtype=np.bool_)
+    twice[1:] = (ids[1:] == ids[:-1]) & (samples[1:] == samples[:-1])
+    if twice.any():
+        refuse(twice, "holds {} a second time, it stands there twice")
+    none = (samples < 0) | (samples >= manifest.sampling.samples)
+    if none.any():
+        refuse(none, f"holds {{}}, the run draws {manifest.sampling.samples} a question")
+    foreign = _foreign(manifest, lock, ids)
+    if foreign is not None:
+        refuse(foreign, "holds {}, a question that is not in the run's lock")
+    if manifest.status == "complete":
+        _check_counts(name, manifest, outcomes)
+    return order
+
+
+def known_ids(manifest: Manifest, lock: Lock) -> dict[str, Any] | None:
+    """The row ids of a run, from its lock; None where the lock does not list the run's rows."""
+    prompts = lock.data.get("prompts")
+    return prompts if isinstance(prompts, dict) and len(prompts) == manifest.rows else None
+
+
+def _foreign(manifest: Manifest, lock: Lock, ids: NDArray[np.bytes_]) -> NDArray[np.bool_] | None:
+    """Which of the sorted ids are not in the lock; None where all are, or the lock does not list them."""
+    known = known_ids(manifest, lock)
+    if known is None or len(ids) == 0:
+        return None
+    wanted = np.array([row_id.encode() for row_id in known])
+    wanted.sort()
+    if np.array_equal(wanted, ids):
+        return None
+    at = np.minimum(np.searchsorted(wanted, ids), len(wanted) - 1)
+    foreign: NDArray[np.bool_] = wanted[at] != ids
+    return foreign if foreign.any() else None
+
+
+def _check_counts(name: str, manifest: Manifest, outcomes: NDArray[np.uint8]) -> None:
+    found = np.bincount(outcomes, minlength=len(OUTCOMES))
+    said = manifest.counts
+    expected = {manifest.completions, sum(said.values()) if said is not None else None} - {None}
+    for wanted in expected:
+        if len(outcomes) != wanted:
+            raise UserError(
+                f"{name} holds {len(outcomes):,} records, its manifest says {wanted:,}: "
+                f"{_CHANGED}; {_fix(manifest)}"
+            )
+    for outcome, wanted in (said or {}).items():
+        if found[CODE[outcome]] != wanted:
+            raise UserError(
+                f"{name} holds {found[CODE[outcome]]:,} records that are {outcome}, its manifest says "
+                f"{wanted:,}: {_CHANGED}; {_fix(manifest)}"
+            )
+
+
+def _fix(manifest: Manifest) -> str:
+    if manifest.status == "running":
+        return f"a run that was cut off is resumed by the same command: {manifest.command}"
+    return f"score it again: {manifest.command}"
