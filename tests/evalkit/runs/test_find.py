@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from lettered_runs import evalkit, made
+from written_runs import MANIFEST
 
 from evalkit.runs.find import checkpoint_of, find_run, find_runs
 from evalkit.runs.folder import Run
+from evalkit.runs.manifest import ModelFacts
 from prompts.errors import UserError
 from prompts.files import write_json
 
@@ -142,7 +144,8 @@ def test_steps_are_taken_in_the_newest_way_that_all_were_scored(root: Path) -> N
 def test_checkpoint_of(
     tmp_path: Path, name: str, path: str | None, checkpoint: tuple[str, int] | None
 ) -> None:
-    assert checkpoint_of(Run(tmp_path, {"model": {"name": name, "path": path}})) == checkpoint
+    manifest = MANIFEST.changed(model=ModelFacts(name=name, path=path))
+    assert checkpoint_of(Run(tmp_path, manifest)) == checkpoint
 
 
 def test_a_newer_schema_elsewhere_does_not_stand_in_the_way_of_a_name(root: Path) -> None:
