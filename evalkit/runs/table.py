@@ -45,7 +45,7 @@ def figures(run: Run) -> list[list[str]]:
         ["model", manifest.model.name],
         [
             "task",
-            f"{manifest.task}, {manifest.split}, {summary.n:,} of {manifest.rows:,} rows scored",
+            f"{manifest.task}, {manifest.split}, {summary.n:,} of {manifest.rows or summary.n:,} rows scored",
         ],
         ["prompt", f"{manifest.template}, fingerprint {manifest.fingerprint}"],
         *([["lock", said]] if (said := manifest.prompt_from or "lock") != "lock" else []),

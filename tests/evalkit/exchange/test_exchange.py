@@ -117,9 +117,9 @@ def test_lock_says_what_is_not_known(tmp_path: Path) -> None:
     alone = tmp_path / log_of("base").name
     shutil.copy(log_of("base"), alone)
     without = imported(tmp_path / "results", alone)
-    assert "vocabulary" in with_results.lock["reading"]["unknown"]
-    assert "chat_template" not in with_results.lock["reading"]["unknown"]
-    assert "chat_template" in without.lock["reading"]["unknown"]
+    assert "vocabulary" in with_results.lock.reading["unknown"]
+    assert "chat_template" not in with_results.lock.reading["unknown"]
+    assert "chat_template" in without.lock.reading["unknown"]
     assert without.manifest.split == "unknown" and with_results.manifest.split == "test"
     assert read_lock(without.folder) is not None
     assert with_results.summary.mean_completion_tokens is None
@@ -204,8 +204,8 @@ def test_lm_eval_and_back(tmp_path: Path, run: Run) -> None:
     assert len(back.records) == 61
     for record in back.records:
         same = before[record.id] if record.gold else before["f" * 16]
-        assert (record.outcome, record.text) == (same["outcome"], same["text"])
-        assert record.extraction.answer == same["extraction"]["answer"] or record.outcome == "unscored"
+        assert (record.outcome, record.text) == (same.outcome, same.text)
+        assert record.extraction.answer == same.extraction.answer or record.outcome == "unscored"
     assert back.summary.accuracy == run.summary.accuracy
     first = next(iter(lines_of(samples, "strict").values()))
     messages = json.loads(first["arguments"]["gen_args_0"]["arg_0"])
@@ -229,10 +229,7 @@ def test_several_samples(tmp_path: Path) -> None:
 def test_parquet(tmp_path: Path, run: Run) -> None:
     path = export_run(run, "parquet", tmp_path / "run.parquet")
     rows = pq.read_table(path).to_pylist()
-    assert [{**row, "extraction": None, "lenient": None} for row in rows] == [
-        {**record, "extraction": None, "lenient": None} for record in run.records
-    ]
-    assert [row["extraction"] for row in rows] == [record.extraction for record in run.records]
+    assert rows == [orjson.loads(orjson.dumps(record.as_dict())) for record in run.records]
     lock = read_lock(path)
     assert lock is not None and lock.fingerprint == run.manifest.fingerprint
 

@@ -75,8 +75,8 @@ def test_inspect_opens_an_export(tmp_path: Path, run: Run) -> None:
     for name, key in (("strict", "accuracy"), ("lenient", "lenient_accuracy")):
         assert found["metrics"][name]["accuracy"] == run.summary[key]
         assert found["means"][name] == pytest.approx(run.summary[key], abs=1e-12)
-    assert found["completion"] == run.records[0]["text"]
-    assert run.records[0]["question"] in found["prompt"][-1]
+    assert found["completion"] == run.records[0].text
+    assert run.records[0].question in found["prompt"][-1]
     assert found["view"] == {"listed": 1, "samples": 1320, "status": "success"}
 
 

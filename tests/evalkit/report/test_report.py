@@ -83,7 +83,7 @@ def test_wrong_arguments(root: Path, runs: list[Run]) -> None:
     torn = make_run(root / "elsewhere" / "torn", rows, lambda row, _: completion(row, 0))
     with (torn.folder / "records.jsonl").open("ab") as file:
         file.write(b'{"id": "x", "text": "\xff')
-    refused(evalkit("report", torn.folder, "--output", "a.html", cwd=root), 2, "line 6 is not JSON")
+    refused(evalkit("report", torn.folder, "--output", "a.html", cwd=root), 2, "line 6 cannot be read")
     assert not (root / "a.html").exists() and not list(root.glob(".*"))
 
 
@@ -139,7 +139,7 @@ def test_spans_count_as_javascript_does(tmp_path: Path) -> None:
         tmp_path / "emoji", rows, lambda row, _: (f"\U0001f600\U0001f600 so \\boxed{{{row.gold}}}", False)
     )
     sample = collect([run], {}, None).questions[0]["runs"][0][0]
-    start, end = run.records[0]["extraction"]["span"]
+    start, end = run.records[0].extraction.span
     assert sample["span"] == [start + 2, end + 2]
     units = sample["text"].encode("utf-16-le")
     assert units[2 * sample["span"][0] : 2 * sample["span"][1]].decode("utf-16-le") == rows[0].gold

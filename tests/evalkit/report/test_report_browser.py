@@ -135,10 +135,7 @@ def test_span_and_word_diff(driver: Any, made: tuple[Path, list[Run]]) -> None:
     base, new = next(
         (a, b)
         for a, b in both
-        if a["extraction"]["span"]
-        and b["extraction"]["span"]
-        and a["outcome"] == "wrong"
-        and b["outcome"] == "correct"
+        if a.extraction.span and b.extraction.span and a.outcome == "wrong" and b.outcome == "correct"
     )
     open_page(driver, path, f"#q={base['id']}")
     marks = driver.execute_script(

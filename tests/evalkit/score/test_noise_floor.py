@@ -12,6 +12,7 @@ from lettered_runs import made
 
 from evalkit.compare.diff import diff_runs
 from evalkit.runs.folder import read_run
+from evalkit.runs.manifest import NoiseFloor
 from evalkit.score.noise_floor import measure_noise, record_noise
 from prompts.errors import UserError
 
@@ -21,7 +22,7 @@ def test_flips_and_changed_texts(tmp_path: Path) -> None:
     a, b = made(tmp_path / "a", "cccwwlnu"), made(tmp_path / "b", "cwccwnnu")
     noise = measure_noise(a, b)
     assert (noise.n, noise.flips, noise.texts) == (7, 2, 3)
-    assert noise.sentence().startswith("2 of 7 answers flip between right and wrong (28.6%), 3 texts change")
+    assert noise.sentence().startswith("2 of 7 answers flip between right and wrong (28.6 %), 3 texts change")
 
 
 def test_a_run_against_itself_has_no_noise(tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_recorded_noise_is_found_by_diff_and_changes_nothing_else(tmp_path: Path
     record_noise(a, measure_noise(a, b))
     again = read_run(a.folder)
     assert again.manifest.changed(noise=None, original=before.original) == before
-    assert diff_runs(again, b).noise == {"n": 100, "flips": 1}
+    assert diff_runs(again, b).noise == NoiseFloor(n=100, flips=1)
 
 
 def test_only_runs_of_the_same_weights_are_noise(tmp_path: Path) -> None:

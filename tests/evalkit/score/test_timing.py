@@ -7,19 +7,20 @@ pytest tests/evalkit/score/test_timing.py
 
 from __future__ import annotations
 
-import json
+from written_runs import MANIFEST
 
+from evalkit.runs.manifest import Times
 from evalkit.score.timing import Timing
 
 
 def test_a_process_goes_on_from_the_notes_of_those_before() -> None:
-    first = Timing.before({})
+    first = Timing.before(MANIFEST)
     assert first.tokens_per_second is None
     first.load, first.generate, first.score, first.tokens = 2.0, 4.0, 0.5, 100
-    second = Timing.before(json.loads(json.dumps(first.as_manifest())))
+    second = Timing.before(MANIFEST.changed(**first.as_manifest()))
     second.generate, second.tokens = second.generate + 6.0, second.tokens + 300
     assert second.as_manifest() == {
-        "times": {"load": 2.0, "generate": 10.0, "score": 0.5},
+        "times": Times(load=2.0, generate=10.0, score=0.5),
         "timed_tokens": 400,
     }
     assert second.tokens_per_second == 40.0
@@ -27,4 +28,7 @@ def test_a_process_goes_on_from_the_notes_of_those_before() -> None:
 
 def test_seconds_of_processes_that_counted_no_tokens_make_no_speed() -> None:
     """As in a run begun by an evalkit that noted nothing until the end: only what is timed from now on."""
-    assert Timing.before({"times": {"load": 1.0, "generate": 2.0, "score": 0.1}}).tokens_per_second is None
+    assert (
+        Timing.before(MANIFEST.changed(times=Times(load=1.0, generate=2.0, score=0.1))).tokens_per_second
+        is None
+    )
