@@ -6,6 +6,7 @@ import evalkit.cli.diff
 import evalkit.cli.doctor
 import evalkit.cli.extract
 import evalkit.cli.noise
+import evalkit.cli.power
 import evalkit.cli.prompts
 import evalkit.cli.report
 import evalkit.cli.runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from itertools import zip_longest
 from typing import Annotated, Any, Literal
 
@@ -41,7 +42,7 @@ def diff_command(
         typer.Argument(help="Two or more runs, the base first: folder, name, start of a name, step_50."),
     ],
     rows: Annotated[
-        Literal["fixed", "broken", "both-wrong"] | None,
+        Literal["fixed", "broken", "both-wrong", "unread"] | None,
         typer.Option(help="Show such questions too, with both completions side by side."),
     ] = None,
     number: Annotated[int, typer.Option("-n", "--number", help="How many of --rows.")] = 10,
@@ -65,6 +66,18 @@ def diff_command(
     require_better: Annotated[
         bool, typer.Option("--require-better", help="Exit 1 unless the last run is better than the first.")
     ] = False,
+    all_runs: Annotated[
+        bool,
+        typer.Option("--all-runs", help="All complete runs of each checkpoint, not the newest."),
+    ] = False,
+    looks: Annotated[
+        int,
+        typer.Option(help="How often this is asked in all; the error is shared."),
+    ] = 1,
+    choose_on: Annotated[
+        str | None,
+        typer.Option(metavar="SPLIT", help="Choose the best of several by their runs on this split."),
+    ] = None,
     format: Annotated[
         Literal["table", "json", "csv", "markdown", "latex"], typer.Option(help="How to print it.")
     ] = "table",
@@ -73,37 +86,52 @@ def diff_command(
 
     With three runs or more it prints a learning curve: each run against the first and the one before.
     """
-    _check(runs, rows, number, fail_if_worse)
+    _check(runs, rows, number, fail_if_worse, looks)
+    if choose_on is not None and len(runs) < 3:
+        raise UserError(f"--choose-on chooses the best of three runs or more, {len(runs)} were given")
+    if all_runs and rows:
+        raise UserError("--rows shows one run a side; leave --all-runs out")
     from evalkit.compare.curve import curve_of
     from evalkit.compare.curve_table import render_curve
-    from evalkit.compare.diff import compare_pair, line_up
+    from evalkit.compare.diff import compare_pair, line_up, line_up_all
+    from evalkit.compare.looks import warnings
     from evalkit.compare.rows import list_rows
     from evalkit.compare.table import render_diff
     from evalkit.compare.verdict import check_gates
-    from evalkit.runs.find import find_runs
+    from evalkit.runs.find import find_sides, runs_elsewhere
     from evalkit.settings import settings
 
-    found = find_runs(runs, settings().results)
+    sides = find_sides(runs, settings().results)
+    found = [side[0] for side in sides]
     if len({run.folder.resolve() for run in found}) < len(found):
         raise UserError(f"the same run was given twice: {', '.join(run.name for run in found)}")
-    lined_up = line_up(found, common=common, allow_mismatch=allow_mismatch)
+    gated = fail_if_worse is not None or require_better
+    for line in warnings(sides, runs, all_runs=all_runs, gated=gated and looks == 1):
+        print(f"warning: {line}", file=sys.stderr)
+    if all_runs:
+        lined_up = line_up_all(sides, common=common, allow_mismatch=allow_mismatch)
+    else:
+        lined_up = line_up(found, common=common, allow_mismatch=allow_mismatch)
     if len(found) > 2:
-        curve = curve_of(lined_up)
+        elsewhere = runs_elsewhere(found, choose_on, settings().results) if choose_on else None
+        curve = curve_of(lined_up, looks, elsewhere)
         print(render_curve(curve, format))
         diff, p_value = curve.against_first[-1].diff, curve.against_first[-1].p_value
     else:
-        diff = compare_pair(lined_up, 0, 1)
+        diff = compare_pair(lined_up, 0, 1, looks)
         p_value = diff.p_value
         listing = list_rows(lined_up, rows, number) if rows else None
         print(render_diff(diff, format, listing))
     check_gates(diff, fail_if_worse=fail_if_worse, require_better=require_better, p_value=p_value)
 
 
-def _check(runs: list[str], rows: str | None, number: int, fail_if_worse: float | None) -> None:
+def _check(runs: list[str], rows: str | None, number: int, fail_if_worse: float | None, looks: int) -> None:
     if len(runs) < 2:
         raise UserError("diff takes two runs or more; `evalkit runs` lists them")
     if rows and len(runs) > 2:
         raise UserError(f"--rows shows two runs side by side, {len(runs)} were given")
+    if looks < 1:
+        raise UserError(f"--looks {looks}: at least 1")
     if number < 1:
         raise UserError(f"-n {number} shows nothing; give 1 or more")
     if fail_if_worse is not None and not (math.isfinite(fail_if_worse) and 0 <= fail_if_worse <= 100):

@@ -6,7 +6,7 @@ Texts stay on disk; `read_texts` fetches those of a few records by their place i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from evalkit.runs.folder import Run
 from evalkit.runs.record_lines import CODE, check_order, lines_of, open_records
 from prompts.errors import UserError
 
-CORRECT, NO_ANSWER, UNSCORED = CODE["correct"], CODE["no_answer"], CODE["unscored"]
+CORRECT, WRONG, NO_ANSWER, UNSCORED = (CODE[name] for name in ("correct", "wrong", "no_answer", "unscored"))
 
 
 class _Answer(msgspec.Struct):
@@ -44,7 +44,8 @@ class RunColumns:
 
     `outcome` and `lenient` hold positions in `evalkit.records.OUTCOMES`; `tokens` counts completion
     tokens; `answer` numbers the distinct extracted answers of the run (-1 where none was found, equal
-    for two ways to write a number); `offset` is where each line starts in the (uncompressed) file.
+    for two ways to write a number; even for numbers, odd for all else); `offset` is where each line
+    starts in the (uncompressed) file.
     """
 
     ids: NDArray[np.bytes_]
@@ -64,8 +65,8 @@ class RunColumns:
         return RunColumns(*(getattr(self, column.name)[where] for column in fields(self)))
 
 
-def load_columns(run: Run) -> RunColumns:
-    """Read a complete run.
+def load_columns(run: Run, answers: AnswerClasses | None = None) -> RunColumns:
+    """Read a complete run. `answers` numbers answers alike in several runs.
 
     Raises UserError where the run is not complete, holds no record, or holds others than its manifest and
     lock say (`evalkit.runs.record_lines.check_order`; the line is named), Mismatch for an edited lock.
@@ -74,7 +75,7 @@ def load_columns(run: Run) -> RunColumns:
         raise UserError(
             f"{run.name} is not complete ({run.manifest.status}); finish it first: {run.manifest.command}"
         )
-    blocks = list(_read_blocks(run))
+    blocks = list(_read_blocks(run, answers or AnswerClasses()))
     if not blocks:
         raise UserError(f"{run.name} holds no record, there is nothing to compare")
     columns = RunColumns(*(np.concatenate(column) for column in zip(*blocks, strict=True)))
@@ -87,10 +88,9 @@ _DTYPES = (np.bytes_, np.int32, np.uint8, np.uint8, np.int32, np.bool_, np.int32
 _BLOCK = 1 << 16
 
 
-def _read_blocks(run: Run) -> Iterator[tuple[NDArray[Any], ...]]:
+def _read_blocks(run: Run, answer_class: AnswerClasses) -> Iterator[tuple[NDArray[Any], ...]]:
     """The columns of `RunColumns` in file order, some ten thousand records at a time."""
     decode = msgspec.json.Decoder(_Line).decode
-    answer_class = _AnswerClasses()
     rows: list[tuple[Any, ...]] = []
     offset = 0
     with lines_of(run.folder, run.manifest) as lines:
@@ -116,7 +116,7 @@ def _read_blocks(run: Run) -> Iterator[tuple[NDArray[Any], ...]]:
         yield _as_columns(rows)
 
 
-class _AnswerClasses(dict[str | None, int]):
+class AnswerClasses(dict[str | None, int]):
     """Numbers for answers, equal for those that mean the same number or differ in case only; None is -1."""
 
     def __init__(self) -> None:
@@ -124,9 +124,24 @@ class _AnswerClasses(dict[str | None, int]):
         self._classes: dict[str, int] = {}
 
     def __missing__(self, answer: str) -> int:
-        same = canonical(answer) or answer.strip().casefold()
-        self[answer] = self._classes.setdefault(same, len(self._classes))
+        number = canonical(answer)
+        same = number or answer.strip().casefold()
+        self[answer] = self._classes.setdefault(same, 2 * len(self._classes) + (number is None))
         return self[answer]
+
+
+def pooled(runs: Sequence[RunColumns]) -> RunColumns:
+    """Several runs of one model as one with more samples a question, numbered on; `answers` must be shared.
+
+    Their `offset` belongs to different files and says nothing any more.
+    """
+    columns = [np.concatenate([getattr(run, column.name) for run in runs]) for column in fields(RunColumns)]
+    whole = RunColumns(*columns)
+    at = np.lexsort((np.repeat(np.arange(len(runs)), [len(run) for run in runs]), whole.sample, whole.ids))
+    whole = whole.take(at)
+    first = np.flatnonzero(np.concatenate([[True], whole.ids[1:] != whole.ids[:-1]]))
+    sizes = np.diff([*first, len(whole)])
+    return replace(whole, sample=(np.arange(len(whole)) - np.repeat(first, sizes)).astype(np.int32))
 
 
 def _as_columns(rows: list[tuple[Any, ...]]) -> tuple[NDArray[Any], ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import orjson
 
-from evalkit.compare.curve import BIASED, Curve, Step
+from evalkit.compare.curve import Curve, Step
 from evalkit.compare.diff import Diff, Side
 from evalkit.compare.table import assemble, caveats, flatten, marked
 from evalkit.compare.verdict import labels, verdict
@@ -30,7 +30,10 @@ def render_curve(curve: Curve, format: Format | Literal["json"]) -> str:
         return render_grid(list(lines[0]), [list(line.values()) for line in lines], format)
     marks = tuple(sorted({mark for step in steps for mark in step.diff.marks}))
     grid = render_grid(*marked(HEADER, _lines(curve), marks), format)
-    around = [f"* {BIASED}", f"p adjusted for {curve.tests} tests (Holm 1979); intervals are not"]
+    around = [
+        f"* {curve.chosen.remark}",
+        f"p adjusted for {curve.tests} tests (Holm 1979); intervals are not",
+    ]
     around.append(f"{curve.n:,} questions of {curve.sides[0].task}; prompt {_prompts(curve.sides)}")
     around += _caveats([step.diff for step in steps])
     if format == "table":

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalkit.compare.align import Aligned, Questions, align
-from evalkit.compare.columns import NO_ANSWER, load_columns
+from evalkit.compare.columns import NO_ANSWER, AnswerClasses, load_columns, pooled
 from evalkit.compare.comparable import check_comparable
-from evalkit.compare.measures import Metric, accuracy, metrics_of, minimum_detectable
+from evalkit.compare.measures import Metric, accuracy, metrics_of, minimum_detectable, shared_interval
+from evalkit.compare.unread import explains, unread_questions
 from evalkit.runs.find import checkpoint_of
 from evalkit.runs.folder import Run
 from evalkit.runs.manifest import NoiseFloor, Section
@@ -26,7 +27,9 @@ FEW_DISCORDANT = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One run over the questions that are compared; shares of its scored completions."""
+    """One run over the questions that are compared, or all `runs` of a model under the newest one's name;
+    shares of its scored completions.
+    """
 
     run: str
     model: str
@@ -45,11 +48,16 @@ class Side:
     fingerprint: str
     left_out: int
     marks: tuple[str, ...]
+    runs: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diff:
-    """The paired comparison of two runs. Shares, not points; `as_dict` is what `--format json` prints."""
+    """The paired comparison of two runs. Shares, not points; `as_dict` is what `--format json` prints.
+
+    `unread` counts questions that changed where an answer could not be read (evalkit/compare/unread.py).
+    The verdict is asked `looks` times in all: it uses p times as much, and `looks_ci`.
+    """
 
     n: int
     base: Side
@@ -72,6 +80,10 @@ class Diff:
     noise: NoiseFloor | None
     marks: tuple[str, ...]
     differences: tuple[Difference, ...]
+    unread: int
+    unread_explains: bool
+    looks: int
+    looks_ci: Interval
 
     @property
     def few_discordant(self) -> bool:
@@ -104,6 +116,11 @@ class LinedUp:
     runs: tuple[Run, ...]
     aligned: Aligned
     differences: tuple[list[Difference], ...]
+    pooled: tuple[int, ...] = ()
+
+    def runs_of(self, at: int) -> int:
+        """How many runs stand for this one."""
+        return self.pooled[at] if self.pooled else 1
 
 
 def diff_runs(base: Run, new: Run, *, common: bool = False, allow_mismatch: bool = False) -> Diff:
@@ -128,13 +145,33 @@ def line_up(runs: Sequence[Run], *, common: bool = False, allow_mismatch: bool =
     return LinedUp(tuple(runs), aligned, tuple(found))
 
 
-def compare_pair(lined_up: LinedUp, base_at: int, new_at: int) -> Diff:
-    """Compare two of the runs that were lined up, by their places."""
+def line_up_all(
+    sides: Sequence[Sequence[Run]], *, common: bool = False, allow_mismatch: bool = False
+) -> LinedUp:
+    """As `line_up`, with all runs of each side, the newest first, taken as samples of one model."""
+    runs, answers = [run for side in sides for run in side], AnswerClasses()
+    columns = [load_columns(run, answers) for run in runs]
+    found = check_comparable(runs, align(columns), common=common, allow_mismatch=allow_mismatch)
+    starts = [sum(len(side) for side in sides[:i]) for i in range(len(sides))]
+    parts = [pooled(columns[start : start + len(side)]) for start, side in zip(starts, sides, strict=True)]
+    return LinedUp(
+        tuple(side[0] for side in sides),
+        align(parts),
+        tuple(found[start] for start in starts),
+        tuple(len(side) for side in sides),
+    )
+
+
+def compare_pair(lined_up: LinedUp, base_at: int, new_at: int, looks: int = 1) -> Diff:
+    """Compare two of the runs that were lined up, by their places; the question is asked `looks` times."""
     aligned, pair = lined_up.aligned, (base_at, new_at)
     found = [d for i in pair for d in lined_up.differences[i]]
     base, new = (aligned.runs[i] for i in pair)
     metrics = metrics_of(base, new)
-    sides = [side_of(lined_up.runs[i], aligned.runs[i], aligned.left_out[i]) for i in pair]
+    sides = [
+        side_of(lined_up.runs[i], aligned.runs[i], aligned.left_out[i], lined_up.runs_of(i)) for i in pair
+    ]
+    unread = unread_questions(base, new)
     strict = (base.correct / base.samples, new.correct / new.samples)
     lenient = new.lenient / new.samples - base.lenient / base.samples
     form = strict[1] - strict[0] - lenient
@@ -166,11 +203,15 @@ def compare_pair(lined_up: LinedUp, base_at: int, new_at: int) -> Diff:
         noise=_noise([lined_up.runs[i] for i in pair]),
         marks=tuple(sorted(marks)),
         differences=tuple(found),
+        unread=int(unread.sum()),
+        unread_explains=bool(unread.any()) and explains(base, new, unread),
+        looks=looks,
+        looks_ci=shared_interval(base, new, metrics[0], looks),
     )
 
 
-def side_of(run: Run, questions: Questions, left_out: int) -> Side:
-    """What is shown of one run."""
+def side_of(run: Run, questions: Questions, left_out: int, runs: int = 1) -> Side:
+    """What is shown of one run, or of several of one model."""
     strict, lenient = accuracy(questions), accuracy(questions, lenient=True)
     completions = questions.completions
     checkpoint = checkpoint_of(run)
@@ -192,6 +233,7 @@ def side_of(run: Run, questions: Questions, left_out: int) -> Side:
         fingerprint=run.manifest.fingerprint,
         left_out=left_out,
         marks=tuple(run.manifest.marks or ()),
+        runs=runs,
     )
 
 

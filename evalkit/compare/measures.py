@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from evalkit.compare.align import Questions
 from evalkit.compare.columns import CORRECT
 from evalkit.stats.pairs import (
+    CONFIDENCE,
     Z_POWER,
     Interval,
+    Z,
     mcnemar_exact,
-    smallest_difference,
     student_z,
     tango,
     wilson,
 )
+from evalkit.stats.power import detectable
 from evalkit.stats.samples import around, clustered_se, majority, mean_se, paired_p, pass_at_k
 
 
@@ -104,12 +107,24 @@ def _paired(name: str, base: NDArray[np.float64], new: NDArray[np.float64]) -> M
     return Metric(name, sides[0], sides[1], delta, ci, paired_p(difference))
 
 
+def shared_interval(base: Questions, new: Questions, strict: Metric, looks: int) -> Interval:
+    """The interval of the strict difference that fails once in 20 over so many looks (Bonferroni)."""
+    if looks == 1:
+        return strict.ci
+    z = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / (2 * looks))
+    difference = new.correct / new.samples - base.correct / base.samples
+    n = len(difference)
+    if base.single and new.single:
+        return tango(int((difference > 0).sum()), int((difference < 0).sum()), n, z)
+    return around(strict.delta, mean_se(difference) * z / Z, n, -1, 1)
+
+
 def minimum_detectable(base: Questions, new: Questions) -> float:
-    """The smallest difference that these questions show with 80 % power: Connor's, or of the mean of
-    paired differences where there are several samples.
+    """The smallest difference for which the verdict says so in 80 %; of the mean of paired differences
+    where there are several samples.
     """
     n = len(base.ids)
     difference = new.correct / new.samples - base.correct / base.samples
     if base.single and new.single:
-        return smallest_difference(int(np.count_nonzero(difference)), n)
+        return detectable(int(np.count_nonzero(difference)), n)
     return min(1.0, (student_z(n - 1) + Z_POWER) * mean_se(difference)) if n > 1 else 1.0

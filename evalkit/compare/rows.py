@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from evalkit.compare.align import Questions
 from evalkit.compare.columns import CORRECT, read_texts
 from evalkit.compare.diff import LinedUp
+from evalkit.compare.unread import unread_questions
 from evalkit.records import Record
 from evalkit.runs.folder import Run
 from evalkit.text import Format, printable, render_grid
 
-Kind = Literal["fixed", "broken", "both-wrong"]
+Kind = Literal["fixed", "broken", "both-wrong", "unread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Listing:
 
 
 def list_rows(lined_up: LinedUp, kind: Kind, limit: int) -> Listing:
-    """The questions that were fixed, broken or are wrong in both; of two runs that were lined up.
+    """The questions that were fixed, broken, are wrong in both, or changed where an answer could not be
+    read; of two runs that were lined up.
 
     Of several samples the first is shown that shows the kind: a wrong one of the base and a right
     one of the new run for "fixed", and so on.
@@ -67,6 +69,7 @@ def list_rows(lined_up: LinedUp, kind: Kind, limit: int) -> Listing:
         "fixed": shares[1] > shares[0],
         "broken": shares[1] < shares[0],
         "both-wrong": (shares[0] == 0) & (shares[1] == 0),
+        "unread": unread_questions(base, new),
     }[kind]
     places = np.flatnonzero(chosen)
     shown = places[:limit]

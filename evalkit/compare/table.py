@@ -94,6 +94,9 @@ def notes(diff: Diff) -> list[str]:
         f"smallest difference that they could show (80 % power): {points(diff.mde)} points",
         f"intervals and p: {diff.method}",
     ]
+    for name, side in zip(names(diff), (diff.base, diff.new), strict=True):
+        if side.runs > 1:
+            lines.append(f"{name}: all {side.runs} complete runs, {side.samples} answers a question")
     if diff.few_discordant:
         lines.append(f"few discordant pairs ({diff.fixed + diff.broken}): the interval is rough")
     return [*lines, *caveats(diff)]
@@ -112,6 +115,11 @@ def caveats(diff: Diff) -> list[str]:
     if diff.base.left_out or diff.new.left_out:
         lines.append(
             f"left out, not in both runs: {diff.base.left_out:,} of base, {diff.new.left_out:,} of new"
+        )
+    if diff.unread:
+        lines.append(
+            "changed where an answer could not be read, neither skill nor format for certain: "
+            f"{diff.unread:,} (--rows unread)"
         )
     if diff.unscored:
         lines.append(f"left out, unscored in one of the runs: {diff.unscored:,}")

@@ -30,11 +30,16 @@ def verdict(diff: Diff, p_value: float | None = None) -> Verdict:
 
     `p_value` replaces the comparison's own, where it was adjusted for being one of several.
     """
-    p_value = diff.p_value if p_value is None else p_value
-    outside = diff.ci.low > 0 or diff.ci.high < 0
+    p_value = shared_p(diff, p_value)
+    outside = diff.looks_ci.low > 0 or diff.looks_ci.high < 0
     if outside and p_value < ALPHA:
         return "better" if diff.delta > 0 else "worse"
     return "undecided" if outside or p_value < ALPHA else "no difference"
+
+
+def shared_p(diff: Diff, p_value: float | None = None) -> float:
+    """The p-value times the number of looks: the error of all of them together (Bonferroni)."""
+    return min(1.0, diff.looks * (diff.p_value if p_value is None else p_value))
 
 
 def sentence(diff: Diff, p_value: float | None = None, tests: int = 1) -> str:
@@ -43,17 +48,21 @@ def sentence(diff: Diff, p_value: float | None = None, tests: int = 1) -> str:
     `p_value` is as in `verdict`, adjusted for so many `tests`.
     """
     base, new = names(diff)
-    p_value = diff.p_value if p_value is None else p_value
-    figures = f"{points(diff.delta, sign=True)} points, 95 % CI {interval(*diff.ci)}, p {p_text(p_value)}"
-    if tests > 1:
-        figures += f" (adjusted for {tests} tests)"
+    adjusted = [f"{tests} tests"] * (tests > 1) + [f"{diff.looks} looks"] * (diff.looks > 1)
+    figures = f"{_figures(diff, ' points')}, p {p_text(shared_p(diff, p_value))}"
+    if adjusted:
+        figures += f" (adjusted for {' and '.join(adjusted)})"
     match verdict(diff, p_value):
         case "no difference":
             return f"no difference between {base} and {new} that {diff.n:,} questions can show: {figures}"
         case "undecided":
             return f"{new} against {base} is at the edge, interval and test disagree, no verdict: {figures}"
         case word:
-            return f"{new} is {word} than {base}: {figures}{_format_part(diff)}"
+            return f"{new} is {word} than {base}: {figures}{_format_part(diff)}{_unread_part(diff)}"
+
+
+def _figures(diff: Diff, unit: str = "") -> str:
+    return f"{points(diff.delta, sign=True)}{unit}, 95 % CI {interval(*diff.ci)}"
 
 
 def names(diff: Diff) -> tuple[str, str]:
@@ -81,6 +90,14 @@ def _format_part(diff: Diff) -> str:
     return f"; {next(word for limit, word in _SHARES if share < limit)} of it is format"
 
 
+def _unread_part(diff: Diff) -> str:
+    """Where answers that could not be read may be all of a skill gain: so many, and how to see them."""
+    if not diff.unread_explains:
+        return ""
+    command = f"evalkit diff {diff.base.run} {diff.new.run} --rows unread"
+    return f"; {diff.unread:,} answers that no rule could read may explain it, look at them: {command}"
+
+
 def check_gates(
     diff: Diff, *, fail_if_worse: float | None, require_better: bool, p_value: float | None = None
 ) -> None:
@@ -89,10 +106,10 @@ def check_gates(
     Raises Failed where a gate is not met.
     """
     base, new = names(diff)
-    p_value = diff.p_value if p_value is None else p_value
-    if fail_if_worse is not None and diff.ci.high < -fail_if_worse / 100 and p_value < ALPHA:
+    shared = shared_p(diff, p_value)
+    if fail_if_worse is not None and diff.looks_ci.high < -fail_if_worse / 100 and shared < ALPHA:
         margin = f" by more than {fail_if_worse:g} points" if fail_if_worse else ""
-        figures = f"{points(diff.delta, sign=True)}, 95 % CI {interval(*diff.ci)}, p {p_text(p_value)}"
+        figures = f"{_figures(diff)}, p {p_text(shared)}"
         raise Failed(f"gate: {new} is worse than {base}{margin}: {figures}")
     if require_better and verdict(diff, p_value) != "better":
         raise Failed(f"gate: not shown to be better: {sentence(diff, p_value)}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evalkit.compare.comparable import run_differences
-from evalkit.compare.curve import BIASED, curve_of
+from evalkit.compare.curve import FLATTERED, curve_of
 from evalkit.compare.diff import Diff, diff_runs, line_up
 from evalkit.compare.verdict import sentence
 from evalkit.locks.difference import describe
@@ -53,7 +53,7 @@ def compare_runs(runs: Sequence[Run], keys: str) -> ReportedComparison:
         text = f"{len(runs)} runs side by side; not all of them can be compared."
     notices += [f"{keys[a]} and {keys[b]} are not compared: {why}" for (a, b), why in refused.items()]
     against_first = {pair.new: pair for pair in pairs if pair.base == 0}
-    tests = f"; p is adjusted for {len(pairs)} tests (Holm); {BIASED}" if len(pairs) > 1 else ""
+    tests = f"; p is adjusted for {len(pairs)} tests (Holm); {FLATTERED}" if len(pairs) > 1 else ""
     return ReportedComparison(
         sentence=text,
         notices=tuple(notices),

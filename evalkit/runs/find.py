@@ -30,8 +30,13 @@ def find_run(name: str, root: Path, *, complete: bool = True) -> Run:
 
 
 def find_runs(names: Sequence[str], root: Path) -> list[Run]:
-    """The complete runs to compare: as `find_run`, but where checkpoints were scored more than once,
-    the newest way (task, prompt, sampling) in which all of them were.
+    """The newest of `find_sides`: one complete run for each name."""
+    return [runs[0] for runs in find_sides(names, root)]
+
+
+def find_sides(names: Sequence[str], root: Path) -> list[list[Run]]:
+    """All complete runs that each name stands for, newest first: as `find_run`, but where checkpoints were
+    scored more than once, in the newest way (task, prompt, sampling) in which all of them were.
 
     Raises UserError as `find_run` does.
     """
@@ -41,7 +46,46 @@ def find_runs(names: Sequence[str], root: Path) -> list[Run]:
         if all(fitting):
             candidates = fitting
             break
-    return [_finished(runs[0], complete=True) for runs in candidates]
+    for runs in candidates:
+        _finished(runs[0], complete=True)
+    return candidates
+
+
+def runs_elsewhere(runs: Sequence[Run], split: str, root: Path) -> list[Run]:
+    """For each run the newest complete one of the same weights on another split of the task, greedy or
+    sampled as it is.
+
+    Raises UserError where there is none, with the command that makes it.
+    """
+    there = [run for run in list_runs(root) if run.complete and run.manifest.split == split]
+    found = []
+    for run in runs:
+        same = [
+            other
+            for other in there
+            if other.manifest.task == run.manifest.task
+            and other.manifest.model == run.manifest.model
+            and other.manifest.fingerprint == run.manifest.fingerprint
+        ]
+        if not same:
+            command = re.sub(r" --split \S+", "", run.manifest.command)
+            raise UserError(
+                f"no complete run of {run.name}'s model on {split}; make it: {command} --split {split}"
+            )
+        found.append(same[0])
+    if all(other.folder == run.folder for other, run in zip(found, runs, strict=True)):
+        raise UserError(f"--choose-on {split}: these runs are of that split already; leave the option out")
+    return found
+
+
+def comparable_runs(run: Run, root: Path) -> list[Run]:
+    """Other complete runs that were made the same way (task, prompt, sampling), newest first."""
+    here = run.folder.resolve()
+    return [
+        other
+        for other in list_runs(root)
+        if other.complete and _way(other) == _way(run) and other.folder.resolve() != here
+    ]
 
 
 def checkpoint_of(run: Run) -> tuple[str, int] | None:

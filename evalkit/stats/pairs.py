@@ -1,4 +1,4 @@
-"""Proportions and pairs of them: Wilson, McNemar, Tango, Connor, Holm.
+"""Proportions and pairs of them: Wilson, McNemar, Tango, Holm.
 
 Small closed forms in plain Python, so that a comparison of two runs starts at once; the tests hold
 each against scipy, statsmodels or published tables. All shares are between 0 and 1.
@@ -130,21 +130,6 @@ def _score_above(fixed: int, broken: int, n: int, d: float, z: float) -> bool:
     share = (math.sqrt(max(root, 0.0)) - linear) / (4 * n)
     variance = n * (2 * share + d * (1 - d))
     return fixed - broken - n * d > z * math.sqrt(max(variance, 0.0))
-
-
-def smallest_difference(discordant: int, n: int) -> float:
-    """The smallest difference that n pairs show with 80 % power at 5 % (Connor 1987, Biometrics 43:207).
-
-    Connor's n = (z_a sqrt(psi) + z_b sqrt(psi - d^2))^2 / d^2, solved for d, where psi is the
-    observed share of discordant pairs. Its solution is d = s sqrt(psi), with an s that n alone
-    decides. A difference cannot exceed the discordance, so where few pairs are discordant psi is
-    raised to s^2, the discordance that such a difference needs at least. 1.0 where n is 0.
-    """
-    if n == 0:
-        return 1.0
-    root = n * Z * Z - (n + Z_POWER**2) * (Z**2 - Z_POWER**2)
-    s = (math.sqrt(n) * Z + math.sqrt(max(root, 0.0))) / (n + Z_POWER**2)
-    return min(1.0, s * max(math.sqrt(discordant / n), s))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

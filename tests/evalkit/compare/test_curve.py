@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from lettered_runs import evalkit, made, unlike
+from made_runs import evalkit as in_folder
 from statsmodels.stats.multitest import multipletests
 
-from evalkit.compare.curve import BIASED, curve_of
+from evalkit.compare.curve import CHOSEN_HERE, curve_of
 from evalkit.compare.curve_table import draw, render_curve
 from evalkit.compare.diff import diff_runs, line_up
 from evalkit.runs.folder import Run
@@ -47,9 +48,30 @@ def test_the_verdict_rests_on_the_adjusted_p(runs: list[Run]) -> None:
 def test_the_best_is_marked_and_the_remark_is_made(runs: list[Run]) -> None:
     text = render_curve(curve_of(line_up(runs)), "table")
     assert [line.split()[0] for line in text.splitlines() if " * " in line] == ["run3"]
-    assert BIASED in text
+    assert CHOSEN_HERE.format(k=4) in text
     values = json.loads(render_curve(curve_of(line_up(runs)), "json"))
-    assert (values["best"], values["remark"], len(values["runs"])) == ("run3", BIASED, 4)
+    assert (values["best"], values["remark"]) == ("run3", CHOSEN_HERE.format(k=4))
+    lead, alone = values["best_lead"], values["against_first"][-1]
+    assert lead["value"] == alone["delta"] and lead["ci"][1] == alone["ci"][1]
+    assert lead["ci"][0] < alone["ci"][0] and values["best_accuracy"]["ci"][0] < values["runs"][3]["ci"][0]
+
+
+def test_the_best_can_be_chosen_on_other_questions(tmp_path: Path) -> None:
+    """The best on validation is not the most accurate here; its interval is the plain one."""
+    for i, text in enumerate(TEXTS):
+        model = {"name": f"demo:step_{i}", "path": None, "weights_sha256": f"{i}", "revision": None}
+        made(tmp_path / f"test{i}", text, model=model)
+        validated = "c" * (30 - 5 * abs(i - 1)) + "w" * 20
+        made(tmp_path / f"val{i}", validated.ljust(60, "w"), first=500, split="validation", model=model)
+    runs = [f"test{i}" for i in range(4)]
+    environment = {"cwd": tmp_path, "EVALKIT_RESULTS": str(tmp_path)}
+    done = in_folder("diff", *runs, "--choose-on", "validation", "--format", "json", **environment)
+    assert done.returncode == 0, done.stderr
+    values = json.loads(done.stdout)
+    assert values["best"] == "test1" and "gsm8k validation (60 questions)" in values["remark"]
+    assert values["best_lead"]["ci"] == values["against_first"][0]["ci"]
+    refusal = in_folder("diff", *runs[:3], "--choose-on", "train", **environment)
+    assert refusal.returncode == 2 and "--split train" in refusal.stderr
 
 
 def test_equally_good_runs_the_earliest_is_best(tmp_path: Path) -> None:

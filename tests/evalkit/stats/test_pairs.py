@@ -22,7 +22,6 @@ from evalkit.stats.pairs import (
     Z,
     holm,
     mcnemar_exact,
-    smallest_difference,
     student_p,
     student_z,
     tango,
@@ -161,23 +160,6 @@ def test_tango_mirrors_and_holds_its_estimate(table: tuple[int, int, int]) -> No
 
 def test_tango_of_nothing_is_everything() -> None:
     assert tango(0, 0, 0).as_list() == [-1.0, 1.0]
-
-
-@given(st.integers(20, 100_000), st.floats(0.01, 1))
-def test_smallest_difference_solves_connors_equation(n: int, share: float) -> None:
-    discordant = max(1, round(share * n))
-    d, psi = smallest_difference(discordant, n), discordant / n
-    psi = max(psi, d)  # few discordant pairs: all of them must point one way
-    power = stats.norm.cdf((d * math.sqrt(n) - Z * math.sqrt(psi)) / math.sqrt(max(psi - d * d, 1e-300)))
-    assert power == pytest.approx(0.80, abs=1e-6)
-
-
-def test_smallest_difference_is_what_simulation_finds() -> None:
-    n, psi = 1319, 0.2
-    d = smallest_difference(round(psi * n), n)
-    draws = np.random.default_rng(1).multinomial(n, [(psi + d) / 2, (psi - d) / 2, 1 - psi], size=4000)
-    z = (draws[:, 0] - draws[:, 1]) / np.sqrt(draws[:, 0] + draws[:, 1])
-    assert (np.abs(z) > Z).mean() == pytest.approx(0.80, abs=0.02)
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=8), min_size=2, max_size=30))
