@@ -12,7 +12,6 @@ import platform
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +106,8 @@ GPU_KERNELS = (
 
 def find_package(need: Need) -> Package:
     """Look a package up in the metadata of what is installed."""
+    from importlib.metadata import PackageNotFoundError, version  # here: it would slow every `--help` down
+
     for name in need.names:
         try:
             return Package(name=name, version=version(name), purpose=need.purpose, command=need.command)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,11 @@ def _path(name: str, value: Any, root: Path) -> Path | tuple[Path, ...]:
     raise UserError(
         f"[tool.evalkit] {name} = {value!r} is not {wanted}; the form stands in evalkit/settings.py"
     )
+
+
+def template_folders(given: Iterable[Path] | None) -> list[Path]:
+    """Folders with templates: those of the settings, then those that --prompts names."""
+    return [*settings().prompts, *(given or [])]
 
 
 def cache_dir() -> Path:

@@ -13,6 +13,7 @@ import evalkit.cli.runs
 import evalkit.cli.score
 import evalkit.cli.tasks  # noqa: F401
 from evalkit.cli.app import app
-from evalkit.cli.help import EXAMPLES, GROUPS, describe
+from evalkit.cli.help import EXAMPLES, GROUPS
+from evalkit.run_app import describe
 
 describe(app, GROUPS, EXAMPLES)

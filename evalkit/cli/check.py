@@ -10,6 +10,7 @@ import typer
 
 from evalkit.cli import options
 from evalkit.cli.app import app
+from evalkit.settings import template_folders
 
 
 @app.command("check")
@@ -36,7 +37,7 @@ def check_command(
         model,
         data=data,
         prompt=prompt,
-        extra=options.template_folders(prompts),
+        extra=template_folders(prompts),
         trust_remote_code=trust_remote_code,
     )
     print(f"{model}: read as locked ({lock.template}, rule {lock.rule}, fingerprint {lock.fingerprint})")

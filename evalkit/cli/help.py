@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import typer
-
 GROUPS = {
     "Score": ("score", "noise", "check", "doctor"),
     "Look": ("runs", "show", "report"),
@@ -39,27 +34,3 @@ EXAMPLES = {
     "tasks show": "evalkit tasks show sums -n 3",
     "tasks check": "evalkit tasks check sums",
 }
-
-
-def describe(
-    app: typer.Typer, groups: Mapping[str, Sequence[str]], examples: Mapping[str, str], prefix: str = ""
-) -> None:
-    """Put commands into groups, in the order of `groups`, each with its example below the options.
-
-    A command that no group names comes last; tests/evalkit/cli/test_help.py sees to it that none does.
-    """
-    order = [name for names in groups.values() for name in names]
-    panels = {name: panel for panel, names in groups.items() for name in names}
-
-    def place(entry: Any) -> int:
-        return order.index(entry.name) if entry.name in order else len(order)
-
-    for command in app.registered_commands:
-        command.rich_help_panel = panels.get(str(command.name), command.rich_help_panel)
-        if example := examples.get(f"{prefix}{command.name}"):
-            command.epilog = f"Example: {example}"
-    app.registered_commands.sort(key=place)
-    for group in app.registered_groups:
-        group.rich_help_panel = panels.get(str(group.name), group.rich_help_panel)
-        if group.typer_instance is not None:
-            describe(group.typer_instance, {}, examples, f"{group.name} ")

@@ -11,6 +11,7 @@ import typer
 
 from evalkit.cli import options
 from evalkit.cli.app import app
+from evalkit.settings import template_folders
 
 prompts_app = typer.Typer(
     help="Prompt templates: look at them, make them, see what they cost.", no_args_is_help=True
@@ -26,7 +27,7 @@ def list_command(prompts: options.Prompts = None, format: options.Format = "tabl
     from evalkit.text import render_grid
     from prompts.registry import load_templates
 
-    folders = options.template_folders(prompts)
+    folders = template_folders(prompts)
     rows: list[dict[str, Any]] = [
         {
             "prompt": template.ref,
@@ -63,7 +64,7 @@ def show_command(
     from evalkit.score.prompt_view import as_text, view
     from prompts.registry import get_template
 
-    shown = view(get_template(name, options.template_folders(prompts)), question, model, trust_remote_code)
+    shown = view(get_template(name, template_folders(prompts)), question, model, trust_remote_code)
     print(json.dumps(shown, indent=2, ensure_ascii=False) if format == "json" else as_text(shown))
     if shown.get("warning"):
         print(f"warning: {shown['warning']}", file=sys.stderr)
@@ -85,7 +86,7 @@ def new_command(
     from prompts.release import new_template
     from prompts.template import BUILT_IN
 
-    configured = options.template_folders(None)
+    configured = template_folders(None)
     folder = prompts or next(iter(configured), Path("prompt-templates"))
     folders = list(dict.fromkeys([*configured, *([folder] if folder.is_dir() else [])]))
     known = load_templates(folders, verify=False)
@@ -129,7 +130,7 @@ def adopt_command(
         model,
         prompt=prompt,
         data=data,
-        extra=options.template_folders(prompts),
+        extra=template_folders(prompts),
         force=force,
         trust_remote_code=trust_remote_code,
     )

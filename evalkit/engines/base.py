@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from evalkit.machine import computes_in_float32
 from evalkit.records import Completion, Sampling
 
 
@@ -36,6 +35,8 @@ class EngineOptions:
 
 def number_format(dtype: str, device: str) -> str:
     """The number format to load in on a device (cpu, cuda); see `EngineOptions.dtype`."""
+    from evalkit.machine import computes_in_float32
+
     return "float32" if dtype == "auto" and computes_in_float32(device) else dtype
 
 

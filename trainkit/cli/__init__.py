@@ -6,7 +6,7 @@ import trainkit.cli.merge
 import trainkit.cli.plan
 import trainkit.cli.train
 import trainkit.cli.watch  # noqa: F401
-from evalkit.cli.help import describe
+from evalkit.run_app import describe
 from trainkit.cli.app import app
 from trainkit.cli.help import EXAMPLES, GROUPS
 

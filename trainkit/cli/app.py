@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from evalkit.cli.app import VERSION, run_app
+from evalkit.run_app import VERSION, run_app
 
 app = typer.Typer(
     name="trainkit",

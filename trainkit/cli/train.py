@@ -103,6 +103,7 @@ TRAIN_EXTRA: dict[str, Any] = {
 }
 ALL = tuple(item.name for item in fields(Options) if item.name != "algorithm")
 
+_train = with_options(train_command, ALL, TRAIN_EXTRA)
 for _word in ALGORITHMS:
-    app.command(_word, help=ABOUT[_word])(with_options(train_command, ALL, TRAIN_EXTRA))
+    app.command(_word, help=ABOUT[_word])(_train)
 app.command("data")(with_options(data_command, DATA_OPTIONS, {"output": (OUTPUT, EMPTY)}))

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from evalkit.cli.app import app, run_app
+from evalkit.cli.app import app
 from evalkit.engines.base import EngineOptions
 from evalkit.models.resolve import resolve_model
+from evalkit.run_app import run_app
 from evalkit.runs.folder import RunWriter, list_runs
 from evalkit.score.plan import plan_run, select
 from evalkit.score.resume import default_folder, model_slug

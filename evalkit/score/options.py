@@ -1,0 +1,85 @@
+"""What can be asked of `evalkit score`: one frozen dataclass, from which the command lines are made.
+
+Defaults that `Sampling` and `EngineOptions` know are theirs. Importing this module loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from evalkit.engines.base import EngineOptions
+from evalkit.records import Sampling
+
+Part = TypeVar("Part", Sampling, EngineOptions)
+
+
+def option(default: Any, text: str) -> Any:
+    """A field with its help text; one without a default where `default` is `...`."""
+    given = {} if default is ... else {"default": default}
+    return field(**given, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """A model, the rows, the prompt, how completions are drawn, and by which engine.
+
+    `evalkit noise` and `evalkit prompts cost` take some of these.
+    """
+
+    model: str = option(
+        ..., "Folder, Hugging Face id or id@revision, global_step_N, run:step_50 or smollm2-135m."
+    )
+    task: str = option(..., "gsm8k, sums, rg:NAME, math-500, aime, or a jsonl/json/csv/parquet file.")
+    split: str | None = option(None, "Split of the task; the test split unless said.")
+    prompt: str | None = option(
+        None, "Prompt template; unless said the one of the model's lock, else the task's."
+    )
+    prompts: list[Path] | None = option(
+        None, "Folder with templates of your own; may be given more than once."
+    )
+    data: Path | None = option(None, "Folder that holds gsm8k/test.jsonl and the like.")
+    question_field: str | None = option(None, "Field of a file that holds the question.")
+    answer_field: str | None = option(None, "Field of a file that holds the gold.")
+    limit: int | None = option(None, "Only the first rows.")
+    ids: str | None = option(None, "Only the rows with these ids, separated by commas.")
+    samples: int = option(Sampling.samples, "Completions a question.")
+    temperature: float = option(Sampling.temperature, "0 is greedy.")
+    top_p: float = option(Sampling.top_p, "Share of probability that is sampled from.")
+    max_tokens: int | None = option(None, "Response limit; unless said the task's.")
+    seed: int = option(Sampling.seed, "Seed of sampled completions.")
+    output: Path | None = option(None, "Result folder; unless said one in the results folder.")
+    engine: str = option("vllm", "vllm, or hf: plain transformers.")
+    gpu_memory: float = option(EngineOptions.gpu_memory, "Share of each GPU's memory that vLLM may take.")
+    tp: int = option(EngineOptions.tp, "GPUs that the model is split over.")
+    max_model_len: int | None = option(
+        EngineOptions.max_model_len, "Positions for prompt and completion together."
+    )
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = option(
+        EngineOptions.dtype, "Number format of the weights."
+    )
+    batch_invariant: bool = option(
+        EngineOptions.batch_invariant, "Completions that do not depend on their batch (GPU, slower)."
+    )
+    trust_remote_code: bool = option(EngineOptions.trust_remote_code, "Let the model folder's own code run.")
+    allow_mismatch: bool = option(False, "Score under another prompt than the model's lock says; marked.")
+    allow_overlap: bool = option(False, "Score questions that the model was trained on; marked.")
+
+    def sampling(self, task_limit: int) -> Sampling:
+        """How completions are drawn; `task_limit` (tokens) is the response limit unless one was asked for."""
+        limit = task_limit if self.max_tokens is None else self.max_tokens
+        return self._part(Sampling, max_tokens=limit)
+
+    def engine_options(self) -> EngineOptions:
+        """How the engine is set up; its log is set by whoever loads it."""
+        return self._part(EngineOptions, log=None)
+
+    def _part(self, kind: type[Part], **known: Any) -> Part:
+        """An object of `kind` from the fields of the same names."""
+        return kind(**{f.name: getattr(self, f.name) for f in fields(kind) if f.name not in known}, **known)
+
+
+def help_of(name: str) -> str:
+    """The help text of one option, for commands that share it."""
+    return str(next(item for item in fields(ScoreOptions) if item.name == name).metadata["help"])
