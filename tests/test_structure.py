@@ -95,7 +95,8 @@ MAY_IMPORT = {
     },
     "trainkit.options": {"prompts"},
     "trainkit.runs": {"prompts"},
-    "trainkit.plugins": {"trainkit.runs", "evalkit.grade", TOP, "prompts"},
+    "trainkit.draw": set(),
+    "trainkit.plugins": {"trainkit.draw", "trainkit.runs", "evalkit.grade", TOP, "prompts"},
     "trainkit.data": {
         "trainkit.options",
         "evalkit.tasks",
@@ -181,8 +182,10 @@ VERL = {
     "trainkit/plugins/agent_loop.py",
     "trainkit/plugins/checkpoint_callback.py",
     "trainkit/plugins/cpu_platform.py",
+    "trainkit/plugins/mini_batches.py",
     "trainkit/plugins/nested_rows.py",
     "trainkit/plugins/replay_buffer.py",
+    "trainkit/plugins/trainer_steps.py",
 }
 HEAVY = ("torch", "vllm", "verl", "transformers", "pandas", "pyarrow", "numpy", "scipy", "ray")
 

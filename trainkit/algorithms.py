@@ -18,12 +18,11 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "grpo": {"algorithm.adv_estimator": "grpo", LOSS: "token-mean"},
     # "Understanding R1-Zero-like training" (arXiv 2503.20783): neither length nor spread normalises.
     "dr-grpo": {"algorithm.adv_estimator": "grpo", BY_STD: False, LOSS: "seq-mean-token-sum-norm"},
-    # DAPO (arXiv 2503.14476): clip higher, drop groups without advantage. Its penalty for overlong
-    # answers is left out: the reward stays the one that evaluation counts.
+    # DAPO (arXiv 2503.14476): clip higher; groups without advantage are replaced, which is done when a
+    # step is drawn (trainkit/launch/draw_settings.py). Its penalty for overlong answers is left out: the
+    # reward stays the one that evaluation counts.
     "dapo": {
         "algorithm.adv_estimator": "grpo",
-        "algorithm.filter_groups.enable": True,
-        "algorithm.filter_groups.metric": "reward",
         CLIP_LOW: 0.2,
         CLIP_HIGH: 0.28,
         LOSS: "token-mean",

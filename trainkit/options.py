@@ -44,6 +44,17 @@ class Options:
     mini_batch: int = option(32, "Prompts an optimizer step; batch is a multiple of it.")
     micro_batch: int | None = option(None, "Sequences at once on a GPU; by default a token budget decides.")
     token_budget: int | None = option(None, "Tokens at once on a GPU; chosen from the memory by default.")
+    groups: str | None = option(
+        None,
+        "Groups that are trained on: teaching (those with an advantage; the default where the others change "
+        "nothing), all, or unordered (all, in the order in which their answers ended).",
+    )
+    draw: str | None = option(
+        None, "Prompts a step: batch, or needed (so many that about a batch teaches; the default of dapo)."
+    )
+    max_seqs: int | None = option(
+        None, "Completions that vLLM computes at once on a GPU; those of a batch, 1024 at most, by default."
+    )
     learning_rate: float = option(3e-6, "Learning rate (AdamW, constant).")
     kl: float = option(0.0, "Weight of the KL loss against the base model; 0 needs no reference.")
     temperature: float = option(1.0, "Temperature of the rollouts; validation is greedy.")
@@ -105,6 +116,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+CHOICES = {
+    "device": ("cpu", "cuda"),
+    "validate": ("train", "test"),
+    "groups": ("teaching", "all", "unordered"),
+    "draw": ("batch", "needed"),
+}
+"""Options that take one of some words."""
+
 LOGGERS = ("tensorboard", "wandb", "mlflow", "swanlab", "vemlp_wandb", "clearml", "trackio", "rl_insight")
 """What verl can log to beside the console and its file (verl/utils/tracking.py)."""
 
@@ -118,6 +137,7 @@ MAY_CHANGE = (
     "gpu_memory",
     "micro_batch",
     "token_budget",
+    "max_seqs",
     "go_on",
 )
 """Options that may differ when a run is resumed: they change neither data nor what a step learns."""
@@ -185,14 +205,14 @@ def check(options: Options) -> Options:
         )
     for name in ("batch", "samples", "mini_batch", "epochs", "save_every", "validate_every", "nodes", "tp"):
         _at_least_one(options, name)
-    for name in ("micro_batch", "token_budget", "steps", "limit", "keep", "gpus"):
+    for name in ("micro_batch", "token_budget", "max_seqs", "steps", "limit", "keep", "gpus"):
         _at_least_one(options, name)
     for name in ("prompt_length", "response_length"):
         _at_least_one(options, name)
-    if options.device not in ("cpu", "cuda"):
-        raise UserError(f"--device {options.device} is unknown; there are cpu and cuda")
-    if options.validate not in ("train", "test"):
-        raise UserError(f"--validate {options.validate} is unknown; there are train and test")
+    for name, words in CHOICES.items():
+        word = getattr(options, name)
+        if word is not None and word not in words:
+            raise UserError(f"--{name} {word} is unknown; there are {', '.join(words[:-1])} and {words[-1]}")
     if not 0 < options.gpu_memory < 1:
         raise UserError(f"--gpu-memory {options.gpu_memory} is no share; give one between 0 and 1, as in 0.4")
     for name in ("learning_rate", "kl", "temperature"):

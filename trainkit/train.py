@@ -12,9 +12,9 @@ from evalkit.models.checkpoint import last_complete_step, list_steps
 from evalkit.settings import settings
 from prompts.errors import Failed
 from trainkit.diagnose.doctor import first_step_verdict
+from trainkit.launch.draw_settings import GIVE_UP_AFTER
 from trainkit.launch.environment import environment
 from trainkit.launch.process import hold, run_verl
-from trainkit.launch.settings import GIVE_UP_AFTER
 from trainkit.options import Options
 from trainkit.plan.table import sentences
 from trainkit.prepare import Prepared, prepare, run_folder

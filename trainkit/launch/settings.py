@@ -13,6 +13,7 @@ from typing import Any
 
 from evalkit.engines.vllm_install import GRAPH_SIZES
 from trainkit.algorithms import ALGORITHMS, LOSS, NEEDS_CRITIC
+from trainkit.launch.draw_settings import KWARGS, draw_settings
 from trainkit.launch.set_allowed import ACTOR, MODEL, REF, ROLLOUT
 from trainkit.launch.set_option import parse_set
 from trainkit.options import Options
@@ -21,8 +22,6 @@ from trainkit.plan.kernels import Kernels
 
 POLL_SECONDS = 0.05
 """How often the trainer looks for finished rollouts; verl's own pause is 2 s."""
-GIVE_UP_AFTER = 20
-"""Batches of groups without advantage that dapo throws away in one step before the run stops."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +138,8 @@ def _actor(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
 def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     dynamic, micro = _sizes(options, facts)
     room = facts.prompt_length + facts.response_length
+    # vLLM's log-probs differ from the trainer's by more than gspo's clip, which would then cut at random.
+    bypass = cpu and options.algorithm != "gspo"
     settings: dict[str, Any] = {
         f"{ROLLOUT}.name": "vllm",
         f"{ROLLOUT}.n": options.samples,
@@ -146,7 +147,7 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         f"{ROLLOUT}.seed": options.seed,
         f"{ROLLOUT}.tensor_model_parallel_size": options.tp,
         f"{ROLLOUT}.max_model_len": room,
-        f"{ROLLOUT}.max_num_seqs": min(1024, max(64, options.batch * options.samples)),
+        f"{ROLLOUT}.max_num_seqs": options.max_seqs or min(1024, max(64, options.batch * options.samples)),
         f"{ROLLOUT}.max_num_batched_tokens": max(2048 if cpu else 16384, room),
         f"{ROLLOUT}.gpu_memory_utilization": options.gpu_memory,
         f"+{ROLLOUT}.agent.agent_loop_manager_class": "trainkit.plugins.agent_loop.Manager",
@@ -155,8 +156,8 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         f"{ROLLOUT}.checkpoint_engine.custom_backend_module": "trainkit.plugins.on_start",
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1 if cpu else 2,
         # Log-probs from vLLM cost more than generation itself; on a CPU computing them again costs more.
-        f"{ROLLOUT}.calculate_log_probs": cpu,
-        "algorithm.rollout_correction.bypass_mode": cpu,
+        f"{ROLLOUT}.calculate_log_probs": bypass,
+        "algorithm.rollout_correction.bypass_mode": bypass,
         f"{ROLLOUT}.log_prob_use_dynamic_bsz": dynamic,
         f"{ROLLOUT}.log_prob_max_token_len_per_gpu": facts.token_budget,
         f"{ROLLOUT}.val_kwargs.n": 1,
@@ -253,13 +254,11 @@ def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         "trainer.checkpoint_callback_class": "trainkit.plugins.checkpoint_callback.Callback",
         "trainer.v1.sampler.custom_sampler.path": "pkg://trainkit.plugins.replay_buffer",
         "trainer.v1.sampler.custom_sampler.name": "StrictReplayBuffer",
-        "+trainer.v1.sampler.sampler_kwargs.run": str(facts.run),
-        "+trainer.v1.sampler.sampler_kwargs.batch": options.batch,
-        "+trainer.v1.sampler.sampler_kwargs.samples": options.samples,
-        "+trainer.v1.sampler.sampler_kwargs.filter_groups": options.algorithm == "dapo",
-        "+trainer.v1.sampler.sampler_kwargs.give_up_after": GIVE_UP_AFTER * options.batch,
-        "+trainer.v1.sampler.sampler_kwargs.poll_seconds": POLL_SECONDS,
-        "+trainer.v1.sampler.sampler_kwargs.note_prompts": facts.resume_step == 0,
+        f"{KWARGS}.run": str(facts.run),
+        f"{KWARGS}.samples": options.samples,
+        **draw_settings(options),
+        f"{KWARGS}.poll_seconds": POLL_SECONDS,
+        f"{KWARGS}.note_prompts": facts.resume_step == 0,
         # The reward is computed in the agent loop: verl's reward processes would stay idle.
         "reward.num_workers": 0,
         "hydra.run.dir": str(facts.run / "hydra"),

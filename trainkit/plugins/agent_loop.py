@@ -120,6 +120,8 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
         lengths = {"prompt_len": len(fields["prompts"]), "response_len": len(fields["responses"])}
         tag = {
             "status": "success",
+            "row": int(row["extra_info"]["index"]),
+            "reward": float(fields["rm_scores"][-1]),
             **lengths,
             "seq_len": sum(lengths.values()),
             "global_steps": row["global_steps"],

