@@ -15,6 +15,7 @@ from trainkit.diagnose.doctor import first_step_verdict
 from trainkit.launch.draw_settings import GIVE_UP_AFTER
 from trainkit.launch.environment import environment
 from trainkit.launch.process import hold, run_verl
+from trainkit.launch.start_parts import StartParts, process_started
 from trainkit.options import Options
 from trainkit.plan.table import sentences
 from trainkit.prepare import Prepared, prepare, run_folder
@@ -90,10 +91,13 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.follower = Follower(self.prepared.folder)
+        self.start = StartParts(self.prepared.folder, process_started())
         # A resumed run has validated before.
         self.accuracies.update(self.monitor.run.validation())
 
     def poll(self) -> None:
+        if begun := self.start.poll():
+            say(begun)
         lines = self.follower.poll()
         if lines:
             self.monitor.refresh()

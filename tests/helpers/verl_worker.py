@@ -1,4 +1,4 @@
-"""verl's own worker in one process, without Ray and vLLM: updates with every group, and with those that teach.
+"""verl's own worker in one process, without Ray and vLLM: updates with every group, or those that teach.
 
     python tests/helpers/verl_worker.py MODEL_FOLDER        (prints one JSON object, about a minute)
 
@@ -242,6 +242,11 @@ class Harness:
         return [float(norm) for norm in metrics["grad_norm"]]
 
 
+def farthest(some: dict[str, Any], others: dict[str, Any]) -> float:
+    """The largest difference of two sets of weights."""
+    return max(float((some[name] - others[name]).abs().max()) for name in some)
+
+
 def main(model: Path) -> dict[str, Any]:
     harness = Harness(first_layers(model))
     found = {}
@@ -250,13 +255,10 @@ def main(model: Path) -> dict[str, Any]:
             plain = harness.run(word, cuts, PLAIN)
             for which in (TEACHING, KEPT_TOKENS) if (word, cuts) == ("grpo", 1) else (TEACHING,):
                 less = harness.run(word, cuts, which)
-                differences = [
-                    (plain["weights"][name] - less["weights"][name]).abs().max().item() for name in plain["weights"]
-                ]
-                moved = max((plain["weights"][n] - harness.first[n]).abs().max().item() for n in harness.first)
+                moved = farthest(plain["weights"], harness.first)
                 found[f"{word}, {cuts}, {which}"] = {
                     "norms": [plain["norms"], less["norms"]],
-                    "difference": max(differences),
+                    "difference": farthest(plain["weights"], less["weights"]),
                     "moved": moved,
                     "rows": [plain["rows"], less["rows"]],
                 }

@@ -6,14 +6,17 @@ from fnmatch import fnmatchcase
 from math import gcd, lcm
 from typing import Any
 
+from evalkit.engines.vllm_install import GRAPH_SIZES
 from prompts.errors import UserError
 from trainkit.algorithms import NEEDS_CRITIC, NEEDS_GROUPS
-from trainkit.launch.set_allowed import ACTOR
+from trainkit.launch.set_allowed import ACTOR, ROLLOUT
 from trainkit.options import Options
 
 KWARGS = "+trainer.v1.sampler.sampler_kwargs"
 GIVE_UP_AFTER = 20
 """Batches of groups without advantage that dapo draws in one step before the run stops."""
+MORE_GRAPH_SIZES = (1536, 2048, 3072, 4096)
+"""Batches beyond those of `evalkit score`, for --max-seqs."""
 COUNT_ALL = (
     f"{ACTOR}.entropy_coeff",
     f"{ACTOR}.policy_loss*",
@@ -29,15 +32,15 @@ COUNT_ALL = (
 
 def groups_trained(options: Options) -> str:
     """teaching, all or unordered (see --groups). Raises UserError where leaving out would not be exact."""
+    if options.algorithm == "dapo":  # it leaves them out by definition
+        if options.groups not in (None, "teaching"):
+            raise UserError(f"dapo trains on groups that teach; --groups {options.groups} is for grpo")
+        return "teaching"
     reason = why_all_count(options)
     if options.groups == "teaching" and reason:
         raise UserError(
             f"--groups teaching: with {reason} groups without advantage change the weights too; "
             "give --groups all"
-        )
-    if options.algorithm == "dapo" and (reason or options.groups not in (None, "teaching")):
-        raise UserError(
-            f"dapo leaves groups without advantage out, which {reason or '--groups'} does not allow"
         )
     return options.groups or ("all" if reason else "teaching")
 
@@ -66,6 +69,16 @@ def draws_what_is_needed(options: Options) -> bool:
 def fetched_at_once(options: Options) -> int:
     """Prompts that verl's data loader hands over at a time: a step draws a multiple of it."""
     return gcd(options.batch, max(1, options.batch // 8))
+
+
+def generated_at_once(options: Options) -> dict[str, Any]:
+    """How many completions vLLM computes at once, and the batches for which it captures CUDA graphs."""
+    most = options.max_seqs or min(1024, max(64, options.batch * options.samples))
+    settings: dict[str, Any] = {f"{ROLLOUT}.max_num_seqs": most}
+    if options.device != "cpu":
+        sizes = [size for size in (*GRAPH_SIZES, *MORE_GRAPH_SIZES) if size <= most]
+        settings[f"{ROLLOUT}.cudagraph_capture_sizes"] = sizes
+    return settings
 
 
 def draw_settings(options: Options) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from evalkit.engines.vllm_install import CPU_ENV, GPU_ENV
@@ -58,9 +59,24 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
             # Without this it binds whatever forks to one core: Ray, and so all of its workers.
             added["KMP_AFFINITY"] = "none"
     else:
-        added |= GPU_ENV
+        added |= {**GPU_ENV, **compile_cache()}
     inherited = {k: v for k, v in os.environ.items() if device != "cpu" or k != "CUDA_VISIBLE_DEVICES"}
     return {**inherited, **added}
+
+
+def compile_cache() -> dict[str, str]:
+    """Have vLLM keep what it compiled, which verl 0.9.1 switches off at every start.
+
+    It does so (trainer/constants_ppo.py:93) for a fault of torch before 2.10, which wrote corrupt files
+    (vllm issue 31199). A variable that the user has set stands: VLLM_DISABLE_COMPILE_CACHE=1 switches the
+    cache off again.
+    """
+    try:
+        major, minor = map(int, version("torch").split(".")[:2])
+    except (PackageNotFoundError, ValueError):
+        return {}
+    sound = (major, minor) >= (2, 10) and "VLLM_DISABLE_COMPILE_CACHE" not in os.environ
+    return {"VLLM_DISABLE_COMPILE_CACHE": "0"} if sound else {}
 
 
 def announce_plugins(run: Path) -> Path:

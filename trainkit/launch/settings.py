@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evalkit.engines.vllm_install import GRAPH_SIZES
 from trainkit.algorithms import ALGORITHMS, LOSS, NEEDS_CRITIC
-from trainkit.launch.draw_settings import KWARGS, draw_settings
+from trainkit.launch.draw_settings import KWARGS, draw_settings, generated_at_once
 from trainkit.launch.set_allowed import ACTOR, MODEL, REF, ROLLOUT
 from trainkit.launch.set_option import parse_set
 from trainkit.options import Options
@@ -147,7 +146,7 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         f"{ROLLOUT}.seed": options.seed,
         f"{ROLLOUT}.tensor_model_parallel_size": options.tp,
         f"{ROLLOUT}.max_model_len": room,
-        f"{ROLLOUT}.max_num_seqs": options.max_seqs or min(1024, max(64, options.batch * options.samples)),
+        **generated_at_once(options),
         f"{ROLLOUT}.max_num_batched_tokens": max(2048 if cpu else 16384, room),
         f"{ROLLOUT}.gpu_memory_utilization": options.gpu_memory,
         f"+{ROLLOUT}.agent.agent_loop_manager_class": "trainkit.plugins.agent_loop.Manager",
@@ -167,10 +166,6 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         settings[f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu"] = micro
     if facts.scheduler:
         settings[f"+{ROLLOUT}.engine_kwargs.vllm.scheduler_cls"] = facts.scheduler
-    if not cpu:
-        settings[f"{ROLLOUT}.cudagraph_capture_sizes"] = [
-            size for size in GRAPH_SIZES if size <= settings[f"{ROLLOUT}.max_num_seqs"]
-        ]
     if cpu:
         settings |= {
             f"{ROLLOUT}.enforce_eager": True,

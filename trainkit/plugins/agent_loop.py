@@ -144,6 +144,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
             "step": int(row["global_steps"]),
             "validate": info["split"] == "validation",
             "id": info["id"],
+            "group": row["uid"][:8],
             "sample": int(row["session_id"]),
             "question": info["question"],
             "gold": row["reward_model"]["ground_truth"],

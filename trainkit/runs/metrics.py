@@ -37,7 +37,8 @@ class StepRollouts:
         self.sums["truncated"] += line["truncated"]
         self.sums["completion_tokens"] += line["completion_tokens"]
         self.sums["hook_seconds"] += line["hook_seconds"]
-        self.rewards[line["id"]].add(line["reward"])
+        # A row that is drawn twice in a step is two groups (older runs do not say which is which).
+        self.rewards[str(line.get("group", line["id"]))].add(line["reward"])
 
     def metrics(self) -> dict[str, float]:
         """Means over rollouts, the share of questions without advantage, and our own time in seconds."""
@@ -119,6 +120,8 @@ def describe(line: Line, total_steps: int) -> str:
             for name in ("no_answer", "truncated", "no_advantage")
             if f"trainkit/{name}" in line
         ]
+        if line.get("training/groups_teaching") == 0:
+            parts.append("no group teaches: nothing is learned in this step")
         seconds = line["timing_s/step"]
         phases = ", ".join(f"{phase} {value:.1f}" for phase, value in phase_seconds(line).items())
         parts.append(f"{seconds:.1f} s ({phases})")

@@ -100,7 +100,9 @@ def test_verl_accepts_every_algorithm(smollm2: Path) -> None:
     by_word = dict(zip(ALGORITHMS, found, strict=False))
     assert [word for word in ALGORITHMS if by_word[word]["critic"]] == ["ppo"]
     assert by_word["dr-grpo"]["config"]["actor_rollout_ref"]["actor"]["loss_scale_factor"] == 16
-    assert by_word["dapo"]["config"]["algorithm"]["filter_groups"]["enable"] is True
+    dapo = by_word["dapo"]["config"]
+    assert dapo["trainer"]["v1"]["sampler"]["sampler_kwargs"]["draw_again"] is True
+    assert (dapo["data"]["gen_batch_size"], by_word["grpo"]["config"]["data"]["gen_batch_size"]) == (1, None)
     with_kl, on_gpu = found[-2:]
     assert with_kl["reference"] is True
     learners = with_kl["config"]["actor_rollout_ref"], by_word["ppo"]["config"]["critic"]
