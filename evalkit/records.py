@@ -87,7 +87,7 @@ class Grade:
     reason: str
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of records.jsonl: one completion of one question, read and scored.
 
     A field that is added later has the default None: older records read as "not recorded".
@@ -108,6 +108,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     lenient: Extraction
     lenient_outcome: Outcome
     seed: int
+    fields: dict[str, Any] | None = None
+    """The fields of the row's source, which a grader of the user's was given; None under a rule of ours."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, in the order of the file."""

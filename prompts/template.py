@@ -52,6 +52,8 @@ class Template:
     description: str = ""
     released: bool = False
     """Whether its folder's released.json lists it; set at load, no key of the file."""
+    folders: tuple[Path, ...] = field(default=(), compare=False)
+    """The folder of its file, where a grader of its `rule` is looked up; set at load, no key of the file."""
 
     @property
     def ref(self) -> str:
@@ -102,7 +104,9 @@ def read_template(path: Path, text: str | None = None) -> Template:
         raise UserError(f"{path} cannot be read as TOML: {error}") from None
     turns = _checked_turns(path, values.pop("turns", []))
     _check_values(path, values)
-    template = Template(**{**values, "tasks": tuple(values.get("tasks", ())), "turns": turns})
+    template = Template(
+        **{**values, "tasks": tuple(values.get("tasks", ())), "turns": turns, "folders": (path.parent,)}
+    )
     if path.stem != template.ref:
         raise UserError(f"{path} holds {template.ref}; the file must be named {template.ref}.toml")
     return template

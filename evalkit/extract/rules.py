@@ -45,6 +45,11 @@ def resolve_rule(rule: str) -> tuple[str, Reader]:
     name, _, version = rule.partition("@")
     versions = RULES.get(name)
     if versions is None:
+        if name.startswith("python:"):
+            raise UserError(
+                f"{name} is a grader of your own, which judges and does not extract; "
+                f"let it judge stored answers: evalkit rescore RUN --rule {name}"
+            )
         near = difflib.get_close_matches(name, RULES, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(RULES)}"
         raise UserError(f"no extraction rule is named {name!r}; {hint}")

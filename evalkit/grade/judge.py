@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from evalkit.extract import extract
+from evalkit.grade.function_pool import FunctionPool
 from evalkit.grade.grade import grade
+from evalkit.grade.grader import ask
+from evalkit.grade.user_function import UserFunction
 from evalkit.records import Completion, Extraction, Grade, Outcome, Record, Row
 
 
@@ -29,6 +34,35 @@ def judge(text: str, gold: str | None, rule: str) -> Judgement:
     return Judgement(strict, judgement, lenient, grade(lenient, gold).outcome)
 
 
+class Judge:
+    """Reads and scores under one rule of a lock: evaluation, rescoring and the reward each have one.
+
+    `grader` is the function of a `python:` rule; its processes live until `close`. Thread-safe.
+    Raises UserError where the grader's file cannot be run.
+    """
+
+    def __init__(self, rule: str, grader: UserFunction | None = None) -> None:
+        self.rule = rule
+        self.pool = FunctionPool(grader) if grader else None
+
+    def __call__(self, text: str, gold: str | None, row: Mapping[str, Any] = {}) -> Judgement:
+        """The judgement of a completion; `row` is what `grader.row_for_grader` gives, for graders."""
+        if self.pool is None:
+            return judge(text, gold, self.rule)
+        extraction, verdict = ask(self.pool, text, gold, row)
+        return Judgement(extraction, verdict, extraction, verdict.outcome)
+
+    @property
+    def workers(self) -> int:
+        """Calls at once that are worth it."""
+        return self.pool.size if self.pool else 1
+
+    def close(self) -> None:
+        """End the grader's processes."""
+        if self.pool is not None:
+            self.pool.close()
+
+
 def unscored(rule: str, reason: str) -> Judgement:
     """The judgement of what was never generated, or came to nothing: neither right nor wrong."""
     nothing = Extraction(None, rule)
@@ -44,6 +78,7 @@ def make_record(
     *,
     sample: int,
     seed: int,
+    fields: dict[str, Any] | None = None,
 ) -> Record:
     """The line of records.jsonl. `completion` is None for a row that was not given to the engine."""
     return Record(
@@ -62,4 +97,5 @@ def make_record(
         lenient=judgement.lenient,
         lenient_outcome=judgement.lenient_outcome,
         seed=seed,
+        fields=fields,
     )

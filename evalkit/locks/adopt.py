@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.grade.lock_entry import scorer_entry
+from evalkit.grade.lock_entry import template_entry
 from evalkit.locks.check import lock_like
 from evalkit.locks.difference import require_same, text_diff
 from evalkit.locks.parquet import ParquetRow, encode_row, flat, prompt_messages, read_rows
@@ -119,7 +119,7 @@ def _lock(
         split=None,
         prompts=prompts,
         sampling={},
-        scorer=scorer_entry(template.rule),
+        scorer=template_entry(template),
         computation=computation_of(folder),
     )
 

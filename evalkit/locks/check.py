@@ -183,7 +183,7 @@ def _template(
     except UserError:
         for lock in locks:
             if (template := carried_template(lock)) and ref in (template.ref, template.name):
-                return template, None
+                return replace(template, folders=tuple(extra)), None  # a grader is looked up in these
         raise
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from evalkit.extract import resolve_rule
-from evalkit.grade.grade import SCORER_VERSION
-from evalkit.grade.judge import judge
+from evalkit.grade.judge import Judge
+from evalkit.grade.lock_entry import function_entry, scorer_entry
+from evalkit.grade.user_function import PREFIX, UserFunction, is_function, read_function
 from evalkit.records import UNANSWERED, Extraction, Record
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.summary import count, summarize
@@ -28,11 +33,12 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
     if not run.complete:
         raise UserError(f"{run.name} is not complete; finish it first: {run.manifest.command}")
     old = run.lock
-    name, _ = resolve_rule(rule or old.rule.partition("@")[0])
-    folder = output or run.folder.with_name(f"{run.name}-{name}")
+    scorer, grader = _scorer(old, rule)
+    name = str(scorer["rule"])
+    folder = output or run.folder.with_name(f"{run.name}-{name.removeprefix(PREFIX).replace(':', '-')}")
     if folder.exists():
         raise UserError(f"{folder} exists; remove it or give another --output")
-    reading = {**old.reading, "scorer": {"rule": name, "version": SCORER_VERSION}}
+    reading = {**old.reading, "scorer": scorer}
     lock = Lock(reading=reading, data=old.data, budget=old.budget)
     manifest = run.manifest.changed(
         status="running",
@@ -43,7 +49,8 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
         noise=None,  # flips were counted under the other reading
     )
     start = time.monotonic()
-    records = [_read_again(record, name) for record in run.records]  # before anything is written
+    with closing(Judge(name, grader)) as judge:
+        records = _all_again(run.records, judge)  # before anything is written
     manifest = manifest.changed(
         times=msgspec.structs.replace(run.manifest.times, score=time.monotonic() - start), **count(records)
     )
@@ -59,11 +66,30 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
     return read_run(folder)
 
 
-def _read_again(record: Record, rule: str) -> Record:
+def _scorer(old: Lock, rule: str | None) -> tuple[dict[str, Any], UserFunction | None]:
+    """The lock's new scorer entry, and the grader that it names.
+
+    Unless a rule is said, a grader's file must be the one that was locked.
+    """
+    given = rule or old.rule.partition("@")[0]
+    if not is_function(given):
+        return scorer_entry(given), None
+    grader = read_function(given, sha256=None if rule else old.reading["scorer"].get("sha256"))
+    return function_entry(grader), grader
+
+
+def _all_again(records: Sequence[Record], judge: Judge) -> list[Record]:
+    """Every record, judged anew, in order; a grader's processes work side by side."""
+    with ThreadPoolExecutor(judge.workers) as calls:
+        return list(calls.map(partial(_read_again, judge=judge), records))
+
+
+def _read_again(record: Record, judge: Judge) -> Record:
     if record.finish_reason in UNANSWERED:
-        nothing = Extraction(None, rule)
+        nothing = Extraction(None, judge.rule)
         return msgspec.structs.replace(record, extraction=nothing, lenient=nothing)
-    judgement = judge(record.text, record.gold, rule)
+    row = {"id": record.id, "question": record.question, "fields": record.fields or {}}
+    judgement = judge(record.text, record.gold, row)
     return msgspec.structs.replace(
         record,
         extraction=judgement.extraction,

@@ -12,8 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -21,7 +22,8 @@ import msgspec
 
 from evalkit.engines.base import Engine, Request
 from evalkit.engines.load import check_engine, make_engine
-from evalkit.grade.judge import judge, make_record, unscored
+from evalkit.grade.grader import plain_fields, row_for_grader
+from evalkit.grade.judge import Judge, Judgement, make_record, unscored
 from evalkit.records import Completion, Outcome, Row
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, new_manifest
@@ -94,13 +96,21 @@ def _fill(plan: RunPlan, writer: RunWriter, spent: Timing, load: Load | None) ->
                 )
     if not wanted:
         return
+    with closing(Judge(plan.lock.rule, plan.grader)) as judge:
+        _run_engine(plan, writer, spent, wanted, judge, load)
+
+
+def _run_engine(
+    plan: RunPlan, writer: RunWriter, spent: Timing, wanted: list[Request], judge: Judge, load: Load | None
+) -> None:
+    """Load the engine, or take the one handed in, and generate."""
     spent.lap()
     engine = load(plan) if load else _load(plan, writer.folder)
     found = msgspec.structs.replace(writer.manifest.engine, version=engine.version, computes_in=engine.dtype)
     writer.note(engine=found, gpu=gpu_name())
     spent.load += spent.lap()
     try:
-        _generate(plan, writer, spent, engine, wanted)
+        _generate(plan, writer, spent, engine, wanted, judge)
     finally:
         spent.generate += spent.lap()
         about = writer.manifest.engine
@@ -111,38 +121,68 @@ def _fill(plan: RunPlan, writer: RunWriter, spent: Timing, load: Load | None) ->
             engine.close()
 
 
-def _generate(plan: RunPlan, writer: RunWriter, spent: Timing, engine: Engine, wanted: list[Request]) -> None:
+def _generate(
+    plan: RunPlan, writer: RunWriter, spent: Timing, engine: Engine, wanted: list[Request], judge: Judge
+) -> None:
     """Take completions as they finish: decode, read, score, write.
 
-    One thread does that work, so that the engine's next step does not wait for it. Whatever ends the
-    generation, what was handed to the thread is written first.
+    One thread does that work, so that the engine's next step does not wait for it; a grader's calls
+    have threads of their own, as many as it has processes. Whatever ends the generation, what was
+    handed to the thread is written first.
     """
     seeds = {(request.index, request.sample): request.seed for request in wanted}
     total = len(plan.task.rows) * plan.sampling.samples
     label = f"{model_slug(plan.model.name)} {plan.task.name} {plan.template.ref}"
     queue: deque[tuple[Future[Outcome], int]] = deque()
-    with RunProgress(label, total, total - len(wanted)) as progress, ThreadPoolExecutor(1) as thread:
+    with (
+        RunProgress(label, total, total - len(wanted)) as progress,
+        ThreadPoolExecutor(judge.workers) as calls,
+        ThreadPoolExecutor(1) as thread,
+    ):
         for completion in chain(engine.generate(wanted, plan.sampling, plan.stop_ids), [None]):
             if completion is not None:
                 seed = seeds[completion.index, completion.sample]
-                written = thread.submit(_write, plan, writer, spent, completion, seed)
+                judged = partial(_judge, plan, judge, completion)
+                verdict = calls.submit(judged).result if plan.grader else judged
+                written = thread.submit(_write, plan, writer, spent, completion, seed, verdict)
                 queue.append((written, len(completion.token_ids)))
             while queue and (completion is None or queue[0][0].done()):
                 written, length = queue.popleft()
                 progress.add(written.result(), length)
 
 
-def _write(plan: RunPlan, writer: RunWriter, spent: Timing, completion: Completion, seed: int) -> Outcome:
+def _judge(plan: RunPlan, judge: Judge, completion: Completion) -> tuple[str, Judgement]:
+    """The text of a completion, and how it was judged."""
+    text = decode(plan.tokenizer, completion.token_ids)
+    if completion.finish_reason == "error":
+        return text, unscored(plan.lock.rule, completion.error or "engine error")
+    row = plan.task.rows[completion.index]
+    return text, judge(text, row.gold, row_for_grader(row) if plan.grader else {})
+
+
+def _write(
+    plan: RunPlan,
+    writer: RunWriter,
+    spent: Timing,
+    completion: Completion,
+    seed: int,
+    judged: Callable[[], tuple[str, Judgement]],
+) -> Outcome:
     """One completion to one record; returns its outcome."""
     start = time.monotonic()
     row = plan.task.rows[completion.index]
-    text = decode(plan.tokenizer, completion.token_ids)
-    if completion.finish_reason == "error":
-        judgement = unscored(plan.lock.rule, completion.error or "engine error")
-    else:
-        judgement = judge(text, row.gold, plan.lock.rule)
+    text, judgement = judged()
     prompt_tokens = len(plan.prompts[completion.index])
-    record = make_record(row, prompt_tokens, text, completion, judgement, sample=completion.sample, seed=seed)
+    record = make_record(
+        row,
+        prompt_tokens,
+        text,
+        completion,
+        judgement,
+        sample=completion.sample,
+        seed=seed,
+        fields=plain_fields(row.fields) if plan.grader else None,
+    )
     writer.append(record)
     spent.tokens += len(completion.token_ids)
     spent.score += time.monotonic() - start

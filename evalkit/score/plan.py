@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from evalkit.engines.base import EngineOptions
 from evalkit.grade.grade import gold_problem
-from evalkit.grade.lock_entry import scorer_entry, scorer_like
+from evalkit.grade.lock_entry import grader_of, scorer_like, template_entry
+from evalkit.grade.user_function import UserFunction
 from evalkit.locks.check import stop_warning, verified_template
 from evalkit.locks.difference import WITH_COMPUTATION, require_same
 from evalkit.locks.overlap import locked_overlap, refuse_overlap
@@ -50,6 +51,8 @@ class RunPlan:
     engine: str
     options: EngineOptions
     marks: tuple[str, ...]
+    grader: UserFunction | None = None
+    """The function of a `python:` rule."""
     prompt_from: str = "lock"
     """Where the prompt comes from, in words: the model's lock, or, without one, the task or --prompt."""
 
@@ -121,7 +124,7 @@ def plan_run(
         split=task.split,
         prompts=[(row.id, ids) for row, ids in zip(task.rows, prompts, strict=True)],
         sampling=asdict(sampling),
-        scorer=scorer_like(locked.reading["scorer"], template) if locked else scorer_entry(template.rule),
+        scorer=scorer_like(locked.reading["scorer"], template) if locked else template_entry(template),
         computation=computation_of(model.folder),
     )
     plan = RunPlan(
@@ -136,6 +139,7 @@ def plan_run(
         engine=engine,
         options=options,
         marks=(),
+        grader=grader_of(template, lock.reading["scorer"]),
         prompt_from=_prompt_from(model, prompt, task),
     )
     _check_golds(plan)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evalkit.grade.judge import Judge
 from trainkit.options import Options
 from trainkit.plugins.reward import compute
 from trainkit.runs.folder import TrainingRun
@@ -59,7 +60,7 @@ def make_run(
 
 def rollout(step: int, number: int, text: str, gold: str, truncated: bool, rule: str) -> dict[str, Any]:
     """One line of rollouts.jsonl, as trainkit/plugins/agent_loop.py writes it."""
-    reward = compute(text, gold, rule)
+    reward = compute(text, gold, Judge(rule))
     return {
         "step": step, "validate": False, "id": f"q{number // 2}", "sample": number % 2, "question": "?",
         "gold": gold, "text": text, "reward": reward.value, "outcome": reward.outcome,

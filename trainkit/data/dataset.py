@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.grade.lock_entry import scorer_entry
+from evalkit.grade.lock_entry import template_entry
 from evalkit.locks.check import stop_warning
 from evalkit.locks.parquet import check_parquet
 from evalkit.models.computation import computation_of
@@ -129,7 +129,7 @@ class Maker:
             split=split,
             prompts=[(prompt.row.id, prompt.ids) for prompt in prompts],
             sampling=self.options.sampling,
-            scorer=scorer_entry(self.template.rule),
+            scorer=template_entry(self.template),
             computation=computation_of(self.options.model),
         )
 

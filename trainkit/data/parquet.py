@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import orjson
 
+from evalkit.grade.grader import plain_fields
+from evalkit.grade.user_function import is_function
 from evalkit.locks.parquet import prompt_messages
 from evalkit.records import Row
 from prompts.errors import Failed, UserError
@@ -52,10 +54,11 @@ def write_parquet(
 
 
 def _columns(index: int, row: Row, template: Template, lock: Lock, use: str) -> dict[str, Any]:
+    fields = {"fields": orjson.dumps(plain_fields(row.fields)).decode()} if is_function(lock.rule) else {}
     return {
         "data_source": lock.data["task"],
         "prompt": prompt_messages(template, row.question),
         "ability": "math",
         "reward_model": {"style": "rule", "ground_truth": row.gold},
-        "extra_info": {"split": use, "index": index, "id": row.id, "question": row.question},
+        "extra_info": {"split": use, "index": index, "id": row.id, "question": row.question, **fields},
     }

@@ -7,6 +7,7 @@ that and stops the run.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 import traceback
@@ -26,7 +27,7 @@ from vllm.sampling_params import RequestOutputKind
 from prompts.render import Message, Rendered
 from prompts.tokens import decode, encode, load_tokenizer
 from trainkit.plugins.freeze_heap import freeze_heap
-from trainkit.plugins.reward import Reward, compute
+from trainkit.plugins.reward import Reward, compute, open_judge
 from trainkit.plugins.versions import require
 from trainkit.runs.job import Job, read_job
 
@@ -43,6 +44,7 @@ class Shared:
         self.folder = Path(run)
         self.job: Job = read_job(self.folder)
         self.tokenizer = load_tokenizer(self.job.model_folder, self.job.trust_remote_code)
+        self.judge = open_judge(self.job)
         # O_APPEND: lines of several processes never mix.
         self.log = os.open(self.folder / "rollouts.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self.prompt_ids = lru_cache(maxsize=4096)(self._prompt_ids)
@@ -103,7 +105,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
             raise RuntimeError(f"vLLM gave no token for row {row['extra_info']['id']} ({output.stop_reason})")
         text = decode(self.shared.tokenizer, response_ids)
         truncated = response_ids[-1] not in job.stop_ids
-        reward = compute(text, row["reward_model"]["ground_truth"], job.rule)
+        reward = await self._reward(text, row)
         ours = waiting - started + time.perf_counter() - answered
         self._log(row, text, len(response_ids), truncated, reward, ours)
         fields = tensors(prompt_ids, response_ids, reward.value)
@@ -114,6 +116,15 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
             fields |= {key: row[key] for key in VALIDATED}
             fields["extra_fields"] = {"reward_extra_info": reward.validation_values(truncated)}
         await self._hand_over(row, fields, output.extra_fields, "val" if validate else "train")
+
+    async def _reward(self, text: str, row: Row) -> Reward:
+        """The reward; a grader's call waits in a thread, so that the other rollouts go on."""
+        gold, judge = row["reward_model"]["ground_truth"], self.shared.judge
+        if self.shared.job.grader is None:
+            return compute(text, gold, judge)
+        about = row["extra_info"]
+        seen = {"id": about["id"], "question": about["question"], "fields": orjson.loads(about["fields"])}
+        return await asyncio.to_thread(compute, text, gold, judge, seen)
 
     async def _hand_over(self, row: Row, fields: Row, about: dict[str, Any], partition: str) -> None:
         """Put a trajectory where verl's trainer collects it (as verl's own agent_loop_tq.py does)."""

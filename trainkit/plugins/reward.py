@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from evalkit.grade.judge import judge
+from evalkit.grade.judge import Judge
+from evalkit.grade.user_function import read_function
 from evalkit.records import Outcome
+from trainkit.runs.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +31,24 @@ class Reward:
         }
 
 
-def compute(text: str, gold: str, rule: str) -> Reward:
-    """Read and score a completion; pure, thread-safe, some microseconds.
+def open_judge(job: Job) -> Judge:
+    """The judge of a training run: its rule, or its grader's processes.
 
-    `rule` carries its version, as the prompt lock names it. Raises where the gold cannot be scored:
-    such rows are refused before a run starts, so one here is a defect that must stop it.
+    Raises Mismatch where the grader's file is not the one that the run was prepared with.
     """
-    judgement = judge(text, gold, rule)
+    grader = job.grader
+    return Judge(job.rule, read_function(grader["rule"], sha256=grader["sha256"]) if grader else None)
+
+
+def compute(text: str, gold: str, judge: Judge, row: Mapping[str, Any] = {}) -> Reward:
+    """Read and score a completion; thread-safe, some microseconds under a rule of ours.
+
+    The judge's rule carries its version, as the prompt lock names it; `row` is for graders. Raises
+    ValueError where the outcome is `unscored`: golds that cannot be scored are refused before a run
+    starts, and a grader that fails must stop it, since no reward would be true.
+    """
+    judgement = judge(text, gold, row)
     outcome, reason = judgement.grade.outcome, judgement.grade.reason
     if outcome == "unscored":
-        raise ValueError(f"the gold {gold!r} cannot be scored: {reason}")
+        raise ValueError(f"an answer to the gold {gold!r} cannot be scored: {reason}")
     return Reward(float(outcome == "correct"), outcome, reason, judgement.lenient_outcome)

@@ -41,6 +41,8 @@ class Job:
     marks: list[str]
     command: list[str]
     packages: dict[str, str]
+    grader: dict[str, str] | None = None
+    """Of a rule `python:FILE:FUNCTION`: `rule` with the file's whole path, and the file's `sha256`."""
 
 
 def write_job(job: Job, folder: Path) -> None:

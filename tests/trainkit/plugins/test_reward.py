@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalkit.grade.judge import judge
+from evalkit.grade.judge import Judge, judge
 from trainkit.plugins.reward import compute
 
 
@@ -25,7 +25,7 @@ from trainkit.plugins.reward import compute
     ],
 )
 def test_reward(text: str, rule: str, value: float, outcome: str, lenient: str) -> None:
-    reward = compute(text, "42", rule)
+    reward = compute(text, "42", Judge(rule))
     assert (reward.value, reward.outcome, reward.lenient) == (value, outcome, lenient)
     assert set(reward.validation_values(True)) == {"acc", "lenient", "no_answer", "truncated"}
     assert reward.validation_values(True)["acc"] == value
@@ -34,16 +34,18 @@ def test_reward(text: str, rule: str, value: float, outcome: str, lenient: str) 
 @given(st.text(max_size=200))
 def test_reward_is_one_exactly_where_evalkit_says_correct(text: str) -> None:
     for rule in ("boxed@1", "hash@1", "last-number@1"):
-        assert (compute(text, "7", rule).value == 1.0) == (judge(text, "7", rule).grade.outcome == "correct")
+        assert (compute(text, "7", Judge(rule)).value == 1.0) == (
+            judge(text, "7", rule).grade.outcome == "correct"
+        )
 
 
 def test_a_gold_without_score_raises() -> None:
     with pytest.raises(ValueError, match="cannot be scored"):
-        compute("#### 4", "four", "hash@1")
+        compute("#### 4", "four", Judge("hash@1"))
 
 
 def test_threads_agree() -> None:
     texts = [f"step {i}\n#### {i % 5}" for i in range(2000)]
-    alone = [compute(text, "3", "hash@1") for text in texts]
+    alone = [compute(text, "3", Judge("hash@1")) for text in texts]
     with ThreadPoolExecutor(16) as pool:
-        assert list(pool.map(lambda text: compute(text, "3", "hash@1"), texts)) == alone
+        assert list(pool.map(lambda text: compute(text, "3", Judge("hash@1")), texts)) == alone

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from evalkit.grade.judge import Judge
 from evalkit.records import Sampling
 from evalkit.runs.folder import read_run
 from prompts.errors import UserError
@@ -64,7 +65,7 @@ def validate(folder: Path, step: int, right: Callable[[int], bool]) -> int:
         for number, row in enumerate(rows):
             gold, info = row["reward_model"]["ground_truth"], row["extra_info"]
             text = f"The sum is {gold}." if right(number) else "The sum is 999."
-            reward = compute(text, gold, rule)
+            reward = compute(text, gold, Judge(rule))
             line = {
                 "step": step, "validate": True, "id": info["id"], "sample": 0, "question": info["question"],
                 "gold": gold, "text": text, "reward": reward.value, "outcome": reward.outcome,
