@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.engines.vllm_install import installed_version, scheduler_for
-from evalkit.grade.lock_entry import grader_of
 from evalkit.machine import computes_in_float32, find_gpus
 from evalkit.settings import settings
 from prompts.errors import UserError
@@ -158,7 +157,6 @@ def _describe(
         resume_step=far.step,
         validate_first=far.validate_first,
     )
-    grader = grader_of(template, dataset.lock.reading["scorer"])
     job = Job(
         options=options.as_dict(),
         base={"name": model.name, "revision": model.revision, "weights_sha256": model.weights_sha256},
@@ -169,7 +167,7 @@ def _describe(
         raw_prompts=template.kind == "raw",
         chat_template_kwargs=dict(template.chat_template_kwargs),
         rule=dataset.lock.rule,
-        grader=grader.located() if grader else None,
+        grader=dataset.grader,
         stop_ids=list(dataset.lock.reading["stop_ids"]),
         prompt_length=longest,
         response_length=response_length,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.grade.lock_entry import template_entry
+from evalkit.grade.lock_entry import grader_of, template_entry
 from evalkit.locks.check import stop_warning
 from evalkit.locks.parquet import check_parquet
 from evalkit.models.computation import computation_of
@@ -54,6 +54,8 @@ class Dataset:
     too_long_validation (left out), longest_prompt and mean_prompt (tokens)."""
     marks: tuple[str, ...] = ()
     """"overlap" and "validate on test", for the manifest and every number that follows."""
+    grader: dict[str, str] | None = None
+    """Where the grader of a `python:` rule lies, and its hash (`UserFunction.located`)."""
     warning: str | None = None
     """A sentence where the model's stop ids do not end a reply as its chat template does."""
 
@@ -89,12 +91,14 @@ def write_dataset(options: DataOptions, folder: Path, template: Template | None 
         "mean_prompt": round(sum(len(prompt.ids) for prompt in train) / len(train)),
     }
     lock = maker.lock(train, source.split)
+    grader = grader_of(template, lock.reading["scorer"])
     dataset = Dataset(
         train=folder / TRAIN_FILE,
         validation=folder / VALIDATION_FILE,
         lock=lock,
         counts=counts,
         marks=marks,
+        grader=grader.located() if grader else None,
         warning=maker.warning(lock.reading["stop_ids"]),
     )
     maker.write(dataset, train, validation, maker.lock(validation, split.validation_split))
