@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prompts.chat_limits import check_length, try_template
 from prompts.errors import UserError
 from prompts.render import Message, Rendered
 from prompts.tokenizer_digest import tokenizer_digest as tokenizer_digest
@@ -25,6 +27,13 @@ FROZEN_DATE = datetime(2024, 7, 26)
 changes at midnight can be neither compared nor trained on."""
 DECODE_FLAGS = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
 """As verl decodes a response for its reward (verl 0.9.1, experimental/reward_loop); in every lock."""
+
+
+_asked: ContextVar[list[str]] = ContextVar("asked for the date", default=[])  # noqa: B039
+_TRIALS: list[list[Message]] = [
+    [Message(role="user", content="What is 2 + 3?")],
+    [Message(role="user", content="word " * 2000)],
+]
 
 
 @dataclass(frozen=True)
@@ -94,32 +103,81 @@ def apply_chat(
 ) -> Chat:
     """The text that the chat template makes of messages, under a frozen date.
 
-    Raises UserError where there is no chat template, or it refuses the messages.
+    Raises UserError where there is no chat template, it refuses the messages, runs away, or makes a
+    text in which a message of the system or the user does not stand.
     """
-    from jinja2 import TemplateError
-
     if not tokenizer.chat_template:
         raise UserError(
             "this tokenizer has no chat template, so a chat prompt cannot be rendered; "
             "use a raw prompt, as in --prompt gsm8k-raw (`evalkit prompts list` shows the kinds)"
         )
+    try_template(
+        str(tokenizer.chat_template),
+        lambda: max(len(_render(tokenizer, chat, chat_template_kwargs, True)) for chat in _TRIALS),
+    )
     asked: list[str] = []
+    token = _asked.set(asked)
+    try:
+        text = check_length(_render(tokenizer, messages, chat_template_kwargs, add_generation_prompt))
+    finally:
+        _asked.reset(token)
+    for message in messages:
+        if message["role"] in ("system", "user"):
+            _require_shown(message, text)
+    return Chat(text, bool(asked))
 
-    def strftime_now(form: str) -> str:
-        asked.append(form)
-        return FROZEN_DATE.strftime(form)
+
+def _render(
+    tokenizer: PreTrainedTokenizerFast,
+    messages: Sequence[Message],
+    kwargs: Mapping[str, Any],
+    add_generation_prompt: bool,
+) -> str:
+    """What the chat template makes of messages. UserError where it refuses them."""
+    from jinja2 import TemplateError
+    from transformers.utils import chat_template_utils
 
     try:
-        text = tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            strftime_now=strftime_now,
-            **chat_template_kwargs,
+        # transformers from 5.22 on hands a function of its own to the template, which would win over an
+        # argument of ours; one that stands on the compiled template (transformers keeps it) wins over both.
+        compiled = chat_template_utils._compile_jinja_template(tokenizer.get_chat_template())
+        compiled.globals["strftime_now"] = _strftime_now
+        chat = [dict(message) for message in messages]
+        return str(
+            tokenizer.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=add_generation_prompt, **kwargs
+            )
         )
-    except (TemplateError, TypeError, ValueError) as error:
-        raise UserError(f"the chat template refuses the prompt: {error}") from None
-    return Chat(str(text), bool(asked))
+    except (TemplateError, TypeError, ValueError, KeyError, ArithmeticError, RecursionError) as error:
+        reason = str(error).strip() or type(error).__name__
+        system = any(message["role"] == "system" for message in messages)
+        fix = (
+            "; if it knows no system message, put its text into `user` of a template of your own: "
+            "evalkit prompts new NAME --from PROMPT"
+        )
+        raise UserError(f"the chat template refuses the prompt: {reason}{fix if system else ''}") from None
+
+
+def _strftime_now(form: str) -> str:
+    _asked.get().append(form)
+    return FROZEN_DATE.strftime(form)
+
+
+def _require_shown(message: Message, text: str) -> None:
+    """UserError where a message is no text, or the prompt does not hold it; spaces may be put otherwise."""
+    content: Any = message["content"]
+    if not isinstance(content, str):
+        raise UserError(
+            f"a {message['role']} message is {type(content).__name__}, not text; images and other parts of "
+            "messages cannot be sent; leave such rows out"
+        )
+    if content.strip() in text or " ".join(content.split()) in " ".join(text.split()):
+        return
+    raise UserError(
+        f"the chat template does not show the {message['role']} message {content.strip()[:60]!r}: the model "
+        "would not read it (such a template may want a list of parts, or drop that role); use one that takes "
+        "messages as text, or a prompt without that message (`evalkit prompts list`)"
+    )
 
 
 def decode(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.grade.lock_entry import scorer_like
 from evalkit.locks.difference import mismatch, reading_differences, text_diff
-from evalkit.tasks.rows import content_id
+from evalkit.tasks.rows import as_object, content_id, media_of, message_text
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock, read_lock
 from prompts.render import Message, render_question
@@ -160,9 +160,16 @@ def read_rows(path: Path) -> Iterator[ParquetRow]:
 
 
 def _row(path: Path, number: int, values: dict[str, Any]) -> ParquetRow:
-    extra, reward = values.get("extra_info") or {}, values.get("reward_model") or {}
+    extra, reward = as_object(values.get("extra_info")), as_object(values.get("reward_model"))
+    if column := media_of(values):
+        raise UserError(f"{path} row {number} has {column}, which a text model cannot read")
     try:
-        messages = [Message(role=entry["role"], content=entry["content"]) for entry in values["prompt"]]
+        messages = [
+            Message(role=str(entry["role"]), content=message_text(entry["content"]))
+            for entry in values["prompt"]
+        ]
+    except ValueError as error:
+        raise UserError(f"{path} row {number}: {error}") from None
     except (TypeError, KeyError):
         raise UserError(f"{path} row {number}: `prompt` holds no messages with role and content") from None
     gold = reward.get("ground_truth")

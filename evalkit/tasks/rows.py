@@ -62,6 +62,41 @@ def final_answer(solution: Any) -> Any:
     return solution
 
 
+def message_text(content: Any) -> str:
+    """The content of a message as text: a text, or a list of text parts in the form of OpenAI's API.
+
+    ValueError says in a few words why it is none: another kind of part, nothing, or no content at all.
+    """
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list) or not content:
+        raise ValueError(f"a message's content is {'null' if content is None else type(content).__name__}")
+    for part in content:
+        kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
+        if kind != "text" or not isinstance(part.get("text"), str):
+            raise ValueError(f"a message has a part of type {kind!r}; only text can be sent")
+    return "".join(part["text"] for part in content)
+
+
+MEDIA = ("image", "images", "video", "videos", "audio", "audios")
+"""Columns of what a text model cannot read (verl's `image_key`, `video_key`, `audio_key`)."""
+
+
+def media_of(values: Mapping[str, Any]) -> str | None:
+    """The name of a column that holds images, videos or sound; None where there is none."""
+    return next((name for name in MEDIA if values.get(name) not in (None, "", [], b"")), None)
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A nested column as an object: one that was written as JSON text is read; anything else is empty."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
 def _gold_text(gold: Any) -> str | None:
     """A gold as text; None for what is empty or no text or number."""
     if isinstance(gold, bool) or not isinstance(gold, str | int | float):

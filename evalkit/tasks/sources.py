@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from evalkit.tasks.rows import Item, final_answer, make_rows
+from evalkit.tasks.rows import Item, as_object, final_answer, make_rows, media_of, message_text
 from evalkit.tasks.task import Task, check_split
 from prompts.errors import UserError
 from prompts.lock import read_lock
 
+BOM = b"\xef\xbb\xbf"
+"""What some editors put before a text in UTF-8."""
 TEMPLATE = "gsm8k-boxed@1"
 MAX_TOKENS = 512
 
@@ -70,12 +73,18 @@ def read_dicts(path: Path) -> list[dict[str, Any]]:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise UserError(f"{path} row {number} is {type(row).__name__}, not an object with named fields")
+        if column := media_of(row):
+            raise UserError(
+                f"{path} row {number} has {column}, which a text model cannot read; take such rows out"
+            )
     return rows
 
 
 def _read_jsonl(path: Path) -> Iterable[Any]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
+            if number == 1:
+                line = line.removeprefix(BOM)
             if line.strip():
                 try:
                     yield orjson.loads(line)
@@ -85,7 +94,7 @@ def _read_jsonl(path: Path) -> Iterable[Any]:
 
 def _read_json(path: Path) -> Iterable[Any]:
     try:
-        rows = orjson.loads(path.read_bytes())
+        rows = orjson.loads(path.read_bytes().removeprefix(BOM))
     except orjson.JSONDecodeError as error:
         raise UserError(f"{path} line {error.lineno} is not JSON ({error.msg}); mend it") from None
     if not isinstance(rows, list):
@@ -96,6 +105,7 @@ def _read_json(path: Path) -> Iterable[Any]:
 
 
 def _read_csv(path: Path) -> Iterable[Any]:
+    csv.field_size_limit(sys.maxsize)  # the module's own limit of 128 kB is shorter than some problems
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from csv.DictReader(file, restkey="(more)")
@@ -137,16 +147,23 @@ def _field(path: Path, number: int, row: Mapping[str, Any], name: str, option: s
 
 
 def _is_verl(row: Mapping[str, Any]) -> bool:
-    return isinstance(row.get("prompt"), list) and isinstance(row.get("reward_model"), dict)
+    return isinstance(row.get("prompt"), list) and (
+        isinstance(row.get("reward_model"), dict) or bool(as_object(row.get("reward_model")))
+    )
 
 
 def _verl_item(path: Path, number: int, row: Mapping[str, Any]) -> Item:
     """A row made for verl: its messages as they are, its gold, the last user message as the question."""
     try:
-        messages = tuple({"role": str(m["role"]), "content": str(m["content"])} for m in row["prompt"])
+        messages = tuple(
+            {"role": str(m["role"]), "content": message_text(m["content"])} for m in row["prompt"]
+        )
         question = next(m["content"] for m in reversed(messages) if m["role"] == "user")
+    except ValueError as error:
+        raise UserError(f"{path} row {number}: {error}; correct that row or leave it out") from None
     except (TypeError, KeyError, StopIteration):
         raise UserError(
             f"{path} row {number}: `prompt` must be messages with role and content, one of them the user's"
         ) from None
-    return Item(question=question, gold=row["reward_model"].get("ground_truth"), messages=messages)
+    gold = as_object(row["reward_model"]).get("ground_truth")
+    return Item(question=question, gold=gold, messages=messages)
