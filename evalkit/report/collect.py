@@ -24,7 +24,10 @@ from evalkit.report.charts import (
     dot_chart,
     histogram,
 )
+from evalkit.report.confusion import Confusion, confusions
+from evalkit.report.names import short_names
 from evalkit.report.pairs import compare_runs, flow_chart
+from evalkit.report.paste import Paste, pastes
 from evalkit.runs.folder import Run
 from evalkit.stats.pairs import Interval
 from evalkit.text import percent, share_text
@@ -34,7 +37,18 @@ COLUMNS = (
     "Run", "Questions", "Accuracy", "Delta to A", "p", "Lenient", "No answer", "Truncated", "Unscored",
     "Mean tokens",
 )  # fmt: skip
-DETAIL_COLUMNS = ("Model", "Task", "Prompt", "Fingerprint", "Sampling", "Engine", "Tokens/s", "Date", "Marks")
+DETAIL_COLUMNS = (
+    "Folder",
+    "Model",
+    "Task",
+    "Prompt",
+    "Fingerprint",
+    "Sampling",
+    "Engine",
+    "Tokens/s",
+    "Date",
+    "Marks",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +75,8 @@ class Page:
     flow: FlowChart | None
     histogram: Histogram
     missing: tuple[str, ...]
+    confusions: tuple[Confusion, ...]
+    pastes: tuple[Paste, ...]
     questions: list[dict[str, Any]]
 
 
@@ -83,6 +99,10 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
     if solutions:
         charts.append(steps_chart(questions, runs, keys))
     tasks = sorted({f"{run.manifest.task} ({run.manifest.split})" for run in runs})
+    cells = [
+        _cells(name, run, *comparison.against_first[i])
+        for i, (name, run) in enumerate(zip(short_names(runs), runs, strict=True))
+    ]
     return Page(
         title=f"evalkit report: {', '.join(tasks)}",
         sentence=comparison.sentence,
@@ -91,21 +111,31 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
         columns=COLUMNS,
         detail_columns=DETAIL_COLUMNS,
         runs=tuple(
-            RunRow(key=key, cells=_cells(run, *comparison.against_first[i]), details=_details(run))
-            for i, (key, run) in enumerate(zip(keys, runs, strict=True))
+            RunRow(key=key, cells=line, details=_details(run))
+            for key, line, run in zip(keys, cells, runs, strict=True)
         ),
         dot_charts=tuple(charts),
         flow=flow_chart(comparison, keys),
         histogram=_lengths(runs, keys),
         missing=(f"Accuracy by number of steps is left out: {why_no_solutions}",) if why_no_solutions else (),
+        confusions=confusions(runs, keys),
+        pastes=pastes(comparison.sentence, COLUMNS, cells, _what(runs), len(comparison.pairs)),
         questions=questions,
     )
 
 
-def _cells(run: Run, delta: str, p: str) -> tuple[str, ...]:
+def _what(runs: Sequence[Run]) -> str:
+    """Task, prompt and sampling of all runs in one phrase."""
+    tasks = dict.fromkeys(f"{run.manifest.task}, {run.manifest.split} split" for run in runs)
+    prompts = dict.fromkeys(f"{run.manifest.template} ({run.manifest.fingerprint})" for run in runs)
+    samplings = dict.fromkeys(run.manifest.sampling.sentence() for run in runs)
+    return f"{'; '.join(tasks)}; prompt {', '.join(prompts)}; {'; '.join(samplings)}"
+
+
+def _cells(name: str, run: Run, delta: str, p: str) -> tuple[str, ...]:
     summary = run.summary
     return (
-        run.name,
+        name,
         f"{summary.n:,}",
         share_text(summary.accuracy, summary.ci),
         delta,
@@ -127,6 +157,7 @@ def _details(run: Run) -> tuple[str, ...]:
     engine, model = manifest.engine, manifest.model
     name = model.name + (f" at {model.revision}" if model.revision else "")
     return (
+        run.name,
         name,
         f"{manifest.task}, {manifest.split}",
         str(manifest.template),

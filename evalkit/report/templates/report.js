@@ -13,7 +13,8 @@ let questions = [];
 let visibleRows = [];
 let limit = PAGE;
 let drawn = ""; // the filters that the table was last drawn for
-const state = { find: "", show: "all", base: "", new: "", q: "" };
+const state = { find: "", show: "all", reason: "", base: "", new: "", q: "" };
+const FILTERS = ["find", "show", "reason", "base", "new"];
 
 const visible = (text) =>
   text.replace(HIDDEN, (c) => `⟦U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟧`);
@@ -66,6 +67,25 @@ function isShown(question) {
   }
 }
 
+// Outcome and reason of a sample, as the reason filter lists them: "no_answer: unfinished thinking".
+const reasonOf = (sample) => `${sample.outcome}: ${sample.reason}`;
+
+function hasReason(question) {
+  return !state.reason || (question.runs[indexOf(state.new)] ?? []).some((sample) => reasonOf(sample) === state.reason);
+}
+
+// The reasons that the new run's samples have, the most frequent first.
+function fillReasons() {
+  const counts = new Map();
+  for (const question of questions)
+    for (const sample of question.runs[indexOf(state.new)] ?? [])
+      counts.set(reasonOf(sample), (counts.get(reasonOf(sample)) ?? 0) + 1);
+  const option = (value, text) => { const node = el("option", "", text); node.value = value; return node; };
+  const sorted = [...counts].sort((a, b) => b[1] - a[1]);
+  $("reason").replaceChildren(option("", "any"), ...sorted.map(([reason, count]) =>
+    option(reason, `${clip(reason, 80)} (${count.toLocaleString("en")})`)));
+}
+
 function isFound(question) {
   if (!state.find) return true;
   question.haystack ??= [question.id, question.question, question.gold ?? "",
@@ -77,7 +97,7 @@ function isFound(question) {
 function hashFor(changes) {
   const wanted = { ...state, ...changes };
   const params = new URLSearchParams();
-  for (const key of ["q", "show", "base", "new", "find"]) {
+  for (const key of ["q", "show", "reason", "base", "new", "find"]) {
     const usual = { show: "all", base: runs[0].key, new: runs[runs.length - 1].key }[key] ?? "";
     if (wanted[key] !== usual) params.set(key, wanted[key]);
   }
@@ -92,7 +112,9 @@ function readHash() {
   state.show = offered("show", params.get("show"), "all");
   state.base = offered("base", params.get("base"), runs[0].key);
   state.new = offered("new", params.get("new"), runs[runs.length - 1].key);
-  for (const id of ["find", "show", "base", "new"]) $(id).value = state[id];
+  fillReasons();
+  state.reason = offered("reason", params.get("reason"), "");
+  for (const id of FILTERS) $(id).value = state[id];
 }
 
 function cell(samples) {
@@ -105,10 +127,10 @@ function cell(samples) {
 
 // Not drawn again for a question that opens or closes, so that the focus can return to its row.
 function drawTable() {
-  const wanted = JSON.stringify([state.find, state.show, state.base, state.new, limit]);
+  const wanted = JSON.stringify([...FILTERS.map((id) => state[id]), limit]);
   if (wanted === drawn) return;
   drawn = wanted;
-  visibleRows = questions.filter((question) => isShown(question) && isFound(question));
+  visibleRows = questions.filter((question) => isShown(question) && hasReason(question) && isFound(question));
   const rows = visibleRows.slice(0, limit).map((question) => {
     const link = el("a", "", clip(question.question, 160));
     link.href = hashFor({ q: question.id });
@@ -245,7 +267,7 @@ function show() {
 }
 
 function listen() {
-  for (const id of ["find", "show", "base", "new"])
+  for (const id of FILTERS)
     $(id).addEventListener("input", () => { limit = PAGE; go({ [id]: $(id).value }); });
   addEventListener("hashchange", show);
   $("more").onclick = () => { limit += PAGE; drawTable(); };
