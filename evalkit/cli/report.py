@@ -48,7 +48,7 @@ def export_command(
     run: Annotated[str, typer.Argument(help="The run: folder, name, start of a name, step_50.")],
     to: Annotated[
         str,
-        typer.Option(help="lm-eval or inspect (a folder), parquet or hf-card (a file).", metavar="FORMAT"),
+        typer.Option(help="lm-eval, inspect or hf-card (a folder), parquet (a file).", metavar="FORMAT"),
     ],
     output: Annotated[
         Path | None, typer.Option(help="Where to; it must not exist yet. Default: from the run's name.")

@@ -1,42 +1,58 @@
-"""A run as a part of a Hugging Face model card: the metadata (model-index) and a table in Markdown."""
+"""A run for a model's repository on the hub: `.eval_results/TASK.yaml`, which the hub reads, and a table.
+
+The yaml is huggingface_hub's EvalResultEntry; what it replaces, "model-index" in the card, is legacy
+(https://huggingface.co/docs/hub/eval-results).
+"""
 
 from __future__ import annotations
 
-from huggingface_hub import EvalResult, ModelCardData
+import yaml  # type: ignore[import-untyped]
+from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from evalkit.runs.folder import Run
 from evalkit.tasks.hub import TASKS
 from evalkit.text import percent, share_text
 
 
-def to_hf_card(run: Run) -> bytes:
-    """A README.md with the front matter that the hub reads, and the figures as a person reads them."""
-    data = ModelCardData(
-        model_name=run.manifest.model.name.rstrip("/").split("/")[-1], eval_results=_results(run)
-    )
-    return f"---\n{data.to_yaml()}\n---\n\n{_table(run)}".encode()
+def to_hf_card(run: Run) -> dict[str, bytes]:
+    """Files by their paths in the model's repository; README.md is a section to put into the card.
+
+    A task that is no data set of the hub has no yaml: the README says so.
+    """
+    entry = _entry(run)
+    if entry is None:
+        return {
+            "README.md": _table(run, "This task is no data set of the hub, so `.eval_results` has no file.")
+        }
+    text = yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False, allow_unicode=True)
+    return {"README.md": _table(run, None), f".eval_results/{run.manifest.task}.yaml": text.encode()}
 
 
-def _results(run: Run) -> list[EvalResult]:
-    task = run.manifest.task
-    hub = TASKS.get(task)
-    return [
-        EvalResult(
-            task_type="text-generation",
-            dataset_type=hub.repo if hub else task,
-            dataset_name=task,
-            dataset_config=hub.config if hub else None,
-            dataset_split=run.manifest.split,
-            metric_type="accuracy",
-            metric_name=f"accuracy, {name}",
-            metric_value=round(100 * share, 2),
-            metric_config=f"{run.manifest.template}, fingerprint {run.manifest.fingerprint}",
-        )
-        for name, share in (("strict", run.summary.accuracy), ("lenient", run.summary.lenient_accuracy))
+def _entry(run: Run) -> EvalResultEntry | None:
+    """Accuracy in percent, strictly read; what a reader must know to compare it stands in the notes."""
+    hub = TASKS.get(run.manifest.task)
+    if hub is None:
+        return None
+    manifest, summary = run.manifest, run.summary
+    notes = [
+        f"{manifest.split} split, {summary.n:,} questions",
+        f"95 % interval {' to '.join(f'{100 * bound:.1f}' for bound in summary.ci)}",
+        f"prompt {manifest.template}, lock {manifest.fingerprint}",
+        ", ".join(
+            f"{key} {value}" for key, value in manifest.sampling.as_dict().items() if value is not None
+        ),
+        *([f"marked: {', '.join(manifest.marks)}"] if manifest.marks else []),
     ]
+    return EvalResultEntry(
+        dataset_id=hub.repo,
+        task_id=manifest.task,
+        value=round(100 * summary.accuracy, 2),
+        date=manifest.date,
+        notes="; ".join(notes),
+    )
 
 
-def _table(run: Run) -> str:
+def _table(run: Run, remark: str | None) -> bytes:
     manifest, summary = run.manifest, run.summary
     lines = [
         "## Evaluation",
@@ -54,7 +70,9 @@ def _table(run: Run) -> str:
     ]
     if manifest.marks:
         lines += ["", f"**Marked: {', '.join(manifest.marks)}.**"]
-    return "\n".join([*lines, "", "Scored by [evalkit](https://pypi.org/project/lockstep-evalkit/).", ""])
+    if remark:
+        lines += ["", remark]
+    return "\n".join([*lines, "", "Scored by evalkit.", ""]).encode()
 
 
 def _cell(text: str) -> str:

@@ -14,7 +14,7 @@ ENDINGS: dict[str, str] = {
     "lm-eval": "-lm-eval",
     "inspect": "-inspect",
     "parquet": ".parquet",
-    "hf-card": "-card.md",
+    "hf-card": "-card",
 }
 
 
@@ -47,5 +47,5 @@ def export_run(run: Run, to: str, output: Path | None, prompts: Sequence[Path] =
     else:
         from evalkit.exchange.hf_card import to_hf_card
 
-        write_file(output, to_hf_card(run))
+        write_folder(output, to_hf_card(run))
     return output

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from made_runs import completion, evalkit, gsm8k_rows, make_run, needs_gsm8k, refused
 from places import CORPORA
 
@@ -128,7 +129,7 @@ def test_lock_says_what_is_not_known(tmp_path: Path) -> None:
     assert diff.base.mean_completion_tokens is None and diff.base.truncated is None
     assert ("truncated", "–", "–", "", "", "") in rows_of(diff)
     assert ["truncated", "–"] in figures(with_results)
-    assert b"| \xe2\x80\x93 |" in to_hf_card(with_results)
+    assert b"| \xe2\x80\x93 |" in to_hf_card(with_results)["README.md"]
     assert ("mean tokens", "–", "–", "", "", "") in rows_of(diff)
     assert flatten(diff)["base_mean_completion_tokens"] == ""
 
@@ -236,16 +237,14 @@ def test_parquet(tmp_path: Path, run: Run) -> None:
 
 @needs_gsm8k
 def test_hf_card(tmp_path: Path, run: Run) -> None:
-    from huggingface_hub import ModelCard
+    from huggingface_hub import parse_eval_result_entries
 
-    card = ModelCard.load(export_run(run, "hf-card", tmp_path / "README.md"))
-    results = card.data.eval_results
-    assert [result.metric_value for result in results] == [
-        round(100 * run.summary.accuracy, 2),
-        round(100 * run.summary.lenient_accuracy, 2),
-    ]
-    assert results[0].dataset_type == "openai/gsm8k" and results[0].dataset_split == "test"
-    assert run.manifest.fingerprint in card.text and f"{100 * run.summary.accuracy:.1f} %" in card.text
+    folder = export_run(run, "hf-card", tmp_path / "card")
+    (entry,) = parse_eval_result_entries(yaml.safe_load((folder / ".eval_results/gsm8k.yaml").read_text()))
+    assert (entry.dataset_id, entry.value) == ("openai/gsm8k", round(100 * run.summary.accuracy, 2))
+    assert run.manifest.fingerprint in str(entry.notes) and "test split" in str(entry.notes)
+    card = (folder / "README.md").read_text()
+    assert run.manifest.fingerprint in card and f"{100 * run.summary.accuracy:.1f} %" in card
 
 
 @needs_gsm8k
