@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from evalkit.terminal import close_output, guard_streams
 from prompts.errors import Mismatch, UserError
 
 DISTRIBUTION = "lockstep-evalkit"
@@ -58,10 +59,12 @@ def describe(
 
 def run_app(application: typer.Typer) -> None:
     """Run a typer application with the exit codes of docs/design.md; each error is one line on stderr."""
+    guard_streams()
     if "--help" in sys.argv or len(sys.argv) == 1:
         _lighten_help()
     try:
         code = application(standalone_mode=False)
+        close_output()
     except UserError as error:
         _say(f"error: {error}")
         if isinstance(error, Mismatch) and error.detail:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
+
+import orjson
 
 Format = Literal["table", "csv", "markdown", "latex"]
 
@@ -22,6 +25,7 @@ _LATEX = str.maketrans(
 )
 
 
+_NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?( ?%)?( points)?( to [+-]?[\d.,]+( ?%)?)?")
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
@@ -82,12 +86,10 @@ def render_grid(header: Sequence[str], rows: Sequence[Sequence[str]], format: Fo
     header, rows = [*map(printable, header)], [[*map(printable, row)] for row in rows]
     if format == "csv":
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows([header, *rows])
+        csv.writer(buffer, lineterminator="\n").writerows([map(csv_cell, row) for row in (header, *rows)])
         return buffer.getvalue().rstrip("\n")
     if format == "markdown":
-        lines = [
-            [cell.replace("|", r"\|").replace("\n", "<br>") for cell in line] for line in (header, *rows)
-        ]
+        lines = [[markdown_cell(cell) for cell in line] for line in (header, *rows)]
         rule = ["---", *["---:"] * (len(header) - 1)]
         return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
     if format == "latex":
@@ -96,6 +98,27 @@ def render_grid(header: Sequence[str], rows: Sequence[Sequence[str]], format: Fo
         parts = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule", *body[1:]]
         return "\n".join([*parts, r"\bottomrule", r"\end{tabular}"])
     return _table(header, rows)
+
+
+def json_text(value: Any) -> str:
+    """JSON for people and programs: other scripts as they are, what hides or steers as an escape."""
+    try:
+        raw = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=str).decode()
+    except TypeError:  # half a character, or a whole number of more than 64 bits
+        raw = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return HIDDEN.sub(lambda match: json.dumps(match[0])[1:-1] if match[0] != "\x7f" else "\\u007f", raw)
+
+
+def csv_cell(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula; numbers stay as they are."""
+    formula = cell[:1] in ("=", "+", "-", "@", "\t") and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if formula else cell
+
+
+def markdown_cell(cell: str) -> str:
+    """A cell of a table in Markdown: one line, without raw HTML, links or images of its own."""
+    cell = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", cell)
+    return re.sub(r"([|\[\]])", r"\\\1", cell).replace("\r", " ").replace("\n", "<br>")
 
 
 def latex(text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evalkit.cli import options
 from evalkit.cli.app import app
+from evalkit.text import json_text
 
 
 @app.command("doctor")
@@ -15,9 +16,7 @@ def doctor_command(format: options.TableOrJson = "table") -> None:
 
     environment = read_environment(Path.cwd())
     if format == "json":
-        import json
-
-        print(json.dumps(environment.as_dict(), indent=2))
+        print(json_text(environment.as_dict()))
         return
     from rich.console import Console
     from rich.table import Table

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from evalkit.cli import options
 from evalkit.cli.app import app
+from evalkit.text import json_text
 
 
 @app.command("extract")
@@ -58,7 +58,7 @@ def compare_rules_command(
     names = [name.strip() for name in rules.split(",")] if rules else list(RULES)
     compared = [compare_rules(find_run(run, settings().results), names) for run in runs]
     if format == "json":
-        print(json.dumps([one.as_dict() for one in compared], indent=2, ensure_ascii=False))
+        print(json_text([one.as_dict() for one in compared]))
         return
     for one in compared:
         print(render_comparison(one, format, n))

@@ -9,6 +9,7 @@ import typer
 from evalkit.cli import options
 from evalkit.cli.app import app
 from evalkit.score.options import ScoreOptions
+from evalkit.text import json_text
 
 MODEL = Annotated[str, typer.Argument(help="As --model of `evalkit score`.")]
 SWITCH = Annotated[
@@ -27,7 +28,6 @@ def noise_command(asked: ScoreOptions, format: options.TableOrJson = "table") ->
     from evalkit.engines.vllm_install import preload_openmp
 
     preload_openmp()
-    import json
 
     from evalkit.score.from_options import plan_of
     from evalkit.score.noise_floor import score_twice
@@ -38,6 +38,6 @@ def noise_command(asked: ScoreOptions, format: options.TableOrJson = "table") ->
     first, second, noise = score_twice(plan, command=command_line(), results=settings().results)
     if format == "json":
         values = {"n": noise.n, "flips": noise.flips, "texts": noise.texts, "runs": [first.name, second.name]}
-        print(json.dumps(values, indent=2))
+        print(json_text(values))
     else:
         print(f"{noise.sentence()}\n{first.folder}\n{second.folder}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ import typer
 from evalkit.cli import options
 from evalkit.cli.app import app
 from evalkit.settings import template_folders
+from evalkit.text import json_text
 
 prompts_app = typer.Typer(
     help="Prompt templates: look at them, make them, see what they cost.", no_args_is_help=True
@@ -42,7 +42,7 @@ def list_command(prompts: options.Prompts = None, format: options.Format = "tabl
         for template in sorted(load_templates(folders).values(), key=lambda t: (t.name, t.version))
     ]
     if format == "json":
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(json_text(rows))
         return
     header = ["prompt", "kind", "rule", "marker", "tasks", "status"]
     cells = [[" ".join(row[key]) if key == "tasks" else row[key] for key in header] for row in rows]
@@ -65,7 +65,7 @@ def show_command(
     from prompts.registry import get_template
 
     shown = view(get_template(name, template_folders(prompts)), question, model, trust_remote_code)
-    print(json.dumps(shown, indent=2, ensure_ascii=False) if format == "json" else as_text(shown))
+    print(json_text(shown) if format == "json" else as_text(shown))
     if shown.get("warning"):
         print(f"warning: {shown['warning']}", file=sys.stderr)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from evalkit.cli import options
 from evalkit.cli.app import app
+from evalkit.text import json_text
 
 RunName = Annotated[str, typer.Argument(help="Folder, name, start of a name, or step_50.")]
 
@@ -57,7 +57,7 @@ def show_command(
     found = find_run(run, settings().results, complete=False)
     records = choose(found, outcome=outcome, reason=reason, row_id=id, n=n)
     if format == "json":
-        print(json.dumps([record.as_dict() for record in records], indent=2, ensure_ascii=False))
+        print(json_text([record.as_dict() for record in records]))
     else:
         print_records(records, Console())
 

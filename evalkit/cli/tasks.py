@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from evalkit.cli import options
 from evalkit.cli.app import app
+from evalkit.text import json_text
 
 tasks_app = typer.Typer(help="Tasks: what there is, what their rows look like.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
@@ -24,7 +24,7 @@ def list_command(format: options.Format = "table") -> None:
 
     rows = listing()
     if format == "json":
-        print(json.dumps(rows, indent=2))
+        print(json_text(rows))
     else:
         print(render_grid(KEYS, [[str(row[key]) for key in KEYS] for row in rows], format))
 
@@ -54,7 +54,7 @@ def show_command(
     )
     if format == "json":
         shown = [{"id": row.id, "question": row.question, "gold": row.gold} for row in loaded.rows[:n]]
-        print(json.dumps(shown, indent=2, ensure_ascii=False))
+        print(json_text(shown))
         return
     print(f"{loaded.name}, split {loaded.split}: {len(loaded.rows):,} rows, prompt {loaded.template}")
     problems = Counter((row.problem or "").split(" of ")[0] for row in loaded.rows if row.problem)
@@ -90,7 +90,7 @@ def check_command(
     serving = [template for template in known.values() if template.serves(loaded.name)]
     report = check_golds(loaded.rows, serving or [get_template(loaded.template, settings().prompts)])
     if format == "json":
-        print(json.dumps(asdict(report), indent=2, ensure_ascii=False))
+        print(json_text(asdict(report)))
     else:
         print(
             f"{loaded.name}, split {loaded.split}: {report.rows:,} golds under {', '.join(report.templates)}"

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import orjson
-
 from evalkit.compare.curve import Curve, Step
 from evalkit.compare.diff import Diff, Side
 from evalkit.compare.table import assemble, caveats, flatten, marked
 from evalkit.compare.verdict import labels, verdict
-from evalkit.text import Format, interval, p_text, points, render_grid
+from evalkit.text import Format, interval, json_text, p_text, points, render_grid
 
 HEADER = ("run", "accuracy", "lenient", "against first", "p", "", "against previous", "p", "")
 WIDTH = 60
@@ -20,7 +18,7 @@ WIDTH = 60
 def render_curve(curve: Curve, format: Format | Literal["json"]) -> str:
     """The whole curve; csv has a line for each comparison."""
     if format == "json":
-        return orjson.dumps(curve.as_dict(), option=orjson.OPT_INDENT_2).decode()
+        return json_text(curve.as_dict())
     steps = (*curve.against_first, *curve.against_previous)
     if format == "csv":
         lines = [

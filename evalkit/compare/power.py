@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from evalkit.compare.align import align
@@ -16,7 +15,7 @@ from evalkit.compare.columns import load_columns
 from evalkit.runs.folder import Run
 from evalkit.stats.pairs import Z_POWER, Z
 from evalkit.stats.power import questions_needed, verdict_power
-from evalkit.text import Format, render_grid
+from evalkit.text import Format, json_text, render_grid
 
 HEADER = ("compared with", "questions", "change", "power", "questions for 80 %", "samples for 80 %")
 
@@ -98,10 +97,7 @@ def render_needs(
 ) -> str:
     """One line a pair; power is that of the verdict, which needs both interval and exact test."""
     if format == "json":
-        return orjson.dumps(
-            {"run": run.name, "gain": gain, "needs": [asdict(need) for need in found]},
-            option=orjson.OPT_INDENT_2,
-        ).decode()
+        return json_text({"run": run.name, "gain": gain, "needs": [asdict(need) for need in found]})
     sampled = run.manifest.sampling.samples > 1
     lines = [
         (

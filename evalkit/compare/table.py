@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import orjson
-
 from evalkit.compare.diff import Diff
 from evalkit.compare.rows import Listing, render_rows
 from evalkit.compare.verdict import names, sentence, verdict
 from evalkit.stats.pairs import moved_by_flips
-from evalkit.text import Format, interval, latex, p_text, points, render_grid
+from evalkit.text import Format, interval, json_text, latex, p_text, points, render_grid
 
 MARKS = {
     "mismatch": "compared or scored under prompts that differ",
@@ -29,7 +27,7 @@ def render_diff(diff: Diff, format: Format | Literal["json"], listing: Listing |
     """
     if format == "json":
         rows = {"rows": [row.as_dict() for row in listing.rows]} if listing else {}
-        return orjson.dumps({**as_json(diff), **rows}, option=orjson.OPT_INDENT_2).decode()
+        return json_text({**as_json(diff), **rows})
     shown = render_rows(listing, names(diff), format) if listing else ""
     if format == "csv":
         flat = flatten(diff)

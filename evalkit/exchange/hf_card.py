@@ -11,7 +11,7 @@ from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from evalkit.runs.folder import Run
 from evalkit.tasks.hub import TASKS
-from evalkit.text import percent, share_text
+from evalkit.text import markdown_cell, percent, printable, share_text
 
 
 def to_hf_card(run: Run) -> dict[str, bytes]:
@@ -64,16 +64,16 @@ def _table(run: Run, remark: str | None) -> bytes:
         f"| {share_text(summary.lenient_accuracy, summary.lenient_ci)} "
         f"| {percent(summary.no_answer)} | {percent(summary.truncated)} |",
         "",
-        f"Prompt `{manifest.template}`, lock fingerprint `{manifest.fingerprint}`; "
+        f"Prompt `{_cell(manifest.template)}`, lock fingerprint `{_cell(manifest.fingerprint)}`; "
         f"{manifest.sampling.sentence()}; "
-        f"{manifest.engine.name} {manifest.engine.version}; {manifest.date}.",
+        f"{_cell(str(manifest.engine.name))} {_cell(str(manifest.engine.version))}; {_cell(manifest.date)}.",
     ]
     if manifest.marks:
-        lines += ["", f"**Marked: {', '.join(manifest.marks)}.**"]
+        lines += ["", f"**Marked: {_cell(', '.join(manifest.marks))}.**"]
     if remark:
         lines += ["", remark]
     return "\n".join([*lines, "", "Scored by evalkit.", ""]).encode()
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return markdown_cell(printable(text)).replace("<br>", " ")

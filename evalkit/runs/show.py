@@ -73,7 +73,7 @@ def _panel(record: Record) -> RenderableType:
         f"{printable(str(record.lenient.answer))} ({record.lenient_outcome})",
     )
     tokens = f"{record.completion_tokens or '–'} tokens{', truncated' if record.truncated else ''}"
-    title = f"{record.id} sample {record.sample}, {tokens}"
+    title = Text(printable(f"{record.id} sample {record.sample}, {tokens}"))
     return Panel(Group(sides, Text(), verdict), title=title, title_align="left", border_style=colour)
 
 

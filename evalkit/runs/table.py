@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Literal
 
 from evalkit.runs.folder import Run
 from evalkit.runs.manifest import Summary
-from evalkit.text import interval, percent, render_grid
+from evalkit.text import interval, json_text, percent, render_grid
 
 Format = Literal["table", "json", "csv", "markdown"]
 
@@ -16,13 +15,12 @@ Format = Literal["table", "json", "csv", "markdown"]
 def render_runs(runs: Sequence[Run], format: Format) -> str:
     """One line a run: model, task, prompt, fingerprint, accuracy with interval, date, marks."""
     if format == "json":
-        return json.dumps(
+        return json_text(
             [
                 {"name": run.name, **run.manifest.as_dict(), "summary": s and s.as_dict()}
                 for run in runs
                 for s in [_summary(run)]
-            ],
-            indent=2,
+            ]
         )
     header = ["run", "model", "task", "prompt", "fingerprint", "accuracy", "95 % CI", "date", "marks"]
     return render_grid(header, [_line(run) for run in runs], format)
@@ -31,7 +29,7 @@ def render_runs(runs: Sequence[Run], format: Format) -> str:
 def render_result(run: Run, format: Format) -> str:
     """The figures of one run, with where it lies."""
     if format == "json":
-        return json.dumps({"run": str(run.folder), **run.summary.as_dict()}, indent=2)
+        return json_text({"run": str(run.folder), **run.summary.as_dict()})
     if format == "table":
         return "\n".join(f"{name:<13}{value}" for name, value in figures(run))
     return render_grid(["figure", "value"], figures(run), format)

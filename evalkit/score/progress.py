@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from evalkit.records import Outcome
-from evalkit.text import percent
+from evalkit.text import percent, printable
 
 EVERY = 15.0
 """Seconds between two lines where stderr is no terminal."""
@@ -22,17 +22,17 @@ class RunProgress:
     def __init__(self, label: str, total: int, done: int) -> None:
         console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
             refresh_per_second=4,
         )
-        self._label = label
-        self._task = self._bar.add_task(label, total=total, completed=done, figures="")
+        self._label = printable(label)
+        self._task = self._bar.add_task(printable(label), total=total, completed=done, figures="")
         self._total, self._done = total, done
         self._right = self._scored = self._tokens = 0
         self._start = self._said = time.monotonic()

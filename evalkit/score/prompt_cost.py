@@ -5,7 +5,6 @@ The one place where runs under different prompts are compared on purpose.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -22,7 +21,7 @@ from evalkit.runs.folder import Run
 from evalkit.score.pipeline import score_model
 from evalkit.score.plan import RunPlan, plan_run
 from evalkit.tasks.task import Task
-from evalkit.text import interval, percent, points, render_grid
+from evalkit.text import interval, json_text, percent, points, render_grid
 from prompts.errors import UserError
 from prompts.registry import load_templates
 from prompts.template import Template
@@ -128,7 +127,7 @@ def render_cost(cost: Cost, format: Literal["table", "json", "csv", "markdown"])
             }
             for run, diff in zip(cost.runs, cost.diffs, strict=True)
         ]
-        return json.dumps(lines, indent=2)
+        return json_text(lines)
     header = ["prompt", "accuracy", "95 % CI", "lenient", "no answer", "truncated", "costs", "95 % CI", "p"]
     cells = [_line(run, diff) for run, diff in zip(cost.runs, cost.diffs, strict=True)]
     return render_grid(header, cells, format)

@@ -21,7 +21,9 @@ def agree_command(
     preload_openmp()
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
+    from evalkit.text import printable
     from trainkit.verify.agreement import agreement
     from trainkit.watch.watch import find_training_run
 
@@ -32,5 +34,5 @@ def agree_command(
     table.add_row("same outcome", f"{n - len(result.differing)} of {n}", "")
     table.add_row("same text", f"{result.same_text} of {n}", "")
     for pair in result.differing:
-        table.add_row(pair.id, pair.verl_outcome, pair.evalkit_outcome)
+        table.add_row(Text(printable(pair.id)), pair.verl_outcome, pair.evalkit_outcome)
     Console().print(table)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from evalkit.text import json_text
 from trainkit.cli.app import app
 
 
@@ -25,9 +26,7 @@ def doctor_command(
     if missing := folder.missing():
         print(f"not there, so not looked at: {', '.join(missing)}", file=sys.stderr)
     if format == "json":
-        import json
-
-        print(json.dumps([finding.as_dict() for finding in findings], indent=2))
+        print(json_text([finding.as_dict() for finding in findings]))
         return
     from rich.console import Console
     from rich.text import Text

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from evalkit.text import json_text
 from trainkit.cli.app import app
 from trainkit.cli.train import ALL, with_options
 from trainkit.options import PRESETS, resolve
@@ -28,9 +29,7 @@ def plan_command(
     options = resolve(algorithm or "grpo", chosen, preset=preset, config=config, has_gpu=has_gpu)
     plan = estimate(estimate_for(options, gpu if options.device == "cuda" else None))
     if format == "json":
-        import json
-
-        print(json.dumps(as_dict(plan), indent=2))
+        print(json_text(as_dict(plan)))
     else:
         from rich.console import Console
 
