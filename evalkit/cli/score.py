@@ -2,24 +2,62 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+import typer
+
 from evalkit.cli import options
 from evalkit.cli.app import app
 from evalkit.score.options import ScoreOptions
+from prompts.errors import UserError
+
+UNTIL = Annotated[
+    Literal["all", "decided"],
+    typer.Option(help="decided: stop as soon as the comparison with --against is; all fills it up."),
+]
+AGAINST = Annotated[
+    str | None, typer.Option(help="Complete run to decide against, as `evalkit diff` names it.")
+]
+MARGIN = Annotated[float, typer.Option(help="Points within which two models count as equal.")]
+COMPARISONS = Annotated[
+    int, typer.Option(help="How many checkpoints are decided in all; the error is shared.")
+]
 
 
 @app.command("score")
 @options.takes(ScoreOptions)
-def score_command(asked: ScoreOptions, format: options.Format = "table") -> None:
+def score_command(
+    asked: ScoreOptions,
+    until: UNTIL = "all",
+    against: AGAINST = None,
+    margin: MARGIN = 1.0,
+    comparisons: COMPARISONS = 1,
+    format: options.Format = "table",
+) -> None:
     """Score a model on a task. The same command resumes a run that was stopped."""
+    if until == "decided" and against is None:
+        raise UserError("--until decided compares with a complete run; name it: --against RUN")
+    if not 0 < margin <= 100:
+        raise UserError(f"--margin takes percentage points above 0 and up to 100, got {margin:g}: --margin 1")
+    if comparisons < 1:
+        raise UserError(f"--comparisons {comparisons}: at least 1")
     from evalkit.engines.vllm_install import preload_openmp
 
     preload_openmp()
+    from evalkit.runs.find import find_run
     from evalkit.runs.table import render_result
     from evalkit.score.from_options import plan_of
     from evalkit.score.pipeline import score_model
     from evalkit.score.provenance import command_line
+    from evalkit.score.until import Comparison, score_until_decided
     from evalkit.settings import settings
 
-    plan = plan_of(asked)
-    run = score_model(plan, command=command_line(), results=settings().results, output=asked.output)
+    results, command = settings().results, command_line()
+    if until == "decided" and against is not None:
+        base = find_run(against, results)
+        comparison = Comparison(base=base, margin=margin / 100, comparisons=comparisons)
+        plan = plan_of(asked)
+        run = score_until_decided(plan, comparison, command=command, results=results, output=asked.output)
+    else:
+        run = score_model(plan_of(asked), command=command, results=results, output=asked.output)
     print(render_result(run, format))

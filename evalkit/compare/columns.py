@@ -72,9 +72,7 @@ def load_columns(run: Run, answers: AnswerClasses | None = None) -> RunColumns:
     lock say (`evalkit.runs.record_lines.check_order`; the line is named), Mismatch for an edited lock.
     """
     if not run.complete:
-        raise UserError(
-            f"{run.name} is not complete ({run.manifest.status}); finish it first: {run.manifest.command}"
-        )
+        raise UserError(f"{run.name} {run.manifest.unfinished}")
     blocks = list(_read_blocks(run, answers or AnswerClasses()))
     if not blocks:
         raise UserError(f"{run.name} holds no record, there is nothing to compare")

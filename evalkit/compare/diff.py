@@ -16,7 +16,8 @@ from evalkit.compare.measures import Metric, accuracy, metrics_of, minimum_detec
 from evalkit.compare.unread import explains, unread_questions
 from evalkit.runs.find import checkpoint_of
 from evalkit.runs.folder import Run
-from evalkit.runs.manifest import NoiseFloor, Section
+from evalkit.runs.manifest import NoiseFloor
+from evalkit.runs.section import Section
 from evalkit.stats.pairs import Interval
 from evalkit.stats.samples import paired_bootstrap
 from prompts.lock import Difference

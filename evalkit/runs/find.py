@@ -112,6 +112,8 @@ def _candidates(name: str, root: Path) -> list[Run]:
 
 def _finished(run: Run, complete: bool) -> Run:
     if complete and not run.complete:
+        if run.manifest.status == "decided":
+            raise UserError(f"{run.name} {run.manifest.unfinished}")
         raise UserError(f"{run.name} is still being written; finish it first: {run.manifest.command}")
     return run
 

@@ -111,7 +111,7 @@ def read_run(folder: Path) -> Run:
     if not there:
         raise UserError(f"{folder} is no result folder (no manifest.json); `evalkit runs` lists them")
     run = Run(folder, read_manifest(folder))
-    if run.complete and not (folder / SUMMARY_FILE).exists():
+    if run.manifest.status != "running" and not (folder / SUMMARY_FILE).exists():
         raise UserError(f"{folder.name} is not whole, it lacks summary.json; score it again")
     return run
 
@@ -238,7 +238,7 @@ class RunWriter:
         self.manifest.write(self.folder)
 
     def finish(self, manifest: Manifest, summary: Summary) -> None:
-        """Mark the run complete: summary first, then the manifest that says so.
+        """Mark the run complete (or decided, as the manifest says): summary first, then the manifest.
 
         Raises UserError, and leaves the run unfinished, where there are not as many records as rows times
         samples.
@@ -251,7 +251,8 @@ class RunWriter:
             )
         os.fsync(self._file.fileno())
         summary.write(self.folder)
-        self.manifest = manifest.changed(status="complete")
+        decided = manifest.status == "decided"
+        self.manifest = manifest if decided else manifest.changed(status="complete")
         self.manifest.write(self.folder)
         self.close()
 

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 
 from evalkit.records import Outcome, Sampling
+from evalkit.runs.section import Section, Sequential
 from prompts.errors import UserError
 from prompts.files import read_json, write_json
 from prompts.lock import Lock
@@ -25,32 +26,6 @@ from prompts.lock import Lock
 SCHEMA = 1
 MANIFEST_FILE = "manifest.json"
 SUMMARY_FILE = "summary.json"
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """A JSON object of a run's files.
-
-    `NULLS` names fields whose None is written as null in a new file, as every version did; any other
-    None is left out. A null that is read counts as a key that is not there.
-    """
-
-    NULLS: ClassVar[frozenset[str]] = frozenset()
-
-    def merged(self, original: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The object to write over `original` (None for a new file): its unknown keys stay."""
-        merged = dict(original or {})
-        for name in self.__struct_fields__:
-            if name == "original":
-                continue
-            value, before = getattr(self, name), (original or {}).get(name)
-            if isinstance(value, Section):
-                value = value.merged(None if original is None else before if isinstance(before, dict) else {})
-                if not value and name not in merged:
-                    continue
-            elif value is None and name not in merged and (original is not None or name not in self.NULLS):
-                continue
-            merged[name] = msgspec.to_builtins(value)
-        return merged
 
 
 class ModelFacts(Section, frozen=True, kw_only=True):
@@ -125,7 +100,7 @@ class Manifest(Section, frozen=True, kw_only=True):
 
     NULLS = frozenset({"gpu", "source", "noise"})
     schema: int = SCHEMA
-    status: Literal["running", "complete"]
+    status: Literal["running", "decided", "complete"]
     command: str
     model: ModelFacts
     task: str
@@ -135,7 +110,7 @@ class Manifest(Section, frozen=True, kw_only=True):
     prompt_from: str | None = None
     sampling: SamplingFacts
     engine: EngineFacts = EngineFacts()
-    packages: dict[str, str] = {}
+    packages: dict[str, str] = msgspec.field(default_factory=dict)
     git: GitState = GitState()
     gpu: str | None = None
     rows: int | None = None
@@ -147,6 +122,7 @@ class Manifest(Section, frozen=True, kw_only=True):
     timed_tokens: int | None = None
     counts: dict[Outcome, int] | None = None
     truncated: int | None = None
+    sequential: Sequential | None = None
     original: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -154,8 +130,26 @@ class Manifest(Section, frozen=True, kw_only=True):
 
     @property
     def completions(self) -> int | None:
-        """How many records a complete run has: rows times samples."""
+        """How many records a finished run has: rows times samples, of a decided run those that were asked."""
+        if self.status == "decided" and self.sequential and self.sequential.asked is not None:
+            return self.sequential.asked * self.sampling.samples
         return None if self.rows is None else self.rows * self.sampling.samples
+
+    @property
+    def fill_up(self) -> str:
+        """The command that makes a complete run of one that was decided early."""
+        return self.command.replace("--until decided", "--until all").replace(
+            "--until=decided", "--until all"
+        )
+
+    @property
+    def unfinished(self) -> str:
+        """Why a run is no complete one, with the command that completes it."""
+        found = self.sequential
+        if self.status == "decided" and found and found.asked is not None:
+            asked = f"{found.asked:,} of {self.rows or 0:,} questions"
+            return f"was scored until decided ({asked}: {found.verdict}); fill it up: {self.fill_up}"
+        return f"is not complete ({self.status}); finish it first: {self.command}"
 
     def changed(self, **values: Any) -> Self:
         """The manifest with other values of these fields."""
@@ -182,7 +176,7 @@ class Summary(Section, frozen=True, kw_only=True):
     no_answer: float
     truncated: float | None = None
     unscored: float
-    unscored_reasons: dict[str, int] = {}
+    unscored_reasons: dict[str, int] = msgspec.field(default_factory=dict)
     mean_completion_tokens: float | None = None
     tokens_per_second: float | None = None
     prompt_from: str | None = None

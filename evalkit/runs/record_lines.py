@@ -102,7 +102,7 @@ def check_order(
     foreign = _foreign(manifest, lock, ids)
     if foreign is not None:
         refuse(foreign, "holds {}, a question that is not in the run's lock")
-    if manifest.status == "complete":
+    if manifest.status != "running":
         _check_counts(name, manifest, outcomes)
     return order
 

@@ -31,7 +31,7 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
     Raises UserError for an unknown rule, an unfinished run, or a folder that exists.
     """
     if not run.complete:
-        raise UserError(f"{run.name} is not complete; finish it first: {run.manifest.command}")
+        raise UserError(f"{run.name} {run.manifest.unfinished}")
     old = run.lock
     scorer, grader = _scorer(old, rule)
     name = str(scorer["rule"])

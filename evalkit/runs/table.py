@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from evalkit.runs.folder import Run
-from evalkit.runs.manifest import Summary
-from evalkit.text import interval, json_text, percent, render_grid
+from evalkit.runs.manifest import Manifest, Summary
+from evalkit.text import interval, json_text, percent, points, render_grid
 
 Format = Literal["table", "json", "csv", "markdown"]
 
@@ -58,9 +58,27 @@ def figures(run: Run) -> list[list[str]]:
     ]
     if sampling.samples > 1:
         rows.insert(3, ["samples", f"{sampling.samples} a question, temperature {sampling.temperature}"])
+    if manifest.sequential and manifest.sequential.asked is not None:
+        rows.append(["decided", decision_sentence(manifest)])
     if manifest.marks:
         rows.append(["marks", ", ".join(manifest.marks)])
     return rows
+
+
+def decision_sentence(manifest: Manifest) -> str:
+    """What was decided against which run, after how many questions, with the interval at that moment."""
+    found = manifest.sequential
+    if found is None or found.asked is None or found.delta is None or found.ci is None:
+        return "not yet"
+    questions = f"{found.asked:,} of {manifest.rows or found.asked:,} questions"
+    said = {
+        "better": f"better than {found.against}",
+        "worse": f"worse than {found.against}",
+        "equal": f"within {points(found.margin)} points of {found.against} on all questions",
+    }.get(found.verdict or "", f"no difference from {found.against} that they can show")
+    level = 100 * (1 - found.alpha)
+    figures = f"{points(found.delta, sign=True)} points, {level:g} % CI {interval(*found.ci)} at this moment"
+    return f"after {questions}: {said}: {figures}"
 
 
 def _line(run: Run) -> list[str]:

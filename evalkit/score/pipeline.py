@@ -10,7 +10,7 @@ import hashlib
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -44,8 +44,8 @@ def score_model(
 ) -> Run:
     """Score a plan into `output` (by default a folder of `results` named after the run), and read it back.
 
-    A complete run of the same plan is returned without an engine, an unfinished one is resumed; either gets
-    the plan's marks.
+    A complete run of the same plan is returned without an engine, an unfinished one is resumed, one that was
+    decided early is filled up; each gets the plan's marks.
     `load` hands in an engine that is loaded already; it is not closed.
 
     Raises UserError where the folder holds another run, Failed where the engine fails.
@@ -61,11 +61,11 @@ def score_model(
         return existing
     if load is None:
         check_engine(plan.engine, plan.options)
-    manifest = existing.manifest if existing else manifest_of_plan(plan, command)
+    manifest = existing.manifest.changed(status="running") if existing else manifest_of_plan(plan, command)
     writer = RunWriter(folder, manifest, existing.lock if existing else plan.lock)
     spent = Timing.before(manifest)
     try:
-        _fill(plan, writer, spent, load)
+        fill(plan, writer, spent, load)
     except BaseException:
         with suppress(UserError):  # a full disk has been said already
             writer.note(**spent.as_manifest())
@@ -78,10 +78,16 @@ def score_model(
     return read_run(folder)
 
 
-def _fill(plan: RunPlan, writer: RunWriter, spent: Timing, load: Load | None) -> None:
-    """Write every record that is missing, and add to `spent` what that took."""
+def fill(
+    plan: RunPlan, writer: RunWriter, spent: Timing, load: Load | None, part: Collection[str] | None = None
+) -> None:
+    """Write every record that is missing, of all rows or of those with an id in `part`, and add to `spent`
+    what that took. `load` is as in `score_model`.
+    """
     wanted = []
     for index, (row, ids) in enumerate(zip(plan.task.rows, plan.prompts, strict=True)):
+        if part is not None and row.id not in part:
+            continue
         for sample in range(plan.sampling.samples):
             if (row.id, sample) in writer.done:
                 continue
@@ -105,7 +111,7 @@ def _run_engine(
 ) -> None:
     """Load the engine, or take the one handed in, and generate."""
     spent.lap()
-    engine = load(plan) if load else _load(plan, writer.folder)
+    engine = load(plan) if load else load_engine(plan, writer.folder)
     found = msgspec.structs.replace(writer.manifest.engine, version=engine.version, computes_in=engine.dtype)
     writer.note(engine=found, gpu=gpu_name())
     spent.load += spent.lap()
@@ -135,7 +141,7 @@ def _generate(
     label = f"{model_slug(plan.model.name)} {plan.task.name} {plan.template.ref}"
     queue: deque[tuple[Future[Outcome], int]] = deque()
     with (
-        RunProgress(label, total, total - len(wanted)) as progress,
+        RunProgress(label, total, len(writer.done)) as progress,
         ThreadPoolExecutor(judge.workers) as calls,
         ThreadPoolExecutor(1) as thread,
     ):
@@ -198,7 +204,8 @@ def seed_of(plan: RunPlan, row: Row, sample: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
-def _load(plan: RunPlan, folder: Path) -> Engine:
+def load_engine(plan: RunPlan, folder: Path) -> Engine:
+    """The plan's engine, loaded; its own output goes to engine.log in the folder."""
     if plan.warning:
         print(f"warning: {plan.warning}", file=sys.stderr)
     print(f"loading {plan.model.name} into {plan.engine} (log: {folder}/engine.log)", file=sys.stderr)

@@ -86,7 +86,7 @@ def carry_marks(run: Run, marks: Sequence[str]) -> Run:
         return run
     print(f"{run.folder}: now marked {', '.join(new)}, as a new run would be", file=sys.stderr)
     manifest = run.manifest.changed(marks=(*run.manifest.marks, *new))
-    if run.complete:
+    if run.manifest.status != "running":
         manifest.write(run.folder)
     return Run(run.folder, manifest)
 
