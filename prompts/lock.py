@@ -196,7 +196,12 @@ def _walk(prefix: str, left: Any, right: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _without_rows(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if key not in ("prompts", "rows")}
+    kept = {key: value for key, value in data.items() if key not in ("prompts", "rows")}
+    if "parts" in data:  # of a mixture (evalkit.locks.parts)
+        kept["parts"] = {
+            part["task"]: {"split": part["split"], "weight": part.get("weight", 1)} for part in data["parts"]
+        }
+    return kept
 
 
 def _compare_rows(left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[Difference]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from prompts.errors import UserError
 BUILT_IN = Path(__file__).parent / "templates"
 RELEASED = "released.json"
 PLACEHOLDER = "{question}"
+_FIELD = re.compile(r"\\[A-Za-z]+\{[^{}]*\}|[\^_]\{[^{}]*\}|\{\{.*?\}\}|\{([A-Za-z_]\w*)\}")
+"""A field in braces (the group); what LaTeX writes in braces, and doubled braces, come first and are text."""
 Kind = Literal["chat", "raw"]
 
 
@@ -38,7 +41,7 @@ class Template:
     kind: Kind
     """`chat`: messages for the tokenizer's chat template; `raw`: plain text for base models."""
     user: str
-    """Text around the row; every `{question}` in it becomes the question, all else stands as it is."""
+    """Text around the row; every `{question}` in it becomes the question, `{other}` the field `other`."""
     rule: str
     """Extraction rule by name; its version is pinned by the prompt lock."""
     marker: str = ""
@@ -58,6 +61,12 @@ class Template:
     @property
     def ref(self) -> str:
         return f"{self.name}@{self.version}"
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of a row that fill its placeholders, `{question}` left out, in the order of the text."""
+        found = (match[1] for text in (self.system or "", self.user) for match in _FIELD.finditer(text))
+        return tuple(dict.fromkeys(name for name in found if name and name != "question"))
 
     def serves(self, task: str) -> bool:
         return any(fnmatchcase(task, pattern) for pattern in self.tasks)
@@ -160,6 +169,11 @@ def _checked_turns(path: Path | str, turns: Any) -> tuple[Turn, ...]:
     except TypeError:
         pass
     raise UserError(f"{path}: each of [[turns]] holds the texts `question` and `answer`, and nothing else")
+
+
+def fill_fields(text: str, values: Mapping[str, str]) -> str:
+    """Put values in the place of their `{name}`, in one pass; a name without a value stays as it is."""
+    return _FIELD.sub(lambda match: values.get(match[1] or "", match[0]), text)
 
 
 def near_names(name: str, allowed: Iterable[str]) -> str:

@@ -116,6 +116,8 @@ MAY_IMPORT = {
     },
     "trainkit.diagnose": {"trainkit.runs", "trainkit.plan", "trainkit.options", "evalkit.models", TOP},
     "trainkit.verify": {
+        "trainkit.options",
+        "evalkit.locks",
         "trainkit.runs",
         "trainkit.data",
         "evalkit.score",
@@ -201,7 +203,7 @@ def room(module: str) -> str:
         return "prompts"
     if parts[-1] == "__main__":
         return f"{parts[0]}.cli"
-    if module in ("trainkit.algorithms", "trainkit.options"):
+    if module in ("trainkit.algorithms", "trainkit.option_file", "trainkit.options"):
         return "trainkit.options"
     return ".".join(parts[:2]) if (ROOT / Path(*parts[:2])).is_dir() else parts[0]
 

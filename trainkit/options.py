@@ -7,14 +7,10 @@ module loads nothing heavy.
 from __future__ import annotations
 
 import difflib
-import json
 import math
-import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from prompts.errors import UserError
 from trainkit.algorithms import ALGORITHMS, NEEDS_GROUPS
@@ -25,19 +21,32 @@ def option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
+ONE_OR_MORE = ("task", "validate")
+"""Lists that were single values once: train.json holds a lone one as a text."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Everything that can be asked of a training run."""
 
     algorithm: str = option("grpo", "grpo, dr-grpo, dapo, gspo, rloo, reinforce++ or ppo.")
-    model: str = option("smollm2-135m", "Model to train: a name, a Hugging Face id or a folder.")
-    task: str = option("gsm8k", "Task whose train split is trained on.")
+    model: str = option("", "Model to train: a name, a Hugging Face id or a folder.")
+    task: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Task to train on, or a file (repeatable; with a weight: gsm8k*2)."},
+    )
+    question_field: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Field of a file with the question or conversation (repeatable)."},
+    )
+    answer_field: list[str] = field(
+        default_factory=list, metadata={"help": "Field of a file that holds the gold (repeatable)."}
+    )
     data: str | None = option(None, "Folder of local data sets, as in evalkit score.")
     parquet: str | None = option(None, "Training data rendered elsewhere; it is rendered again and compared.")
     prompt: str | None = option(None, "Prompt template; the task's own by default.")
     prompts: list[str] = field(
-        default_factory=list,
-        metadata={"help": "Folder with templates of your own (repeatable)."},
+        default_factory=list, metadata={"help": "Folder with templates of your own (repeatable)."}
     )
     batch: int = option(128, "Prompts a step.")
     samples: int = option(8, "Completions a prompt.")
@@ -65,7 +74,12 @@ class Options:
     response_length: int | None = option(None, "Tokens of a response at most; the task's own by default.")
     save_every: int = option(50, "Save a checkpoint every N steps, and after the last.")
     validate_every: int = option(50, "Validate every N steps, before the first and after the last.")
-    validate: str = option("train", "Rows to validate on: kept out of train, or test (marked).")
+    validate: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Rows to validate on: train (kept out), test (marked), a file or a task (repeatable)."
+        },
+    )
     keep: int | None = option(None, "Keep the best N checkpoints by validation accuracy, and the last.")
     gpu_memory: float = option(0.4, "Share of GPU memory for vLLM.")
     gpus: int | None = option(None, "GPUs a node; all by default.")
@@ -90,8 +104,22 @@ class Options:
     trust_remote_code: bool = option(False, "Run the code that a model folder brings.")
     go_on: bool = option(False, "Continue although every reward of the first step is zero.")
 
+    def __post_init__(self) -> None:
+        for name in ONE_OR_MORE:  # as train.json and TOML may write them
+            if isinstance(given := getattr(self, name), str):
+                object.__setattr__(self, name, [given])
+        if not self.validate:
+            object.__setattr__(self, "validate", ["train"])
+
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values; a list that was a single value before stays one where it holds one."""
+        values = asdict(self)
+        return values | {name: values[name][0] for name in ONE_OR_MORE if len(values[name]) == 1}
+
+    @property
+    def tasks(self) -> str:
+        """The tasks in words."""
+        return " + ".join(self.task)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -118,7 +146,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 CHOICES = {
     "device": ("cpu", "cuda"),
-    "validate": ("train", "test"),
     "groups": ("teaching", "all", "unordered"),
     "draw": ("batch", "needed"),
 }
@@ -143,56 +170,46 @@ MAY_CHANGE = (
 """Options that may differ when a run is resumed: they change neither data nor what a step learns."""
 
 
+ADDED_LATER = ("allow_unsafe_set", "groups", "draw", "max_seqs", "question_field", "answer_field")
+"""Options that older runs do not record. Left out they change nothing, nor the name of a run's folder."""
+
+
+def names_run(options: Options) -> dict[str, Any]:
+    """The options that make a run this one: its folder is named after them, and resuming compares them."""
+    decisive = {k: v for k, v in options.as_dict().items() if k not in (*MAY_CHANGE, "output")}
+    return {k: v for k, v in decisive.items() if v or k not in ADDED_LATER}
+
+
 def resolve(
-    algorithm: str, given: Mapping[str, Any], *, preset: str | None, config: Path | None, has_gpu: bool
+    algorithm: str,
+    given: Mapping[str, Any],
+    *,
+    preset: str | None,
+    config: Mapping[str, Any] | None,
+    has_gpu: bool,
 ) -> Options:
-    """The options of a run; `given` holds what stands on the command line.
+    """The options of a run; `given` holds what stands on the command line, `config` what a TOML file says.
 
     Raises UserError naming an unknown key, preset or algorithm with the nearest one, or a bad value.
     """
     if preset is not None and preset not in PRESETS:
         raise UserError(f"preset {preset!r} is unknown; there are {', '.join(PRESETS)}")
-    from_file = read_toml(config) if config else {}
-    chosen = {**from_file, **given}
+    chosen = {**(config or {}), **given}
     device = chosen.get("device") or ("cuda" if has_gpu else "cpu")
     base = PRESETS[preset] if preset else (PRESETS["cpu"] if device == "cpu" else {})
     return check(Options(**{**base, **chosen, "algorithm": algorithm, "device": device}))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Options of a TOML file, under the names of the dataclass (dashes or underscores)."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from None
-    kinds = get_type_hints(Options)
-    values = {}
-    for key, value in content.items():
-        name = key.replace("-", "_")
-        if name not in kinds or name == "algorithm":
-            near = difflib.get_close_matches(name, [k for k in kinds if k != "algorithm"], 1)
-            hint = f"did you mean {near[0]!r}?" if near else "trainkit grpo --help lists them"
-            raise UserError(f"{path}: unknown option {key!r}; {hint}")
-        if isinstance(value, int) and not isinstance(value, bool) and float in _kinds(kinds[name]):
-            value = float(value)
-        if not isinstance(value, tuple(get_origin(kind) or kind for kind in _kinds(kinds[name]))) or (
-            isinstance(value, bool) and bool not in _kinds(kinds[name])
-        ):
-            wanted = " or ".join(getattr(k, "__name__", str(k)) for k in _kinds(kinds[name]))
-            raise UserError(f"{path}: {key} is {value!r}, it takes {wanted}")
-        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
-            raise UserError(f"{path}: {key} is {value!r}, it takes a list of texts")
-        values[name] = value
-    return values
-
-
-def _kinds(hint: Any) -> tuple[Any, ...]:
-    """The types that an option takes; None is no value of its own."""
-    if get_origin(hint) in (Union, UnionType):
-        return tuple(kind for kind in get_args(hint) if kind is not type(None))
-    return (hint,)
+def require_model_and_task(options: Options) -> Options:
+    """UserError where nothing says what to train on what; returns the options."""
+    missing = [flag for flag, given in (("--model", options.model), ("--task", options.task)) if not given]
+    if missing:
+        raise UserError(
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; say what to train on "
+            f"what, as in trainkit {options.algorithm} --model smollm2-135m --task sums (or a Hugging Face "
+            "id, a folder; gsm8k, rg:chain_sum, a file of yours)"
+        )
+    return options
 
 
 def check(options: Options) -> Options:
@@ -255,25 +272,3 @@ def _divides(flag: str, part: int, whole: int, what: str) -> None:
         fits = [size for size in range(1, whole + 1) if whole % size == 0]
         nearest = min(fits, key=lambda size: abs(size - part))
         raise UserError(f"{flag} {part} does not divide {what}; the nearest that does is {flag} {nearest}")
-
-
-def to_toml(options: Options) -> str:
-    """The resolved options as TOML; `--config` reads it back to the same options."""
-    lines = []
-    for item in fields(options):
-        value = getattr(options, item.name)
-        if item.name == "algorithm" or value is None:
-            continue
-        lines.append(f"{item.name.replace('_', '-')} = {_toml_value(value)}")
-    return f"# trainkit {options.algorithm} --config this-file\n" + "\n".join(lines) + "\n"
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-    if isinstance(value, str):
-        # A JSON text is a TOML text, but for DEL, which TOML wants escaped.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import shutil
@@ -16,15 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.engines.vllm_install import installed_version, scheduler_for
-from evalkit.machine import computes_in_float32, find_gpus
+from evalkit.machine import Gpu, computes_in_float32, find_gpus
+from evalkit.models.resolve import Model, find_model_files, resolve_model
 from evalkit.settings import settings
 from prompts.errors import UserError
 from trainkit.data.dataset import Dataset, write_dataset
-from trainkit.data.inputs import Inputs, data_options, find_inputs, relocked
+from trainkit.data.inputs import Inputs, find_inputs, relocked, task_names
 from trainkit.launch.environment import verl_command
 from trainkit.launch.set_option import check_known, parse_set, unsafe_keys
 from trainkit.launch.settings import Facts, build, to_arguments
-from trainkit.options import MAY_CHANGE, Options, to_toml
+from trainkit.option_file import to_toml
+from trainkit.options import Options, names_run
 from trainkit.plan.batch import total_steps
 from trainkit.plan.disk import check_room, checkpoint_bytes
 from trainkit.plan.estimate import EstimateFor, RunEstimate, check_fits, estimate
@@ -46,8 +49,8 @@ class Prepared:
     job: Job
     plan: RunEstimate
     progress: Progress
-    warning: str | None
-    """What will probably go wrong though it can be run, as a sentence; None where all is well."""
+    warnings: tuple[str, ...]
+    """What will probably go wrong though it can be run, each as a sentence."""
 
 
 def prepare(options: Options, *, dry: bool = False) -> Prepared:
@@ -62,13 +65,13 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     check_known(options.set)
     folder = run_folder(options)
     before = read_existing(folder, options)
-    inputs = find_inputs(options, folder)
+    inputs = find_inputs(options, find_model_files(options.model, **trusting(options)), folder)
     building = Path(tempfile.mkdtemp()) if dry else folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         building.mkdir(parents=True, exist_ok=True)
-        dataset = write_dataset(data_options(options, inputs), building, inputs.template)
-        job, plan, far = _describe(options, inputs, dataset, folder)
-        warning = "\nwarning: ".join(filter(None, (dataset.warning, relocked(inputs))))
+        dataset = write_dataset(inputs, building)
+        model = resolve_model(options.model, **trusting(options))
+        job, plan, far = _describe(inputs, model, dataset, folder, dry)
         if before is not None:
             same_prompts(folder, building, inputs.model.folder, options)
         if not dry and not far.complete:
@@ -77,7 +80,18 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return Prepared(folder, job, plan, far, warning or None)
+    warnings = [dataset.warning]
+    warnings += [relocked(model.lock, model.name, part.template) for part in inputs.train]
+    return Prepared(folder, job, plan, far, tuple(filter(None, warnings)))
+
+
+def require_verl() -> None:
+    """UserError where verl is not installed."""
+    if importlib.util.find_spec("verl") is None:
+        raise UserError(
+            "training needs verl 0.9.1, which is not installed here: pip install 'lockstep-evalkit[gpu]'; "
+            "`trainkit plan` and `--dry-run` work without it"
+        )
 
 
 def write_data(options: Options, folder: Path) -> Dataset:
@@ -87,9 +101,9 @@ def write_data(options: Options, folder: Path) -> Dataset:
         raise UserError(f"{folder} is a file; name a new folder")
     if not new and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; name a new folder")
-    inputs = find_inputs(options)
+    inputs = find_inputs(options, find_model_files(options.model, **trusting(options)))
     try:
-        return write_dataset(data_options(options, inputs), folder, inputs.template)
+        return write_dataset(inputs, folder)
     except BaseException:
         if new:
             shutil.rmtree(folder, ignore_errors=True)
@@ -100,19 +114,22 @@ def run_folder(options: Options) -> Path:
     """Where the run lies: --output, or a name made of what decides it, so that the same command finds it."""
     if options.output:
         return Path(options.output).expanduser().absolute()
-    decisive = {k: v for k, v in options.as_dict().items() if k not in (*MAY_CHANGE, "output")}
-    if not options.allow_unsafe_set:  # runs from before the option was there keep their names
-        del decisive["allow_unsafe_set"]
-    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:6]
-    name = "-".join((Path(options.model).name, Path(options.task).stem, options.algorithm, digest))
+    digest = hashlib.sha256(json.dumps(names_run(options), sort_keys=True).encode()).hexdigest()[:6]
+    tasks = "+".join(Path(name).stem for name in task_names(options))
+    name = "-".join((Path(options.model).name, tasks, options.algorithm, digest))
     return (settings().runs / name.replace(":", "-")).absolute()
 
 
+def trusting(options: Options) -> dict[str, bool]:
+    return {"trust_remote_code": options.trust_remote_code}
+
+
 def _describe(
-    options: Options, inputs: Inputs, dataset: Dataset, folder: Path
+    inputs: Inputs, model: Model, dataset: Dataset, folder: Path, dry: bool
 ) -> tuple[Job, RunEstimate, Progress]:
     """The job, with the very command that verl gets, what it will need, and how far it has come."""
-    model, template, response_length = inputs.model, inputs.template, inputs.response_length
+    options, response_length = inputs.options, inputs.response_length
+    template = inputs.train[0].template
     shape = read_shape(model.folder)
     rows, longest = dataset.counts["train"], dataset.counts["longest_prompt"]
     total = total_steps(options, rows)
@@ -121,7 +138,9 @@ def _describe(
             f"prompts of {longest} and responses of {response_length} tokens exceed the {model.max_length} "
             f"positions of {model.name}; --response-length {model.max_length - longest} fits"
         )
-    gpus, kernels = _gpus(options), find_kernels(options.device, shape)
+    gpus, gpu = find_place(options, dry)
+    assumed = gpu is not None and gpu is ASSUMED_GPU
+    kernels = find_kernels(options.device, shape, assumed=assumed)
     plan = estimate(
         EstimateFor(
             options=options,
@@ -130,11 +149,12 @@ def _describe(
             response_length=response_length,
             mean_prompt=dataset.counts.get("mean_prompt", longest),
             steps=total,
-            gpu=None if options.device == "cpu" else min(find_gpus(), key=lambda gpu: gpu.free_mib),
+            gpu=gpu,
             gpus=gpus * options.nodes,
             cores=os.cpu_count() or 1,
             kernels=kernels,
             float32=computes_in_float32(options.device),
+            assumed=(f"no GPU is here: one {ASSUMED_GPU.name}",) if assumed else (),
         )
     )
     check_fits(plan)
@@ -167,12 +187,13 @@ def _describe(
         raw_prompts=template.kind == "raw",
         chat_template_kwargs=dict(template.chat_template_kwargs),
         rule=dataset.lock.rule,
-        grader=dataset.grader,
+        grader=inputs.train[0].as_dict()["grader"],
         stop_ids=list(dataset.lock.reading["stop_ids"]),
         prompt_length=longest,
         response_length=response_length,
         total_steps=total,
         rows=dict(dataset.counts),
+        parts=[part.as_dict() for part in dataset.parts],
         marks=[*dataset.marks, *(f"unsafe set {key}" for key in unsafe_keys(options.set))],
         command=verl_command(to_arguments(build(options, facts))),
         packages=_packages(),
@@ -180,15 +201,22 @@ def _describe(
     return job, plan, far
 
 
-def _gpus(options: Options) -> int:
+ASSUMED_GPU = Gpu(0, "H100", 79 * 1024, 79 * 1024)
+"""What `--dry-run --device cuda` plans for on a machine without a GPU."""
+
+
+def find_place(options: Options, dry: bool) -> tuple[int, Gpu | None]:
+    """GPUs of a node that will be used, and the smallest of them; on a CPU one process and None."""
     if options.device == "cpu":
-        return 1
-    found = len(find_gpus())
+        return 1, None
+    found = find_gpus()
+    if not found and dry:
+        return options.gpus or 1, ASSUMED_GPU
     if not found:
         raise UserError("--device cuda: no GPU was found (`nvidia-smi` lists them); try --device cpu")
-    if options.gpus and options.gpus > found and options.nodes == 1:
-        raise UserError(f"--gpus {options.gpus}: this machine has {found}")
-    return options.gpus or found
+    if options.gpus and options.gpus > len(found) and options.nodes == 1:
+        raise UserError(f"--gpus {options.gpus}: this machine has {len(found)}")
+    return options.gpus or len(found), min(found, key=lambda gpu: gpu.free_mib)
 
 
 def _packages() -> dict[str, str]:

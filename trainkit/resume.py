@@ -11,7 +11,7 @@ from evalkit.models.checkpoint import last_complete_step, list_steps
 from prompts.errors import Mismatch, UserError
 from prompts.lock import SECTIONS, difference_of_locks, read_lock
 from prompts.tokens import load_tokenizer
-from trainkit.options import MAY_CHANGE, Options
+from trainkit.options import Options, names_run
 from trainkit.runs.job import FILE_NAME, Job, read_job
 from trainkit.runs.metrics import cut_back, known_metrics, validation_accuracy
 
@@ -30,11 +30,11 @@ def read_existing(folder: Path, options: Options) -> Job | None:
             raise UserError(f"{folder} holds other files and no training run; name another --output")
         return None
     job = read_job(folder)
-    now = options.as_dict()
-    for key, was in job.options.items():
-        if key not in MAY_CHANGE and now.get(key) != was and key != "output":
+    was, now = names_run(Options(**job.options)), names_run(options)
+    for key in dict.fromkeys((*was, *now)):
+        if now.get(key) != was.get(key):
             raise UserError(
-                f"{folder} holds another run: {key} is {was!r} there and {now.get(key)!r} here; "
+                f"{folder} holds another run: {key} is {was.get(key)!r} there and {now.get(key)!r} here; "
                 "give the same options to resume, or name another --output"
             )
     return job
@@ -45,7 +45,10 @@ def same_prompts(folder: Path, building: Path, model: Path, options: Options) ->
     was, now = read_lock(folder), read_lock(building)
     if was is None or now is None:
         raise Mismatch(f"{folder} has no prompt lock, so it cannot be known what it was trained on")
-    if found := difference_of_locks(was, now, SECTIONS):
+    found = difference_of_locks(was, now, SECTIONS)
+    if "marks" not in was.data:  # a run begun before locks held them
+        found = [entry for entry in found if (entry.section, entry.key) != ("data", "marks")]
+    if found:
         keys = [entry.key for entry in found if not entry.key.startswith("probe.")] or ["probe"]
         what, fix = f"prompts of {folder.name} are not those", "restore them"
         if keys == [SCORER_KEY]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -18,12 +19,13 @@ from trainkit.launch.process import hold, run_verl
 from trainkit.launch.start_parts import StartParts, process_started
 from trainkit.options import Options
 from trainkit.plan.table import sentences
-from trainkit.prepare import Prepared, prepare, run_folder
+from trainkit.prepare import Prepared, prepare, require_verl, run_folder
 from trainkit.runs.job import Job
 from trainkit.runs.metrics import Follower, validation_accuracy
 from trainkit.verify.ends import COMPARISON, compare_ends
 from trainkit.verify.tokens import check_tokens
 from trainkit.watch.console import Monitor
+from trainkit.watch.watch import score_tasks
 
 
 def train(options: Options) -> Path:
@@ -32,6 +34,7 @@ def train(options: Options) -> Path:
     Raises UserError and Mismatch before anything heavy starts, Failed where training fails.
     KeyboardInterrupt leaves a run that the same command resumes.
     """
+    require_verl()
     with hold(run_folder(options)) as lock:
         prepared = prepare(options)
         folder, job = prepared.folder, prepared.job
@@ -63,12 +66,13 @@ def summary(prepared: Prepared) -> str:
     step = prepared.progress.step
     begin = f"resumes after step {step}" if step else "starts"
     return (
-        f"{options['algorithm']} {begin}: {options['model']} on {options['task']} under {job.template} "
+        f"{options['algorithm']} {begin}: {options['model']} on {Options(**options).tasks} under "
+        f"{', '.join(dict.fromkeys(part['template'] for part in job.parts))} "
         f"[{job.fingerprint}]; {rows['train']} training rows{left_out}, {rows['validation']} for validation\n"
         f"{prepared.folder}\n"
         + "\n".join(sentences(prepared.plan))
         + "".join(f"\nmarked: {mark}" for mark in job.marks)
-        + (f"\nwarning: {prepared.warning}" if prepared.warning else "")
+        + "".join(f"\nwarning: {warning}" for warning in prepared.warnings)
     )
 
 
@@ -131,7 +135,7 @@ class Watch:
         say(compare_ends(folder))
         found = folder.parent == settings().runs.absolute()
         model = f"{folder.name}:step_{done}" if found else folder / f"global_step_{done}"
-        say(f"done: evalkit score --model {model} --task {self.options.task}")
+        say(f"done: evalkit score --model {model} {shlex.join(score_tasks(self.options.as_dict()))}")
 
 
 def keep_best(folder: Path, accuracies: dict[int, float], keep: int) -> None:

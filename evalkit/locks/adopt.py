@@ -145,4 +145,4 @@ def _template_of(path: Path, rows: Sequence[ParquetRow], candidates: Sequence[Te
 
 
 def _renders(template: Template, row: ParquetRow) -> bool:
-    return row.question is not None and row.messages == prompt_messages(template, row.question)
+    return row.question is not None and row.messages == prompt_messages(template, row.question, row.fields)

@@ -7,7 +7,7 @@ parquet in `evalkit.locks.parquet`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -93,7 +93,7 @@ def check_model(
     tokenizer = load_tokenizer(folder, trust_remote_code)
     template, broken = _template(prompt or locked.template, extra, [locked])
     try:
-        now = lock_like(locked, template, tokenizer, folder)
+        now = lock_like(locked, template, tokenizer, folder, _templates_of_parts(locked, extra))
     except UserError as error:
         raise Mismatch(
             f"{name} was locked with {locked.template}, and its files cannot render that any more ({error}); "
@@ -121,10 +121,17 @@ def stop_warning(tokenizer: PreTrainedTokenizerFast, stop_ids: Sequence[int]) ->
     )
 
 
-def lock_like(locked: Lock, template: Template, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Lock:
+def lock_like(
+    locked: Lock,
+    template: Template,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    others: Mapping[str, Template] | None = None,
+) -> Lock:
     """The lock that rendering now would give: data, budget and the version of the rule as in `locked`.
 
-    A released version of a rule stays callable, so a newer one in this evalkit is no difference.
+    A released version of a rule stays callable, so a newer one in this evalkit is no difference. `others`
+    are the templates of a mixture's tasks by ref, where they are not that of the first.
     """
     now = make_lock(
         template=template,
@@ -137,7 +144,22 @@ def lock_like(locked: Lock, template: Template, tokenizer: PreTrainedTokenizerFa
         scorer=scorer_like(locked.reading["scorer"], template),
         computation=computation_of(folder),
     )
-    return replace(now, data=locked.data, budget=locked.budget)
+    reading = now.reading
+    if parts := locked.reading.get("parts"):
+        alone = {task: Lock(part, {}, {}) for task, part in parts.items()}
+        reading = {
+            **reading,
+            "parts": {
+                task: lock_like(lock, (others or {}).get(lock.template, template), tokenizer, folder).reading
+                for task, lock in alone.items()
+            },
+        }
+    return replace(now, reading=reading, data=locked.data, budget=locked.budget)
+
+
+def _templates_of_parts(locked: Lock, extra: Sequence[Path]) -> dict[str, Template]:
+    refs = {Lock(part, {}, {}).template for part in locked.reading.get("parts", {}).values()}
+    return {ref: find_template(ref, load_templates(extra)) for ref in refs}
 
 
 def verified_template(

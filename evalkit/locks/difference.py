@@ -66,7 +66,8 @@ def reading_differences(
     results with different ones are still told apart by `evalkit diff`).
     """
     of_locks = [section for section in sections if section != "computation"]
-    found = [entry for entry in difference_of_locks(locked, now, of_locks) if entry.key != SCORER_KEY]
+    every = difference_of_locks(locked, now, of_locks)
+    found = [entry for entry in every if not f".{entry.key}".endswith(f".{SCORER_KEY}")]
     if "computation" in sections:
         pair = (locked.carries.get("computation"), now.carries.get("computation"))
         found += [Difference("config.json", *entry) for entry in computation_differences(*pair)]

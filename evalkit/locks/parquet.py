@@ -6,17 +6,18 @@ Columns as verl wants them: `prompt` (messages), `reward_model.ground_truth`, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.grade.lock_entry import scorer_like
 from evalkit.locks.difference import mismatch, reading_differences, text_diff
+from evalkit.locks.parts import join_locks, lock_parts, lock_tasks
 from evalkit.tasks.rows import as_object, content_id, media_of, message_text
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock, read_lock
-from prompts.render import Message, render_question
+from prompts.render import Message, Rendered, render_question
 from prompts.template import Template
 from prompts.tokens import encode, resolve_stop_ids
 
@@ -26,13 +27,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetRow:
-    """One row of a verl parquet. `number` counts from 1; `id` and `question` are None where absent."""
+    """One row of a verl parquet. `number` counts from 1; `id` and `question` are None where absent.
+
+    `source` is verl's data_source, `fields` the texts that fill the template's placeholders.
+    """
 
     number: int
     id: str | None
     question: str | None
     gold: str | None
     messages: list[Message]
+    source: str | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def expected_id(self) -> str:
+        """What the id is made of: question, gold, and the fields that the prompt shows."""
+        return content_id(str(self.question), self.gold, None, self.fields)
+
+    @property
+    def brings_messages(self) -> bool:
+        """Whether its messages came with it and no template made them: then its id covers them."""
+        messages = tuple({"role": turn["role"], "content": turn["content"]} for turn in self.messages)
+        return _base(self.id) == content_id(str(self.question), self.gold, messages)
 
 
 def check_parquet(
@@ -43,10 +60,12 @@ def check_parquet(
     folder: Path,
     task: str | None = None,
     split: str | None = None,
+    templates: Mapping[str, Template] | None = None,
 ) -> Lock:
     """Compare a parquet with the registry, the model in `folder`, and its own lock; returns the lock.
 
-    `task` and `split` are what it is meant to be used for, None for any. Raises UserError where the
+    `task` and `split` are what it is meant to be used for, None for any; `templates` are those of the tasks
+    of a mixture, where they are not all `template`. Raises UserError where the
     file is no such parquet, Mismatch where it carries no lock, the lock is of another task, prompt,
     tokenizer or chat template, or a row was edited, added or removed.
     """
@@ -64,21 +83,38 @@ def check_parquet(
                 f"{path} was rendered for {key} {locked.data.get(key)!r}, asked for is {wanted!r}; {fix}"
             )
     rows = list(read_rows(path))
-    prompts = [(_id(path, row), encode_row(template, tokenizer, path, row)) for row in rows]
-    now = make_lock(
-        template=template,
-        tokenizer=tokenizer,
-        stop_ids=resolve_stop_ids(tokenizer, folder),
-        task=locked.data.get("task"),
-        split=locked.data.get("split"),
-        prompts=prompts,
-        sampling=locked.budget,
-        scorer=scorer_like(locked.reading["scorer"], template),
+    known = {task: (templates or {}).get(str(task), template) for task in lock_tasks(locked)}
+    stray = [row for row in rows if len(known) > 1 and row.source not in known]
+    if stray:
+        raise Mismatch(f"{path} row {stray[0].number} is of no task in its lock ({stray[0].source}); {fix}")
+
+    def template_of(row: ParquetRow) -> Template:
+        return known.get(row.source, template)
+
+    now = join_locks(
+        [
+            make_lock(
+                template=known[part.task],
+                tokenizer=tokenizer,
+                stop_ids=resolve_stop_ids(tokenizer, folder),
+                task=part.task,
+                split=part.split,
+                prompts=[
+                    (_id(path, row), encode_row(known[part.task], tokenizer, path, row))
+                    for row in rows
+                    if len(known) == 1 or row.source == part.task
+                ],
+                sampling=locked.budget,
+                scorer=scorer_like(part.reading["scorer"], known[part.task]),
+            )
+            for part in lock_parts(locked)
+        ],
+        like=locked,
     )
     if found := reading_differences(locked, now):
         raise mismatch(locked, now, found, what=str(path), model=str(folder), tokenizer=tokenizer, fix=fix)
     _check_ids(path, rows, fix)
-    _check_messages(path, template, rows, fix)
+    _check_messages(path, template_of, rows, fix)
     if found := reading_differences(locked, now, sections=("data",)):
         raise mismatch(locked, now, found, what=str(path), model=str(folder), fix=fix)
     if len(rows) != locked.data["rows"]:
@@ -89,44 +125,59 @@ def check_parquet(
     return locked
 
 
-def prompt_messages(template: Template, question: str) -> list[Message]:
+def prompt_messages(
+    template: Template, question: str, fields: Mapping[str, str] | None = None
+) -> list[Message]:
     """What stands in a parquet's `prompt` column; the text of a raw template as one user message."""
-    rendered = render_question(template, question)
+    rendered = render_question(template, question, fields)
     return [Message(role="user", content=rendered)] if isinstance(rendered, str) else rendered
 
 
 def encode_row(
     template: Template, tokenizer: PreTrainedTokenizerFast, path: Path, row: ParquetRow
 ) -> list[int]:
-    """Token ids of a row's question under a template."""
+    """Token ids of a row's question under a template, or of the messages that it brings."""
     if row.question is None:
         raise UserError(f"{path} row {row.number} has no extra_info.question, so it cannot be rendered again")
-    return encode(tokenizer, render_question(template, row.question), template.chat_template_kwargs)
+    rendered: Rendered = row.messages
+    if not row.brings_messages:
+        rendered = render_question(template, row.question, row.fields)
+    return encode(tokenizer, rendered, template.chat_template_kwargs)
 
 
-def _check_messages(path: Path, template: Template, rows: Sequence[ParquetRow], fix: str) -> None:
+def _check_messages(
+    path: Path, template_of: Callable[[ParquetRow], Template], rows: Sequence[ParquetRow], fix: str
+) -> None:
     """Compare the messages that a row holds with what its question renders to."""
-    wrong = [row for row in rows if row.messages != prompt_messages(template, str(row.question))]
+
+    def expected(row: ParquetRow) -> list[Message]:
+        return prompt_messages(template_of(row), str(row.question), row.fields)
+
+    wrong = [row for row in rows if not row.brings_messages and row.messages != expected(row)]
     if not wrong:
         return
     first = wrong[0]
     raise Mismatch(
-        f"{path} row {first.number} (id {first.id}) does not hold what {template.ref} renders from its "
-        f"question, nor do {len(wrong) - 1:,} more of {len(rows):,} rows; {fix}",
-        text_diff(flat(prompt_messages(template, str(first.question))), flat(first.messages)),
+        f"{path} row {first.number} (id {first.id}) does not hold what {template_of(first).ref} renders from "
+        f"its question, nor do {len(wrong) - 1:,} more of {len(rows):,} rows; {fix}",
+        text_diff(flat(expected(first)), flat(first.messages)),
     )
 
 
 def _check_ids(path: Path, rows: Sequence[ParquetRow], fix: str) -> None:
     """Compare each id with question and gold: it is their hash, so an edited gold shows here."""
     for row in rows:
-        expected = content_id(str(row.question), row.gold)
-        if str(row.id).partition("-")[0] != expected:
+        if _base(row.id) != row.expected_id and not row.brings_messages:
             raise Mismatch(
-                f"{path} row {row.number}: id {row.id} is not that of its question and gold ({expected}), "
-                f"so one of the three was edited; {fix}",
+                f"{path} row {row.number}: id {row.id} is not that of its question and gold "
+                f"({row.expected_id}), so one of the three was edited; {fix}",
                 f"  question: {row.question}\n  gold: {row.gold}",
             )
+
+
+def _base(row_id: str | None) -> str:
+    """An id without the count of a repeated row."""
+    return str(row_id).partition("-")[0]
 
 
 def flat(messages: Sequence[Message]) -> str:
@@ -179,4 +230,8 @@ def _row(path: Path, number: int, values: dict[str, Any]) -> ParquetRow:
         question=extra.get("question"),
         gold=None if gold is None else str(gold),
         messages=messages,
+        source=values.get("data_source"),
+        fields={
+            key: str(text) for key, text in (extra.get("prompt_fields") or {}).items() if text is not None
+        },
     )

@@ -39,6 +39,32 @@ class Model:
     """What the training run adds to every number of this checkpoint, as "validate on test"."""
 
 
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model folder of which nothing was hashed or loaded; its weights need not be there."""
+
+    name: str
+    folder: Path
+    max_length: int | None
+
+
+def find_model_files(name: str, *, trust_remote_code: bool = False, weights: bool = True) -> ModelFiles:
+    """Find a model's folder and read its config; without `weights` nothing large is fetched from the hub.
+
+    Raises UserError where it does not exist or has no config.json.
+    """
+    if not weights and _is_hub_id(name) and not Path(name).expanduser().is_dir():
+        folder, _ = _from_hub(name, weights=False)
+    else:
+        folder, _ = model_folder(name, trust_remote_code=trust_remote_code)
+    config = _read_config(folder)
+    return ModelFiles(name, folder, config.get("text_config", config).get("max_position_embeddings"))
+
+
+def _is_hub_id(name: str) -> bool:
+    return bool(_HUB_ID.fullmatch(name)) and not name.startswith((".", "/", "~"))
+
+
 def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:
     """Find a model by name, fetch or make its folder where needed, check that it is whole.
 
@@ -53,14 +79,16 @@ def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:
             "read it, then allow it with --trust-remote-code"
         )
     shards = _shards(folder)
+    lock = model_lock(name, folder)
+    marks = _training_marks(checkpoint_path(name) or Path(name).expanduser())
     return Model(
         name=name,
         folder=folder,
         revision=revision,
         weights_sha256=weights_sha256(shards),
-        lock=model_lock(name, folder),
+        lock=lock,
         max_length=config.get("text_config", config).get("max_position_embeddings"),
-        marks=_training_marks(checkpoint_path(name) or Path(name).expanduser()),
+        marks=tuple(dict.fromkeys((*marks, *(map(str, lock.data.get("marks", ())) if lock else ())))),
     )
 
 
@@ -98,7 +126,7 @@ def model_folder(name: str, *, trust_remote_code: bool = False) -> tuple[Path, s
         return prepare_checkpoint(path, trust_remote_code=trust_remote_code), None
     if name == smollm2.NAME:
         return smollm2.smollm2_folder(), None
-    if _HUB_ID.fullmatch(name) and not name.startswith((".", "/", "~")):
+    if _is_hub_id(name):
         return _from_hub(name)
     raise UserError(
         f"no model {name}: it is no folder here; allowed are a folder, run:step_50, "
@@ -128,7 +156,7 @@ def _training_run(name: str) -> Path:
     raise UserError(f"no training run {name} in {settings().runs}; there: {', '.join(known) or 'none'}")
 
 
-def _from_hub(name: str) -> tuple[Path, str | None]:
+def _from_hub(name: str, weights: bool = True) -> tuple[Path, str | None]:
     """Download a snapshot (or find it in the cache), without pickled weights."""
     import logging
 
@@ -137,7 +165,7 @@ def _from_hub(name: str) -> tuple[Path, str | None]:
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     repo, _, revision = name.partition("@")
-    patterns = ["*.json", "*.safetensors", "*.jinja", "*.py", "*.txt", "*.model"]
+    patterns = ["*.json", "*.jinja", "*.py", "*.txt", "*.model", *(["*.safetensors"] if weights else [])]
     try:
         folder = Path(snapshot_download(repo, revision=revision or None, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:

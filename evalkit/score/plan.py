@@ -18,9 +18,11 @@ from evalkit.grade.user_function import UserFunction
 from evalkit.locks.check import stop_warning, verified_template
 from evalkit.locks.difference import WITH_COMPUTATION, require_same
 from evalkit.locks.overlap import locked_overlap, refuse_overlap
+from evalkit.locks.parts import lock_of, lock_tasks
 from evalkit.models.computation import computation_of
 from evalkit.models.resolve import Model
 from evalkit.records import Sampling
+from evalkit.tasks.rows import rows_under
 from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
@@ -105,12 +107,13 @@ def plan_run(
     sampling = sampling or Sampling(max_tokens=task.max_tokens)
     check_sampling(sampling, options, model)
     other_task = model.lock is not None and _is_other_task(model.lock, task)
-    locked = model.lock if not other_task else None
+    locked = lock_of(model.lock, task.name) if model.lock and not other_task else None
     ref = prompt or (locked.template if locked else task.template)
     places = [model.folder, *([task.source] if task.source else [])]
     template = verified_template(ref, folders, places, model.folder, options.trust_remote_code)
     if other_task and model.lock is not None:
         template = with_kwargs_of(template, model.lock)
+    task = rows_under(task, template)
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     stop_ids = resolve_stop_ids(tokenizer, model.folder)
     prompts = tuple(
@@ -214,8 +217,8 @@ def check_sampling(sampling: Sampling, options: EngineOptions, model: Model) -> 
 
 def _is_other_task(lock: Lock, task: Task) -> bool:
     """Whether the rows come from another task than the lock's; a file without a lock belongs to none."""
-    locked = lock.data.get("task")
-    return locked is not None and locked != task.name and task.named
+    locked = [name for name in lock_tasks(lock) if name is not None]
+    return bool(locked) and task.name not in locked and task.named
 
 
 def _check_golds(plan: RunPlan) -> None:
@@ -239,7 +242,7 @@ def _guard(plan: RunPlan, other_task: bool, allow_mismatch: bool, allow_overlap:
     marks = ["other task"] if other_task else list(plan.model.marks)
     try:
         require_same(
-            locked,
+            lock_of(locked, plan.task.name),
             plan.lock,
             what=plan.model.name,
             model=plan.model.name,

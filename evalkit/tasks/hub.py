@@ -65,7 +65,12 @@ def load(task: str, split: str, data: Path | None) -> Task:
     rows = _from_folder(task, split, data) if data else _from_hub(task, spec, split)
     items = [_item(task, spec, row) for row in rows]
     return Task(
-        name=task, split=split, rows=make_rows(items), template=spec.template, max_tokens=spec.max_tokens
+        name=task,
+        split=split,
+        rows=make_rows(items),
+        template=spec.template,
+        max_tokens=spec.max_tokens,
+        gold_field=spec.answer,
     )
 
 

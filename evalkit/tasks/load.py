@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 from evalkit.tasks import hub, reasoning, sources, sums
@@ -15,29 +16,38 @@ def load_rows(
     split: str | None = None,
     *,
     data: Path | None = None,
-    question_field: str | None = None,
-    answer_field: str | None = None,
+    question_field: str | Sequence[str] | None = None,
+    answer_field: str | Sequence[str] | None = None,
 ) -> Task:
     """Load one split of a task: `gsm8k`, `sums`, `rg:NAME`, `math-500`, `aime`, or a file.
 
     Without `split` the test split (of a file: all of it). `data` is a folder with `gsm8k/test.jsonl`
-    and the like; without it the hub is asked. The fields are for files.
+    and the like; without it the hub is asked. The fields are for files; of several names the first that
+    the file has is taken.
 
     Raises UserError for an unknown task or split, a file that cannot be read (with the line), or a
     task without rows.
     """
-    loaded = _load(task, split, data, question_field, answer_field)
+    loaded = _load(task, split, data, _names(question_field), _names(answer_field))
     if not loaded.rows:
         raise UserError(f"task {task}, split {loaded.split}: no rows, there is nothing to score")
     return loaded
 
 
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
 def _load(
-    task: str, split: str | None, data: Path | None, question_field: str | None, answer_field: str | None
+    task: str,
+    split: str | None,
+    data: Path | None,
+    question_fields: tuple[str, ...],
+    answer_fields: tuple[str, ...],
 ) -> Task:
     if sources.is_file(task):
-        return sources.load(Path(task).expanduser(), split, question_field, answer_field)
-    if question_field or answer_field:
+        return sources.load(Path(task).expanduser(), split, question_fields, answer_fields)
+    if question_fields or answer_fields:
         raise UserError(f"--question-field and --answer-field are for files; {task} names its own fields")
     if task in hub.TASKS:
         return hub.load(task, split or "test", data)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evalkit.records import Row
+from evalkit.tasks.task import Task
+from prompts.errors import UserError
+from prompts.render import field_texts
+from prompts.template import Template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +23,8 @@ class Item:
     gold: Any
     fields: Mapping[str, Any] = field(default_factory=dict)
     messages: tuple[dict[str, str], ...] | None = None
+    prompt_fields: Mapping[str, str] = field(default_factory=dict)
+    """The texts that fill a template's placeholders; part of what the row says."""
 
 
 def make_rows(items: Iterable[Item]) -> tuple[Row, ...]:
@@ -31,7 +37,7 @@ def make_rows(items: Iterable[Item]) -> tuple[Row, ...]:
     seen: dict[str, int] = {}
     for item in items:
         gold = _gold_text(item.gold)
-        row_id = content_id(item.question, gold, item.messages)
+        row_id = content_id(item.question, gold, item.messages, item.prompt_fields)
         problem = None if gold else "no gold"
         seen[row_id] = count = seen.get(row_id, 0) + 1
         if count > 1:
@@ -49,10 +55,52 @@ def make_rows(items: Iterable[Item]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def content_id(question: str, gold: str | None, messages: tuple[dict[str, str], ...] | None = None) -> str:
+def content_id(
+    question: str,
+    gold: str | None,
+    messages: tuple[dict[str, str], ...] | None = None,
+    prompt_fields: Mapping[str, str] | None = None,
+) -> str:
     """16 hex digits of the sha256 of what the row says, whatever its place and file."""
-    content = json.dumps([question, gold, messages] if messages else [question, gold], ensure_ascii=False)
+    said: list[Any] = [question, gold]
+    said += [messages] if messages else []
+    said += [dict(sorted(prompt_fields.items()))] if prompt_fields else []
+    content = json.dumps(said, ensure_ascii=False)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def rows_under(task: Task, template: Template) -> Task:
+    """The task's rows as a template asks for them; the task itself where that asks for the question alone.
+
+    The ids then cover the fields that the template shows: rows that differ in them are not the same.
+    Raises UserError, naming the row, where a field is missing, where one shows the gold, or where rows with
+    messages of their own meet a raw template.
+    """
+    if template.kind == "raw" and any(row.messages is not None for row in task.rows):
+        raise UserError(
+            f"{task.name} brings messages of its own, and {template.ref} is a raw template, which has none; "
+            "give a chat template with --prompt, whose rule reads the answers: `evalkit prompts list`"
+        )
+    if not template.fields or all(row.messages is not None for row in task.rows):
+        return task
+    if task.gold_field in template.fields:
+        raise UserError(
+            f"{{{task.gold_field}}} of {template.ref} is the field of {task.name} that holds the gold: the "
+            "model would read the answer; take it out of the template, or name another --answer-field"
+        )
+    items = [
+        Item(
+            question=row.question,
+            gold=row.gold,
+            fields=row.fields,
+            messages=row.messages,
+            prompt_fields={}
+            if row.messages
+            else field_texts(template, row.fields, f"{task.name} row {number} (id {row.id})"),
+        )
+        for number, row in enumerate(task.rows, 1)
+    ]
+    return replace(task, rows=make_rows(items))
 
 
 def final_answer(solution: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from evalkit.tasks.conversation import CONVERSATION_FIELDS, read_conversation
 from evalkit.tasks.rows import Item, as_object, final_answer, make_rows, media_of, message_text
 from evalkit.tasks.task import Task, check_split
 from prompts.errors import UserError
@@ -26,16 +27,23 @@ def is_file(task: str) -> bool:
     return Path(task).suffix in _READERS
 
 
-def load(path: Path, split: str | None, question_field: str | None, answer_field: str | None) -> Task:
+def load(
+    path: Path, split: str | None, question_fields: Sequence[str] = (), answer_fields: Sequence[str] = ()
+) -> Task:
     """All rows of a file. A parquet with a prompt lock keeps the task, split and template of the lock.
 
-    Rows with a list of messages under `prompt` and a gold under `reward_model.ground_truth`, as verl
-    trains on them, are scored with these very messages.
+    Of the fields named the first that the file has is taken; unless said `question`, or `messages` or
+    `prompt` where they hold a conversation, and `answer`. Rows with a list of messages under `prompt` and a
+    gold under `reward_model.ground_truth`, as verl trains on them, keep these very messages.
     """
     lock = read_lock(path) if path.suffix == ".parquet" and path.exists() else None
     own_split = (lock and lock.data.get("split")) or "all"
     check_split(path.name, split or own_split, (own_split,))
     rows = read_dicts(path)
+    first = rows[0] if rows else {}
+    talks = [name for name in CONVERSATION_FIELDS if isinstance(first.get(name), list)]
+    question_field = field_of(first, question_fields, ("question", *talks), "question")
+    answer_field = field_of(first, answer_fields, ("answer",), "answer")
     items = [
         _verl_item(path, number, row)
         if _is_verl(row)
@@ -50,7 +58,14 @@ def load(path: Path, split: str | None, question_field: str | None, answer_field
         max_tokens=(lock and lock.budget.get("max_tokens")) or MAX_TOKENS,
         named=bool(lock and lock.data.get("task")),
         source=path,
+        gold_field=answer_field,
     )
+
+
+def field_of(row: Mapping[str, Any], asked: Sequence[str], usual: Sequence[str], default: str) -> str:
+    """The field to read: the first of those asked for that the row has, else the first usual one."""
+    there = [name for name in (asked or usual) if name in row]
+    return there[0] if there else (asked[0] if asked else default)
 
 
 def _template_for(items: Sequence[Item]) -> str:
@@ -126,11 +141,12 @@ def _read_parquet(path: Path) -> Iterable[Any]:
 _READERS = {".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".parquet": _read_parquet}
 
 
-def _item(
-    path: Path, number: int, row: Mapping[str, Any], question_field: str | None, answer_field: str | None
-) -> Item:
-    question = _field(path, number, row, question_field or "question", "--question-field")
-    gold = _field(path, number, row, answer_field or "answer", "--answer-field")
+def _item(path: Path, number: int, row: Mapping[str, Any], question_field: str, answer_field: str) -> Item:
+    question = _field(path, number, row, question_field, "--question-field")
+    gold = _field(path, number, row, answer_field, "--answer-field")
+    if isinstance(question, list):
+        messages = read_conversation(question, f"{path} row {number}, field {question_field!r}")
+        return Item(question=messages[-1]["content"], gold=final_answer(gold), fields=row, messages=messages)
     if not isinstance(question, str) or not question.strip():
         raise UserError(
             f"{path} row {number}: the question is {question!r}, not a text; see --question-field"

@@ -26,6 +26,8 @@ class Task:
     """False for a file of the user's, which belongs to no known task."""
     source: Path | None = None
     """The file it was read from, whose prompt lock may carry the template; None for a known task."""
+    gold_field: str | None = None
+    """The field of the rows that holds the gold: no prompt may show it."""
 
 
 def check_split(task: str, split: str, known: tuple[str, ...]) -> None:

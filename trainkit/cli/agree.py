@@ -24,15 +24,16 @@ def agree_command(
     from rich.text import Text
 
     from evalkit.text import printable
-    from trainkit.verify.agreement import agreement
+    from trainkit.verify.agreement import agreements
     from trainkit.watch.watch import find_training_run
 
-    result = agreement(find_training_run(run), step, gpu_memory=gpu_memory)
-    n = len(result.pairs)
-    table = Table("", "verl's validation", "evalkit score", title=f"step {step}, {n} questions, greedy")
-    table.add_row("accuracy", f"{result.verl_accuracy:.3f}", f"{result.evalkit_accuracy:.3f}")
-    table.add_row("same outcome", f"{n - len(result.differing)} of {n}", "")
-    table.add_row("same text", f"{result.same_text} of {n}", "")
-    for pair in result.differing:
-        table.add_row(Text(printable(pair.id)), pair.verl_outcome, pair.evalkit_outcome)
-    Console().print(table)
+    for result in agreements(find_training_run(run), step, gpu_memory=gpu_memory):
+        n = len(result.pairs)
+        title = printable(f"{result.source}: step {step}, {n} questions, greedy".removeprefix(": "))
+        table = Table("", "verl's validation", "evalkit score", title=title)
+        table.add_row("accuracy", f"{result.verl_accuracy:.3f}", f"{result.evalkit_accuracy:.3f}")
+        table.add_row("same outcome", f"{n - len(result.differing)} of {n}", "")
+        table.add_row("same text", f"{result.same_text} of {n}", "")
+        for pair in result.differing:
+            table.add_row(Text(printable(pair.id)), pair.verl_outcome, pair.evalkit_outcome)
+        Console().print(table)

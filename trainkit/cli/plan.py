@@ -11,6 +11,7 @@ import typer
 from evalkit.text import json_text
 from trainkit.cli.app import app
 from trainkit.cli.train import ALL, with_options
+from trainkit.option_file import read_toml
 from trainkit.options import PRESETS, resolve
 
 
@@ -26,7 +27,13 @@ def plan_command(
     gpu = parse_gpu(on) if on else None
     chosen = {name: value for name, value in given.items() if value not in (None, [])}
     has_gpu = gpu is not None or bool(find_gpus())
-    options = resolve(algorithm or "grpo", chosen, preset=preset, config=config, has_gpu=has_gpu)
+    options = resolve(
+        algorithm or "grpo",
+        chosen,
+        preset=preset,
+        config=read_toml(config) if config else None,
+        has_gpu=has_gpu,
+    )
     plan = estimate(estimate_for(options, gpu if options.device == "cuda" else None))
     if format == "json":
         print(json_text(as_dict(plan)))

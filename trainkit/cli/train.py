@@ -14,11 +14,13 @@ import typer
 from trainkit.algorithms import ALGORITHMS
 from trainkit.cli.app import app
 from trainkit.cli.help import ABOUT
-from trainkit.options import PRESETS, Options, resolve
+from trainkit.option_file import read_toml
+from trainkit.options import PRESETS, Options, require_model_and_task, resolve
 
 DATA_OPTIONS = (
-    "model", "task", "data", "parquet", "prompt", "prompts", "limit", "samples", "temperature",
-    "prompt_length", "response_length", "validate", "seed", "allow_overlap", "trust_remote_code",
+    "model", "task", "question_field", "answer_field", "data", "parquet", "prompt", "prompts", "limit",
+    "samples", "temperature", "prompt_length", "response_length", "validate", "seed",
+    "allow_overlap", "trust_remote_code",
 )  # fmt: skip
 """What decides the training data; `trainkit data` takes these and a folder."""
 
@@ -33,7 +35,9 @@ def train_command(
 
     word = str(context.info_name)
     chosen = {name: value for name, value in given.items() if value not in (None, [])}
-    options = resolve(word, chosen, preset=preset, config=config, has_gpu=bool(find_gpus()))
+    read = read_toml(config) if config else None
+    options = resolve(word, chosen, preset=preset, config=read, has_gpu=bool(find_gpus()))
+    require_model_and_task(options)
     if dry_run:
         prepared = prepare(options, dry=True)
         print(summary(prepared))
@@ -48,7 +52,7 @@ def data_command(output: Path, **given: Any) -> None:
     from trainkit.train import say
 
     chosen = {name: value for name, value in given.items() if value not in (None, [])}
-    options = resolve("grpo", chosen, preset=None, config=None, has_gpu=True)
+    options = require_model_and_task(resolve("grpo", chosen, preset=None, config=None, has_gpu=True))
     dataset = write_data(options, output)
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in dataset.counts.items())
     say(f"{output}: {counts} [{dataset.lock.fingerprint}]")
@@ -57,7 +61,7 @@ def data_command(output: Path, **given: Any) -> None:
 def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
     """One command-line option from one field, without a default: presets and TOML must show through."""
     default = item.default_factory() if item.default_factory is not MISSING else item.default
-    shown = "" if default in (None, []) or isinstance(default, bool) else f" ({default})"
+    shown = "" if default in (None, [], "") or isinstance(default, bool) else f" ({default})"
     flag = f"--{item.name.replace('_', '-')}"
     kind = hint if default == [] else (hint | None)
     info = typer.Option(flag, help=item.metadata["help"] + shown, show_default=False)

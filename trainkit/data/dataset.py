@@ -1,8 +1,8 @@
 """Training data: parquet rendered from the prompt registry into the training run's folder.
 
-`write_dataset` loads the task's rows, keeps a seeded slice out for validation, renders and encodes
-every prompt, and writes two files in verl's columns with the prompt lock in their schema metadata.
-All that can be wrong with data is found here, before Ray starts.
+`write_dataset` splits the rows of every task, keeps a seeded slice out for validation or takes the sets
+that were named, renders and encodes every prompt, and writes two files in verl's columns with the prompt
+lock in their schema metadata. All that can be wrong with data is found here, before Ray starts.
 """
 
 from __future__ import annotations
@@ -12,29 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.grade.lock_entry import grader_of, template_entry
+from evalkit.grade.lock_entry import template_entry
 from evalkit.locks.check import stop_warning
 from evalkit.locks.parquet import check_parquet
+from evalkit.locks.parts import join_locks, marked_lock
 from evalkit.models.computation import computation_of
-from evalkit.records import Row
-from evalkit.tasks.task import Task
 from prompts.errors import UserError
 from prompts.lock import Lock, make_lock, write_lock
-from prompts.registry import get_template
 from prompts.render import render
-from prompts.template import Template
 from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
+from trainkit.data.guards import ON_TEST, guard, repeat
+from trainkit.data.inputs import Inputs, Part
 from trainkit.data.parquet import Prompt, write_parquet
-from trainkit.data.rows import (
-    DataOptions,
-    check_golds,
-    check_left,
-    chosen_rows,
-    guard,
-    is_repeated,
-    load_training_rows,
-    split_rows,
-)
+from trainkit.data.rows import PartRows, check_golds, check_left, draw, split_inputs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -49,97 +39,129 @@ class Dataset:
     train: Path
     validation: Path
     lock: Lock
+    parts: tuple[Part, ...]
+    """Every task that is trained on, and every set that validates, each source once."""
     counts: dict[str, int] = field(default_factory=dict)
     """rows (of the split or parquet), repeated (left out), train, validation, too_long_train and
     too_long_validation (left out), longest_prompt and mean_prompt (tokens)."""
     marks: tuple[str, ...] = ()
     """"overlap" and "validate on test", for the manifest and every number that follows."""
-    grader: dict[str, str] | None = None
-    """Where the grader of a `python:` rule lies, and its hash (`UserFunction.located`)."""
     warning: str | None = None
     """A sentence where the model's stop ids do not end a reply as its chat template does."""
 
 
-def write_dataset(options: DataOptions, folder: Path, template: Template | None = None) -> Dataset:
+def write_dataset(inputs: Inputs, folder: Path) -> Dataset:
     """Write train.parquet, validation.parquet and prompt.lock.json into `folder` (made if missing).
 
-    `template` is one that was found already, perhaps carried by a lock; else the options' is looked up.
-
     Raises UserError for bad input (too few rows, golds that cannot be scored, nothing left under the
-    length limit), Mismatch where train and test share questions, or a parquet that was handed in is
-    not what the registry renders.
+    length limit, rows that train and validate), Mismatch where train and test share questions, or a
+    parquet that was handed in is not what the registry renders.
     """
-    source = load_training_rows(options.task, options.data)
-    template = template or get_template(options.template or source.template, options.templates)
-    maker = Maker(options, source, template, load_tokenizer(options.model, options.trust_remote_code))
-    rows = chosen_rows(options, source, template, maker.tokenizer)
-    unique = [row for row in rows if not is_repeated(row)]
-    split = split_rows(options, source, unique)
-    check_golds(source, template, (*split.train, *split.validation))
-    marks = guard(options, source, split)
+    options, model = inputs.options, inputs.model
+    maker = Maker(inputs, load_tokenizer(model.folder, options.trust_remote_code))
+    _check_locked_parquets(inputs, maker.tokenizer)
+    split = split_inputs(inputs, maker.tokenizer)
+    for used in split.by_source():
+        check_golds(used)
+    marks = guard(inputs, split)
     train, too_long_train = maker.encode(split.train)
     validation, too_long_validation = maker.encode(split.validation)
-    check_left(options, source, len(train), len(validation), too_long_train + too_long_validation)
+    for use, of_parts, found, long in (
+        ("training", split.train, train, too_long_train),
+        ("validation", split.validation, validation, too_long_validation),
+    ):
+        left = {rows.part.source: len(prompts) for rows, prompts in zip(of_parts, found, strict=True)}
+        check_left(inputs, use, left, long)
+    flat_train, flat_validation = maker.weighted(train), [p for part in validation for p in part]
     counts = {
-        "rows": len(rows),
-        "repeated": len(rows) - len(unique),
-        "train": len(train),
-        "validation": len(validation),
+        "rows": split.rows,
+        "repeated": split.repeated,
+        "train": len(flat_train),
+        "validation": len(flat_validation),
         "too_long_train": too_long_train,
         "too_long_validation": too_long_validation,
-        "longest_prompt": max(len(prompt.ids) for prompt in (*train, *validation)),
-        "mean_prompt": round(sum(len(prompt.ids) for prompt in train) / len(train)),
+        "longest_prompt": max(len(prompt.ids) for prompt in (*flat_train, *flat_validation)),
+        "mean_prompt": round(sum(len(prompt.ids) for prompt in flat_train) / len(flat_train)),
     }
-    lock = maker.lock(train, source.split)
-    grader = grader_of(template, lock.reading["scorer"])
+    in_lock = [mark for mark in marks if mark == ON_TEST]
+    weights = [part.weight for part in inputs.train]
+    lock = marked_lock(maker.lock(split.train, flat_train, weights), in_lock)
+    parts = {used.part.source: used.part for used in (*split.validation, *split.train)}
     dataset = Dataset(
         train=folder / TRAIN_FILE,
         validation=folder / VALIDATION_FILE,
         lock=lock,
+        parts=tuple(parts.values()),
         counts=counts,
         marks=marks,
-        grader=grader.located() if grader else None,
         warning=maker.warning(lock.reading["stop_ids"]),
     )
-    maker.write(dataset, train, validation, maker.lock(validation, split.validation_split))
+    maker.write(dataset, flat_train, flat_validation, maker.lock(split.validation, flat_validation))
     return dataset
+
+
+def _check_locked_parquets(inputs: Inputs, tokenizer: PreTrainedTokenizerFast) -> None:
+    """A parquet that was rendered here and is trained on as it is must still be what its lock says."""
+    for part in (*inputs.train, *inputs.validation):
+        path = Path(part.asked).expanduser()
+        if path.suffix == ".parquet" and part.task.named:
+            check_parquet(path, template=part.template, tokenizer=tokenizer, folder=inputs.model.folder)
 
 
 @dataclass(frozen=True)
 class Maker:
-    """Rows to prompts, locks and files, all under one template and tokenizer."""
+    """Rows to prompts, locks and files, all under one tokenizer, each task under its template."""
 
-    options: DataOptions
-    source: Task
-    template: Template
+    inputs: Inputs
     tokenizer: PreTrainedTokenizerFast
 
-    def encode(self, rows: Sequence[Row]) -> tuple[list[Prompt], int]:
-        """The prompts that fit, and how many did not."""
-        kwargs = self.template.chat_template_kwargs
-        prompts = []
-        for row in rows:
-            ids = encode(self.tokenizer, render(self.template, row), kwargs)
-            prompts.append(Prompt(row, tuple(ids)))
-        fitting = [prompt for prompt in prompts if len(prompt.ids) <= self.options.max_prompt_tokens]
-        return fitting, len(prompts) - len(fitting)
+    def encode(self, used: Sequence[PartRows]) -> tuple[list[list[Prompt]], int]:
+        """The prompts of each task that fit, and how many of all did not."""
+        fitting, too_long = [], 0
+        for rows in used:
+            template, source = rows.part.template, rows.part.source
+            ids = [
+                tuple(encode(self.tokenizer, render(template, row), template.chat_template_kwargs))
+                for row in rows.rows
+            ]
+            every = [Prompt(row, found, source, template) for row, found in zip(rows.rows, ids, strict=True)]
+            fitting.append([p for p in every if len(p.ids) <= self.inputs.max_prompt_tokens])
+            too_long += len(every) - len(fitting[-1])
+        return fitting, too_long
 
-    def lock(self, prompts: Sequence[Prompt], split: str) -> Lock:
-        return make_lock(
-            template=self.template,
-            tokenizer=self.tokenizer,
-            stop_ids=resolve_stop_ids(self.tokenizer, self.options.model),
-            task=self.source.name,
-            split=split,
-            prompts=[(prompt.row.id, prompt.ids) for prompt in prompts],
-            sampling=self.options.sampling,
-            scorer=template_entry(self.template),
-            computation=computation_of(self.options.model),
-        )
+    def weighted(self, parts: Sequence[Sequence[Prompt]]) -> list[Prompt]:
+        """All training prompts, those of each task as often as its weight says."""
+        seed = self.inputs.options.seed
+        prompts = []
+        for part, found in zip(self.inputs.train, parts, strict=True):
+            order = sorted(range(len(found)), key=lambda at: draw(seed, found[at].row.id))
+            prompts += [found[at] for at in repeat(range(len(found)), part.weight, order)]
+        return prompts
+
+    def lock(
+        self, used: Sequence[PartRows], prompts: Sequence[Prompt], weights: Sequence[float] = ()
+    ) -> Lock:
+        stop_ids = resolve_stop_ids(self.tokenizer, self.inputs.model.folder)
+        locks = [
+            make_lock(
+                template=rows.part.template,
+                tokenizer=self.tokenizer,
+                stop_ids=stop_ids,
+                task=rows.part.source,
+                split=rows.part.task.split,
+                prompts=[(p.row.id, p.ids) for p in prompts if p.source == rows.part.source],
+                sampling=self.inputs.sampling,
+                scorer=template_entry(rows.part.template),
+                computation=computation_of(self.inputs.model.folder),
+            )
+            for rows in used
+        ]
+        return join_locks(locks, weights)
 
     def warning(self, stop_ids: Sequence[int]) -> str | None:
         """A sentence where replies could not end; a raw prompt has no chat template to end them."""
-        return stop_warning(self.tokenizer, stop_ids) if self.template.kind == "chat" else None
+        chat = any(part.template.kind == "chat" for part in self.inputs.train)
+        return stop_warning(self.tokenizer, stop_ids) if chat else None
 
     def write(
         self, dataset: Dataset, train: Sequence[Prompt], validation: Sequence[Prompt], validation_lock: Lock
@@ -149,12 +171,18 @@ class Maker:
             dataset.train.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{dataset.train.parent} cannot be made: {error.strerror}") from None
-        files, model = (dataset.train, dataset.validation), self.options.model
+        files = {dataset.train: train, dataset.validation: validation}
         try:
-            write_parquet(dataset.train, train, self.template, dataset.lock, "train")
-            write_parquet(dataset.validation, validation, self.template, validation_lock, "validation")
-            for path in files:
-                check_parquet(path, template=self.template, tokenizer=self.tokenizer, folder=model)
+            write_parquet(dataset.train, train, dataset.lock, "train")
+            write_parquet(dataset.validation, validation, validation_lock, "validation")
+            for path, prompts in files.items():
+                check_parquet(
+                    path,
+                    template=prompts[0].template,
+                    tokenizer=self.tokenizer,
+                    folder=self.inputs.model.folder,
+                    templates={prompt.source: prompt.template for prompt in prompts},
+                )
             write_lock(dataset.lock, dataset.train.parent)
         except BaseException:
             for path in files:

@@ -1,93 +1,248 @@
-"""What a training run is made of, found from its options: model, rows, prompt template, response length."""
+"""What a training run is made of, found once from its options: tasks, rows, prompt templates, lengths."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from evalkit.grade.lock_entry import grader_of, template_entry
 from evalkit.locks.check import verified_template
-from evalkit.models.resolve import Model, resolve_model
+from evalkit.locks.parts import lock_parts
+from evalkit.models.resolve import Model, ModelFiles
 from evalkit.records import Sampling
 from evalkit.settings import settings
+from evalkit.tasks.load import load_rows
+from evalkit.tasks.load import task_names as known_tasks
+from evalkit.tasks.mixture import parse_weight
+from evalkit.tasks.rows import rows_under
+from evalkit.tasks.sources import is_file
 from evalkit.tasks.task import Task
+from prompts.errors import UserError
+from prompts.lock import Lock
 from prompts.template import Template
-from trainkit.data.rows import DataOptions, load_training_rows
 from trainkit.options import Options
 
 PROMPT_LENGTH = 1024
 """Tokens of a prompt at most, where --prompt-length does not say."""
+KEPT_OUT, TEST = "train", "test"
+"""What --validate knows beside files and tasks."""
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """All of it checked. `task` holds the rows that are trained on, and those kept out for validation."""
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One task of a run, to train on or to validate on.
 
-    model: Model
+    `source` names it in verl's metrics and in the lock, `asked` is what the user typed. `weight` multiplies
+    its rows in training.
+    """
+
+    source: str
+    asked: str
     task: Task
     template: Template
+    weight: float = 1.0
+
+    @property
+    def from_test(self) -> bool:
+        """Whether these are the rows by which models are compared in the end."""
+        return not is_file(self.asked) and self.task.split == TEST
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the rollouts of this task are made and read with (`trainkit.runs.job.Job.parts`)."""
+        scorer = template_entry(self.template)
+        grader = grader_of(self.template, scorer)
+        return {
+            "source": self.source,
+            "task": self.asked,
+            "split": self.task.split,
+            "template": self.template.ref,
+            "raw_prompts": self.template.kind == "raw",
+            "chat_template_kwargs": dict(self.template.chat_template_kwargs),
+            "rule": scorer["rule"],
+            "grader": grader.located() if grader else None,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """All of it checked. `train` are the tasks to train on, `validation` the sets that --validate names;
+    with `keep_out` a seeded slice of the training rows validates too (the first of the sets).
+    """
+
+    options: Options
+    model: Model | ModelFiles
+    train: tuple[Part, ...]
+    validation: tuple[Part, ...]
+    keep_out: bool
     response_length: int
 
+    @property
+    def max_prompt_tokens(self) -> int:
+        return self.options.prompt_length or PROMPT_LENGTH
 
-def find_inputs(options: Options, run: Path | None = None) -> Inputs:
+    @property
+    def data(self) -> Path | None:
+        return data_folder(self.options)
+
+    @property
+    def parquet(self) -> Path | None:
+        """Training data rendered elsewhere: rendered again, compared row by row, and then used."""
+        return Path(self.options.parquet).expanduser() if self.options.parquet else None
+
+    @property
+    def sampling(self) -> Mapping[str, Any]:
+        """Sampling of the rollouts, for the lock's budget."""
+        options = self.options
+        return asdict(
+            Sampling(
+                temperature=options.temperature,
+                max_tokens=self.response_length,
+                samples=options.samples,
+                seed=options.seed,
+            )
+        )
+
+
+def find_inputs(options: Options, model: Model | ModelFiles, run: Path | None = None) -> Inputs:
     """Find the inputs; `run` is the folder of a training run that may have been begun.
 
     Raises UserError for what does not exist, Mismatch where a released template was edited: the locks
     of run, parquet and model show what was.
     """
-    model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
-    task = load_training_rows(options.task, _data_folder(options))
-    places = (run, options.parquet and Path(options.parquet), model.folder)
-    template = verified_template(
-        options.prompt or task.template,
-        _template_folders(options),
-        [place for place in places if place],
-        model.folder,
-        options.trust_remote_code,
+    train = tuple(_training_part(options, model, run, asked) for asked in options.task)
+    train = tuple(map(_named, train, _sources([part.task.name for part in train], "--task")))
+    if options.parquet and len(train) > 1:
+        raise UserError(
+            f"--parquet is of one task, and {len(train)} are named; give it as --task FILE instead"
+        )
+    keep_out = KEPT_OUT in options.validate
+    sets = [asked for asked in options.validate if asked != KEPT_OUT]
+    validation = tuple(
+        part for asked in sets for part in _validation_parts(options, model, run, train, asked)
     )
-    return Inputs(model, task, template, options.response_length or task.max_tokens)
+    taken = [part.source for part in train] if keep_out else []
+    names = [part.task.name for part in validation]
+    labels = [
+        f"{name} {part.task.split}" if name in taken or names.count(name) > 1 else name
+        for name, part in zip(names, validation, strict=True)
+    ]
+    labels = _sources([*taken, *labels], "--validate")[len(taken) :]
+    return Inputs(
+        options=options,
+        model=model,
+        train=train,
+        validation=tuple(map(_named, validation, labels)),
+        keep_out=keep_out,
+        response_length=options.response_length or max(part.task.max_tokens for part in train),
+    )
 
 
-def relocked(inputs: Inputs) -> str | None:
+def relocked(lock: Lock | None, model: str, template: Template) -> str | None:
     """A sentence where a model that is locked to one prompt is trained under another; else None."""
-    lock, template = inputs.model.lock, inputs.template
-    if lock is None or lock.reading["template"]["sha256"] == template.text_sha256:
+    if lock is None or template.text_sha256 in [p.reading["template"]["sha256"] for p in lock_parts(lock)]:
         return None
     kwargs = (lock.reading["chat_template"] or {}).get("kwargs") or {}
     with_them = f", chat_template_kwargs {kwargs}" if kwargs else ""
     return (
-        f"{inputs.model.name} was locked to {lock.template} (fingerprint {lock.fingerprint}{with_them}) "
+        f"{model} was locked to {lock.template} (fingerprint {lock.fingerprint}{with_them}) "
         f"and is trained under {template.ref} from here on; to keep its prompt: --prompt {lock.template}"
     )
 
 
-def data_options(options: Options, inputs: Inputs) -> DataOptions:
-    """What decides the data of a run."""
-    sampling = Sampling(
-        temperature=options.temperature,
-        max_tokens=inputs.response_length,
-        samples=options.samples,
-        seed=options.seed,
-    )
-    return DataOptions(
-        model=inputs.model.folder,
-        task=options.task,
-        template=inputs.template.ref,
-        max_prompt_tokens=options.prompt_length or PROMPT_LENGTH,
-        sampling=asdict(sampling),
-        seed=options.seed,
-        limit=options.limit,
-        validate=options.validate,  # type: ignore[arg-type]
-        parquet=Path(options.parquet) if options.parquet else None,
-        allow_overlap=options.allow_overlap,
-        data=_data_folder(options),
-        templates=_template_folders(options),
-        trust_remote_code=options.trust_remote_code,
-    )
+def task_names(options: Options) -> list[str]:
+    """The tasks of --task without their weights."""
+    return [parse_weight(asked)[0] for asked in options.task]
 
 
-def _data_folder(options: Options) -> Path | None:
+def data_folder(options: Options) -> Path | None:
     return Path(options.data).expanduser() if options.data else settings().data
 
 
-def _template_folders(options: Options) -> tuple[Path, ...]:
+def template_folders(options: Options) -> tuple[Path, ...]:
     return (*settings().prompts, *(Path(folder).expanduser() for folder in options.prompts))
+
+
+def _training_part(options: Options, model: Model | ModelFiles, run: Path | None, asked: str) -> Part:
+    name, weight = parse_weight(asked)
+    task = _load(options, name, None if is_file(name) else "train")
+    return _part(options, model, run, name, task, options.prompt or task.template, weight)
+
+
+def _validation_parts(
+    options: Options, model: Model | ModelFiles, run: Path | None, train: tuple[Part, ...], asked: str
+) -> list[Part]:
+    """The set that a word of --validate names; `test` is one for every task that has a test split."""
+    if asked == TEST:
+        found = [part for part in train if not is_file(part.asked)]
+        if not found:
+            raise UserError(
+                f"--validate test: {', '.join(part.asked for part in train)} has no test split; "
+                "name a file of rows to validate on: --validate dev.jsonl"
+            )
+        return [
+            replace(part, task=rows_under(_load(options, part.asked, TEST), part.template), weight=1.0)
+            for part in found
+        ]
+    try:
+        task = _load(options, asked, None)
+    except UserError as error:
+        if is_file(asked) or asked.partition(":")[0] in {name.partition(":")[0] for name in known_tasks()}:
+            raise
+        raise UserError(f"--validate knows train and test; {error}") from None
+    trained = next((part for part in train if part.task.name == task.name), train[0])
+    brings = any(row.messages is not None for row in task.rows)
+    ref = task.template if task.named and trained.task.name != task.name else trained.template.ref
+    if brings and not options.prompt:
+        ref = task.template
+    return [_part(options, model, run, asked, task, options.prompt or ref, 1.0)]
+
+
+def _load(options: Options, name: str, split: str | None) -> Task:
+    fields: dict[str, Any] = {}
+    if is_file(name):
+        fields = {"question_field": options.question_field, "answer_field": options.answer_field}
+    elif (options.question_field or options.answer_field) and not any(
+        is_file(parse_weight(task)[0]) for task in (*options.task, *options.validate)
+    ):
+        raise UserError(f"--question-field and --answer-field are for files; {name} names its own fields")
+    return load_rows(name, split, data=data_folder(options), **fields)
+
+
+def _part(
+    options: Options,
+    model: Model | ModelFiles,
+    run: Path | None,
+    asked: str,
+    task: Task,
+    ref: str,
+    weight: float,
+) -> Part:
+    parquets = [name for name in (options.parquet, asked) if name and Path(name).suffix == ".parquet"]
+    places = [run, *(Path(name).expanduser() for name in parquets), model.folder]
+    template = verified_template(
+        ref,
+        template_folders(options),
+        [place for place in places if place],
+        model.folder,
+        options.trust_remote_code,
+    )
+    return Part(
+        source=task.name, asked=asked, task=rows_under(task, template), template=template, weight=weight
+    )
+
+
+def _named(part: Part, source: str) -> Part:
+    return replace(part, source=source)
+
+
+def _sources(names: list[str], flag: str) -> list[str]:
+    """The names, which must differ: metrics, locks and results are told apart by them."""
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise UserError(
+            f"{flag} names {twice[0]} twice, and results are told apart by that name; name it once, give "
+            f"it a weight (--task {twice[0]}*2), or rename one of the files"
+        )
+    return names

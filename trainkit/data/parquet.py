@@ -16,19 +16,22 @@ from evalkit.locks.parquet import prompt_messages
 from evalkit.records import Row
 from prompts.errors import Failed, UserError
 from prompts.lock import PARQUET_KEY, Lock
+from prompts.render import field_texts
 from prompts.template import Template
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A row and the token ids of its prompt."""
+    """A row, the task and template that it is asked under, and the token ids of its prompt."""
 
     row: Row
     ids: tuple[int, ...]
+    source: str
+    template: Template
 
 
 def write_parquet(
-    path: Path, prompts: Sequence[Prompt], template: Template, lock: Lock, use: Literal["train", "validation"]
+    path: Path, prompts: Sequence[Prompt], lock: Lock, use: Literal["train", "validation"]
 ) -> None:
     """Write the file whole or not at all, and count its rows again.
 
@@ -37,7 +40,7 @@ def write_parquet(
     import pyarrow
     import pyarrow.parquet
 
-    rows = [_columns(index, prompt.row, template, lock, use) for index, prompt in enumerate(prompts)]
+    rows = [_columns(index, prompt, use) for index, prompt in enumerate(prompts)]
     metadata = {PARQUET_KEY: orjson.dumps(lock.as_dict())}
     table = pyarrow.Table.from_pylist(rows).replace_schema_metadata(metadata)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -53,12 +56,21 @@ def write_parquet(
         temporary.unlink(missing_ok=True)
 
 
-def _columns(index: int, row: Row, template: Template, lock: Lock, use: str) -> dict[str, Any]:
-    fields = {"fields": orjson.dumps(plain_fields(row.fields)).decode()} if is_function(lock.rule) else {}
+def _columns(index: int, prompt: Prompt, use: str) -> dict[str, Any]:
+    row, template = prompt.row, prompt.template
+    extra: dict[str, Any] = {"split": use, "index": index, "id": row.id, "question": row.question}
+    if is_function(template.rule):
+        extra["fields"] = orjson.dumps(plain_fields(row.fields)).decode()
+    if row.messages is not None:
+        messages: Any = [dict(message) for message in row.messages]
+    else:
+        fields = field_texts(template, row.fields, f"row {row.id}")
+        messages = prompt_messages(template, row.question, fields)
+        extra |= {"prompt_fields": fields} if fields else {}
     return {
-        "data_source": lock.data["task"],
-        "prompt": prompt_messages(template, row.question),
+        "data_source": prompt.source,
+        "prompt": messages,
         "ability": "math",
         "reward_model": {"style": "rule", "ground_truth": row.gold},
-        "extra_info": {"split": use, "index": index, "id": row.id, "question": row.question, **fields},
+        "extra_info": extra,
     }

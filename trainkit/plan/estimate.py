@@ -55,6 +55,8 @@ class EstimateFor:
     cores: int
     kernels: Kernels
     float32: bool
+    assumed: tuple[str, ...] = ()
+    """What is not known and was assumed, in words."""
 
     @property
     def room(self) -> int:

@@ -41,6 +41,13 @@ BANDWIDTH_TBS = {
 }  # fmt: skip
 """Memory bandwidth (TB/s) by a word of the name."""
 
+MEMORY_GIB = {
+    "H200": 140, "H100": 79, "H800": 79, "GH200": 94, "B200": 178, "A100": 79, "A800": 79, "H20": 95,
+    "L40S": 44, "L40": 44, "L20": 44, "A40": 44, "A10": 22, "L4": 22, "V100": 31, "4090": 23, "3090": 23,
+    "5090": 31,
+}  # fmt: skip
+"""Memory that a program sees of a GPU (GiB), of its usual size."""
+
 CPU_UPDATE_TFLOPS = 0.065
 """bf16 on one core, as the recorded update reached it (6 x parameters x tokens / seconds / cores)."""
 CPU_FLOAT32 = 0.45

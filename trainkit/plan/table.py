@@ -10,6 +10,7 @@ from rich.text import Text
 
 from trainkit.plan import reference
 from trainkit.plan.batch import count, in_words
+from trainkit.plan.duration import OTHER_GPU
 from trainkit.plan.estimate import RunEstimate
 from trainkit.plan.memory import GIB
 
@@ -23,6 +24,12 @@ def sentences(plan: RunEstimate) -> list[str]:
         f"prompts of up to {request.prompt_length} and responses of up to {request.response_length} tokens.",
         *in_words(plan.batch, request.mean_tokens, request.steps),
     ]
+    if request.assumed:
+        lines.append(f"Assumed: {'; '.join(request.assumed)}.")
+    if request.gpu and not any(word in request.gpu.name for word in reference.PEAK_TFLOPS):
+        lines.append(
+            f"No figures of {request.gpu.name} are known: its speed is taken to be an {OTHER_GPU}'s."
+        )
     if plan.gradient_checkpointing:
         lines.append("Activations are computed again in the backward pass: less memory, a third more time.")
     verdict = "it fits" if plan.fits else "it does NOT fit"
@@ -106,4 +113,5 @@ def as_dict(plan: RunEstimate) -> dict[str, Any]:
         "cache_tokens": plan.cache_tokens,
         "seconds": plan.seconds,
         "fits": plan.fits,
+        "assumed": list(plan.request.assumed),
     }

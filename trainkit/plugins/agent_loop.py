@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 import traceback
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,7 +24,7 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorke
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from vllm.sampling_params import RequestOutputKind
 
-from prompts.render import Message, Rendered
+from prompts.render import from_messages
 from prompts.tokens import decode, encode, load_tokenizer
 from trainkit.plugins.freeze_heap import freeze_heap
 from trainkit.plugins.reward import Reward, compute, open_judge
@@ -44,22 +44,23 @@ class Shared:
         self.folder = Path(run)
         self.job: Job = read_job(self.folder)
         self.tokenizer = load_tokenizer(self.job.model_folder, self.job.trust_remote_code)
-        self.judge = open_judge(self.job)
+        self.judge = lru_cache(maxsize=None)(partial(open_judge, self.job))
         # O_APPEND: lines of several processes never mix.
         self.log = os.open(self.folder / "rollouts.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self.prompt_ids = lru_cache(maxsize=4096)(self._prompt_ids)
         self.log_seconds = 0.0
         """What writing the line before took: a line cannot hold its own."""
 
-    def _prompt_ids(self, messages: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
-        rendered: Rendered = [Message(role=role, content=content) for role, content in messages]
-        if self.job.raw_prompts:
-            rendered = messages[0][1]
-        return tuple(encode(self.tokenizer, rendered, self.job.chat_template_kwargs))
+    def _prompt_ids(self, source: str, messages: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+        part = self.job.part(source)
+        stored = [{"role": role, "content": content} for role, content in messages]
+        rendered = from_messages(stored, part["raw_prompts"])
+        return tuple(encode(self.tokenizer, rendered, part["chat_template_kwargs"]))
 
     def encode_row(self, row: Row) -> list[int]:
         """The row's prompt ids; raises ValueError where they exceed the run's prompt length."""
-        ids = list(self.prompt_ids(tuple((m["role"], m["content"]) for m in row["raw_prompt"])))
+        messages = tuple((m["role"], m["content"]) for m in row["raw_prompt"])
+        ids = list(self.prompt_ids(row["data_source"], messages))
         if len(ids) > self.job.prompt_length:
             raise ValueError(f"row {row['extra_info']['id']}: {len(ids)} prompt tokens do not fit")
         return ids
@@ -119,8 +120,9 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
 
     async def _reward(self, text: str, row: Row) -> Reward:
         """The reward; a grader's call waits in a thread, so that the other rollouts go on."""
-        gold, judge = row["reward_model"]["ground_truth"], self.shared.judge
-        if self.shared.job.grader is None:
+        source = row["data_source"]
+        gold, judge = row["reward_model"]["ground_truth"], self.shared.judge(source)
+        if self.shared.job.part(source)["grader"] is None:
             return compute(text, gold, judge)
         about = row["extra_info"]
         seen = {"id": about["id"], "question": about["question"], "fields": orjson.loads(about["fields"])}
@@ -154,6 +156,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
         line = {
             "step": int(row["global_steps"]),
             "validate": info["split"] == "validation",
+            "source": row["data_source"],
             "id": info["id"],
             "group": row["uid"][:8],
             "sample": int(row["session_id"]),

@@ -31,13 +31,14 @@ class Reward:
         }
 
 
-def open_judge(job: Job) -> Judge:
-    """The judge of a training run: its rule, or its grader's processes.
+def open_judge(job: Job, source: str = "") -> Judge:
+    """The judge of one task of a training run: its rule, or its grader's processes.
 
     Raises Mismatch where the grader's file is not the one that the run was prepared with.
     """
-    grader = job.grader
-    return Judge(job.rule, read_function(grader["rule"], sha256=grader["sha256"]) if grader else None)
+    part = job.part(source)
+    grader = part["grader"]
+    return Judge(part["rule"], read_function(grader["rule"], sha256=grader["sha256"]) if grader else None)
 
 
 def compute(text: str, gold: str, judge: Judge, row: Mapping[str, Any] = {}) -> Reward:

@@ -5,7 +5,7 @@ Written once by `trainkit.prepare`; read by the processes that verl starts, by r
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,21 @@ class Job:
     packages: dict[str, str]
     grader: dict[str, str] | None = None
     """Of a rule `python:FILE:FUNCTION`: `rule` with the file's whole path, and the file's `sha256`."""
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    """A task or validation set each: source (verl's data_source), task, split, template, raw_prompts,
+    chat_template_kwargs, rule, grader. Empty in runs begun before tasks were mixed."""
+
+    def part(self, source: str) -> dict[str, Any]:
+        """What prompts and answers of a source are made and read with."""
+        whole = {
+            "source": source,
+            "template": self.template,
+            "raw_prompts": self.raw_prompts,
+            "chat_template_kwargs": self.chat_template_kwargs,
+            "rule": self.rule,
+            "grader": self.grader,
+        }
+        return next((part for part in self.parts if part["source"] == source), whole)
 
 
 def write_job(job: Job, folder: Path) -> None:

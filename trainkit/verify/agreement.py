@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.engines.base import EngineOptions
-from evalkit.models.resolve import resolve_model
+from evalkit.models.resolve import find_model_files, resolve_model
 from evalkit.records import Record, Sampling
 from evalkit.runs.folder import Run
 from evalkit.score.pipeline import score_model
 from evalkit.score.plan import plan_run, select
 from evalkit.settings import settings
-from evalkit.tasks.load import load_rows
 from prompts.errors import UserError
-from trainkit.data.rows import load_training_rows
-from trainkit.runs.folder import GrowingLines, existing
+from trainkit.data.inputs import Part, find_inputs
+from trainkit.options import Options
+from trainkit.runs.folder import GrowingLines, Line, existing
 from trainkit.runs.job import Job, read_job
 
 
@@ -37,9 +37,10 @@ class AgreedRow:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The paired comparison; `pairs` holds every validation row once."""
+    """The paired comparison of one set; `pairs` holds each of its validation rows once."""
 
     step: int
+    source: str
     pairs: tuple[AgreedRow, ...]
 
     @property
@@ -59,8 +60,10 @@ class Agreement:
         return sum(pair.same_text for pair in self.pairs)
 
 
-def agreement(folder: Path, step: int, *, gpu_memory: float) -> Agreement:
-    """Score the validation rows of a step with evalkit, and pair them with verl's own outcomes.
+def agreements(folder: Path, step: int, *, gpu_memory: float) -> list[Agreement]:
+    """Score the validation rows of a step with evalkit, and pair them with verl's own outcomes, by set.
+
+    Scores are compared, not rewards: a shaped reward is no score.
 
     Raises UserError where the step was not validated, or its checkpoint is not there.
     """
@@ -74,9 +77,13 @@ def agreement(folder: Path, step: int, *, gpu_memory: float) -> Agreement:
     ]
     if not validated:
         raise UserError(f"{folder.name} was not validated at step {step}; step 0 and the last one are")
-    return Agreement(
-        step, tuple(pair_up(validated, _score(folder, job, step, validated, gpu_memory).records))
-    )
+    sets: dict[str, list[Line]] = {}
+    for line in validated:
+        sets.setdefault(line.get("source", ""), []).append(line)
+    return [
+        Agreement(step, source, tuple(pair_up(lines, _score(folder, job, step, lines, gpu_memory).records)))
+        for source, lines in sets.items()
+    ]
 
 
 def pair_up(validated: Iterable[dict[str, Any]], records: Iterable[Record]) -> Iterable[AgreedRow]:
@@ -87,23 +94,27 @@ def pair_up(validated: Iterable[dict[str, Any]], records: Iterable[Record]) -> I
         yield AgreedRow(line["id"], line["outcome"], record.outcome, line["text"] == record.text)
 
 
-def _score(folder: Path, job: Job, step: int, validated: list[dict[str, Any]], gpu_memory: float) -> Run:
+def _score(folder: Path, job: Job, step: int, validated: list[Line], gpu_memory: float) -> Run:
     """`evalkit score` of the same rows: the base model at step 0, else the step's checkpoint."""
-    options = job.options
+    source = validated[0].get("source", "")
     model = str(folder / f"global_step_{step}") if step else job.model_folder
-    data = Path(options["data"]) if options["data"] else settings().data
-    if options["validate"] == "test":
-        task = load_rows(options["task"], "test", data=data)
-    else:
-        task = load_training_rows(options["task"], data)
+    part = find_part(Options(**job.options), folder, source)
     plan = plan_run(
         resolve_model(model, trust_remote_code=job.trust_remote_code),
-        select(task, None, [line["id"] for line in validated]),
-        prompt=job.template,
-        folders=[*settings().prompts, *(Path(entry) for entry in options["prompts"])],
+        select(part.task, None, [line["id"] for line in validated]),
+        prompt=part.template.ref,
+        folders=[*settings().prompts, *(Path(entry) for entry in job.options["prompts"])],
         sampling=Sampling(max_tokens=job.response_length),
         options=EngineOptions(gpu_memory=gpu_memory, trust_remote_code=job.trust_remote_code),
     )
     return score_model(
         plan, command=f"trainkit agree {folder.name} --step {step}", results=settings().results
     )
+
+
+def find_part(options: Options, folder: Path, source: str) -> Part:
+    """The rows that a validation set was taken from, found as they were for training."""
+    inputs = find_inputs(options, find_model_files(options.model), folder)
+    kept_out = inputs.train if inputs.keep_out else ()
+    parts = {part.source: part for part in (*inputs.validation, *kept_out)}
+    return parts.get(source) or next(iter(parts.values()))

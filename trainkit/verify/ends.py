@@ -7,12 +7,15 @@ question without running a model again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from evalkit.compare.diff import Diff, diff_runs
 from evalkit.compare.table import as_json, render_diff
 from evalkit.grade.judge import judge
+from evalkit.locks.parts import lock_of, lock_parts
 from evalkit.records import Record, Sampling
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, Times, new_manifest
@@ -21,10 +24,11 @@ from evalkit.score.provenance import git_state, packages
 from prompts.errors import UserError
 from prompts.files import write_json
 from prompts.lock import Lock, read_lock
-from prompts.render import Message, Rendered
+from prompts.render import from_messages
 from prompts.tokens import encode, load_tokenizer
 from trainkit.data.dataset import VALIDATION_FILE
 from trainkit.runs.folder import GrowingLines, Line, TrainingRun
+from trainkit.runs.job import read_job
 
 FOLDER = "validation"
 """Below the run's folder: one result folder a validated step, `step_0` being the base."""
@@ -42,19 +46,32 @@ def compare_ends(folder: Path) -> str:
     if len(rollouts) < 2:
         raise UserError(f"{folder.name} was validated {len(rollouts)} times; two are needed to compare")
     steps = sorted(rollouts)
-    right = {step: sum(line["outcome"] == "correct" for line in rollouts[step]) for step in steps}
-    best = max(steps, key=lambda step: (right[step], -step))
+    accuracy = {step: mean_accuracy(rollouts[step]) for step in steps}
+    best = max(steps, key=lambda step: (accuracy[step], -step))
     wanted = [steps[-1], *([best] if best not in (steps[0], steps[-1]) else [])]
-    base = write_validation(run, steps[0], rollouts[steps[0]])
-    diffs = [diff_runs(base, write_validation(run, step, rollouts[step])) for step in wanted]
+    diffs = []
+    for source in sorted({line.get("source", "") for line in rollouts[steps[0]]}):
+        written = {
+            step: write_validation(run, step, [r for r in rollouts[step] if r.get("source", "") == source])
+            for step in (steps[0], *wanted)
+        }
+        diffs += [diff_runs(written[steps[0]], written[step]) for step in wanted]
     write_json(folder / COMPARISON, {"comparisons": [as_json(diff) for diff in diffs]})
-    return tables(diffs)
+    return tables(diffs, chosen=len(wanted) > 1)
 
 
-def tables(diffs: Sequence[Diff]) -> str:
-    """The comparisons as text; that of the best step says that it was chosen among several."""
+def mean_accuracy(rollouts: Sequence[Line]) -> float:
+    """The accuracy of a validation; of several sets the mean over sets, so that none counts by its size."""
+    sets: dict[str, list[bool]] = {}
+    for line in rollouts:
+        sets.setdefault(line.get("source", ""), []).append(line["outcome"] == "correct")
+    return fmean(fmean(right) for right in sets.values())
+
+
+def tables(diffs: Sequence[Diff], chosen: bool) -> str:
+    """The comparisons as text; that of the best step says that it was `chosen` among several."""
     parts = [render_diff(diff, "table") for diff in diffs]
-    if len(parts) > 1:
+    if chosen:
         parts.append(
             "The best step was chosen by these very rows, so its gain is biased upward: score it on others."
         )
@@ -71,17 +88,23 @@ def validation_rollouts(folder: Path) -> dict[int, list[Line]]:
 
 
 def write_validation(run: TrainingRun, step: int, rollouts: Sequence[Line]) -> Run:
-    """One validation as a complete result folder; one that is there already is read back."""
-    folder = run.folder / FOLDER / f"step_{step}"
-    if (folder / "summary.json").exists():
-        return read_run(folder)
+    """One set of a validation as a complete result folder; one that is there already is read back.
+
+    Of several sets each has a folder `step_N-SET`.
+    """
     lock = read_lock(run.folder / VALIDATION_FILE)
     if lock is None:
         raise UserError(f"{run.folder.name}/{VALIDATION_FILE} holds no prompt lock")
-    lengths = prompt_lengths(run)
-    records = [
-        as_record(line, run.job["rule"], lengths[line["id"]], run.options["seed"]) for line in rollouts
-    ]
+    source = str(rollouts[0].get("source", lock.data["task"]))
+    several = len(lock_parts(lock)) > 1
+    slug = re.sub(r"[^\w.+-]+", "_", source)
+    name = f"step_{step}-{slug}" if several else f"step_{step}"
+    folder = run.folder / FOLDER / name
+    if (folder / "summary.json").exists():
+        return read_run(folder)
+    lock = lock_of(lock, source)
+    lengths, rule = prompt_lengths(run), lock.rule
+    records = [as_record(line, rule, lengths[source, line["id"]], run.options["seed"]) for line in rollouts]
     writer = RunWriter(folder, manifest(run, step, lock, len(rollouts)), lock)
     for record in records:
         if (record.id, record.sample) not in writer.done:
@@ -90,18 +113,18 @@ def write_validation(run: TrainingRun, step: int, rollouts: Sequence[Line]) -> R
     return read_run(folder)
 
 
-def prompt_lengths(run: TrainingRun) -> dict[str, int]:
-    """Tokens of each validation row's prompt, by row id."""
+def prompt_lengths(run: TrainingRun) -> dict[tuple[str, str], int]:
+    """Tokens of each validation row's prompt, by source and row id."""
     import pyarrow.parquet
 
-    job = run.job
-    tokenizer = load_tokenizer(job["model_folder"], job["trust_remote_code"])
+    job = read_job(run.folder)
+    tokenizer = load_tokenizer(job.model_folder, job.trust_remote_code)
     lengths = {}
     for row in pyarrow.parquet.read_table(run.folder / VALIDATION_FILE).to_pylist():
-        messages = [Message(role=m["role"], content=m["content"]) for m in row["prompt"]]
-        rendered: Rendered = messages[0]["content"] if job["raw_prompts"] else messages
-        ids = encode(tokenizer, rendered, job["chat_template_kwargs"])
-        lengths[str(row["extra_info"]["id"])] = len(ids)
+        part = job.part(row["data_source"])
+        rendered = from_messages(row["prompt"], part["raw_prompts"])
+        ids = encode(tokenizer, rendered, part["chat_template_kwargs"])
+        lengths[row["data_source"], str(row["extra_info"]["id"])] = len(ids)
     return lengths
 
 

@@ -78,9 +78,14 @@ def heading(run: TrainingRun) -> Text:
     job, options = run.job, run.options
     return Text.assemble(
         (run.folder.name, "bold"),
-        f"  {options['algorithm']} of {job['base']['name']} on {options['task']} under {job['template']} ",
+        f"  {options['algorithm']} of {job['base']['name']} on {in_words(options['task'])} ",
+        f"under {job['template']} ",
         (f"[{job['fingerprint']}]", "dim"),
     )
+
+
+def in_words(tasks: str | list[str]) -> str:
+    return tasks if isinstance(tasks, str) else " + ".join(tasks)
 
 
 def progress(run: TrainingRun) -> Table:

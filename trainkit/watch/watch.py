@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -93,10 +94,22 @@ def place_to_score(run: TrainingRun) -> dict[str, str] | None:
     return {"CUDA_VISIBLE_DEVICES": str(free[0].index)} if free else None
 
 
+def score_tasks(options: dict[str, Any]) -> list[str]:
+    """The tasks of a run as `evalkit score` takes them."""
+    asked = options["task"]
+    tasks = [asked] if isinstance(asked, str) else asked
+    arguments = [word for task in tasks for word in ("--task", str(task))]
+    for flag in ("question_field", "answer_field"):
+        arguments += [
+            w for name in options.get(flag) or () for w in (f"--{flag.replace('_', '-')}", str(name))
+        ]
+    return arguments
+
+
 def score_step(run: TrainingRun, step: int, console: Console, place: dict[str, str]) -> None:
     """Score one checkpoint on the test split of the run's task; Failed where `evalkit score` fails."""
     options = run.options
-    arguments = ["score", "--model", f"{run.folder}/global_step_{step}", "--task", str(options["task"])]
+    arguments = ["score", "--model", f"{run.folder}/global_step_{step}", *score_tasks(options)]
     arguments += ["--max-tokens", str(run.job["response_length"])]
     if options["data"]:
         arguments += ["--data", str(options["data"])]

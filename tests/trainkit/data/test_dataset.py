@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalkit.locks.overlap import locked_overlap, question_overlap
-from evalkit.locks.parquet import prompt_messages
+from evalkit.locks.parquet import check_parquet, prompt_messages
+from evalkit.locks.parts import lock_of, lock_parts
+from evalkit.models.resolve import find_model_files
 from evalkit.models.smollm2 import smollm2_folder
-from evalkit.records import Row, Sampling
+from evalkit.records import Row
 from evalkit.tasks.load import load_rows
 from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
@@ -24,19 +25,20 @@ from prompts.lock import difference_of_locks, ids_sha256, read_lock
 from prompts.registry import get_template
 from prompts.tokens import encode, load_tokenizer
 from trainkit.data.dataset import Dataset, write_dataset
-from trainkit.data.rows import DataOptions, load_training_rows, split_rows
+from trainkit.data.inputs import Inputs, Part, find_inputs
+from trainkit.data.rows import keep_out
+from trainkit.options import Options
 
-SAMPLING = asdict(Sampling(temperature=1.0, samples=8, max_tokens=16))
+MODEL = find_model_files("smollm2-135m")
 
 
-def options(task: str = "sums", **changes: Any) -> DataOptions:
-    values: dict[str, Any] = {"model": smollm2_folder(), "task": task, "max_prompt_tokens": 1024}
-    return DataOptions(**{**values, "sampling": SAMPLING, **changes})
+def inputs(task: str | list[str] = "sums", **changes: Any) -> Inputs:
+    return find_inputs(Options(model=MODEL.name, task=task, **changes), MODEL)
 
 
 @pytest.fixture(scope="module")
 def sums(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return write_dataset(options(), tmp_path_factory.mktemp("sums"))
+    return write_dataset(inputs(), tmp_path_factory.mktemp("sums"))
 
 
 def column(path: Path, name: str) -> list[Any]:
@@ -50,6 +52,42 @@ def ids(path: Path) -> list[str]:
 def write_rows(path: Path, rows: list[Mapping[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+HINTED = """
+name = "hinted"
+version = 1
+kind = "chat"
+rule = "last-number"
+user = '''Hint: {hint}
+{question} Answer with the number only.'''
+"""
+OWN: dict[str, Any] = {
+    "question_field": ["problem", "frage"],
+    "answer_field": ["result", "antwort"],
+    "validate": ["dev.jsonl"],
+    "prompt": "hinted",
+    "prompts": ["prompts"],
+}
+
+
+def made(size: int, start: int, question: str = "problem", answer: str = "result") -> list[dict[str, str]]:
+    return [
+        {question: f"What is {n} + {n % 7}?", answer: str(n + n % 7), "hint": f"Count up from {n}."}
+        for n in range(start, start + size)
+    ]
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of somebody's own data, which is the working directory: two files, one to validate on."""
+    monkeypatch.chdir(tmp_path)
+    write_rows(tmp_path / "mine.jsonl", made(40, 1))
+    write_rows(tmp_path / "theirs.jsonl", made(30, 100, "frage", "antwort"))
+    write_rows(tmp_path / "dev.jsonl", made(10, 300))
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/hinted@1.toml").write_text(HINTED)
+    return tmp_path
 
 
 def test_rows_in_are_rows_out(sums: Dataset) -> None:
@@ -103,19 +141,19 @@ def test_locks_travel(sums: Dataset) -> None:
 
 
 def test_the_same_twice_and_another_seed(sums: Dataset, tmp_path: Path) -> None:
-    again = write_dataset(options(), tmp_path / "again")
+    again = write_dataset(inputs(), tmp_path / "again")
     assert again.train.read_bytes() == sums.train.read_bytes()
     assert again.validation.read_bytes() == sums.validation.read_bytes()
-    other = write_dataset(options(seed=1), tmp_path / "other")
+    other = write_dataset(inputs(seed=1), tmp_path / "other")
     assert set(ids(other.validation)) != set(ids(sums.validation))
 
 
 def test_limit_takes_the_first_rows(sums: Dataset, tmp_path: Path) -> None:
-    first = write_dataset(options(limit=40), tmp_path)
+    first = write_dataset(inputs(limit=40), tmp_path)
     assert (first.counts["train"], first.counts["validation"]) == (40, 4)
     assert set(ids(first.validation)) <= set(ids(sums.validation)), "a smaller slice of the same draw"
     with pytest.raises(UserError, match="--limit 0"):
-        write_dataset(options(limit=0), tmp_path / "none")
+        write_dataset(inputs(limit=0), tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
@@ -123,22 +161,23 @@ def made_rows(golds: list[str]) -> tuple[Row, ...]:
     return tuple(Row(id=f"{n:04}", question=f"Question {n}", gold=gold) for n, gold in enumerate(golds))
 
 
+def part_of(rows: tuple[Row, ...]) -> Part:
+    task = Task(name="t", split="train", rows=rows, template="", max_tokens=1)
+    return Part(source="t", asked="t", task=task, template=get_template("sums"))
+
+
 @given(st.integers(2, 6000), st.integers(0, 3), st.one_of(st.none(), st.integers(1, 300)), st.randoms())
 def test_slice_depends_on_content_and_seed_only(size: int, seed: int, limit: int | None, random: Any) -> None:
     rows = made_rows(["1"] * size)
     shuffled = list(rows)
     random.shuffle(shuffled)
-    model = Path("unused")
-    asked = DataOptions(model=model, task="t", max_prompt_tokens=1, sampling={}, seed=seed, limit=limit)
-    one = split_rows(asked, Task(name="t", split="train", rows=rows, template="", max_tokens=1), rows)
-    other = split_rows(
-        asked, Task(name="t", split="train", rows=tuple(shuffled), template="", max_tokens=1), shuffled
-    )
+    trained, held = keep_out(part_of(rows), rows, seed, limit)
+    _, held_shuffled = keep_out(part_of(tuple(shuffled)), shuffled, seed, limit)
     used = min(size, limit or size)
-    assert len(one.validation) == min(512, max(1, round(used / 10)))
-    assert {row.id for row in one.validation} == {row.id for row in other.validation}
-    train, kept_out = {row.id for row in one.train}, {row.id for row in one.validation}
-    assert not train & kept_out and len(train) == len(one.train)
+    assert len(held) == min(512, max(1, round(used / 10)))
+    assert {row.id for row in held} == {row.id for row in held_shuffled}
+    train, kept_out = {row.id for row in trained}, {row.id for row in held}
+    assert not train & kept_out and len(train) == len(trained)
     assert len(train) == min(used, size - len(kept_out))
 
 
@@ -151,16 +190,16 @@ def test_long_prompts_are_counted_and_left_out(sums: Dataset, tmp_path: Path) ->
     limit = max(lengths) - 1
     fits = sum(length <= limit for length in lengths)
     assert 0 < fits < len(lengths)
-    dataset = write_dataset(options(max_prompt_tokens=limit), tmp_path)
+    dataset = write_dataset(inputs(prompt_length=limit), tmp_path)
     assert dataset.counts["train"] == fits == len(ids(dataset.train))
     assert dataset.counts["too_long_train"] == len(lengths) - fits
     assert dataset.counts["longest_prompt"] <= limit
     with pytest.raises(UserError, match="longer than 3 tokens; raise --prompt-length"):
-        write_dataset(options(max_prompt_tokens=3), tmp_path / "none")
+        write_dataset(inputs(prompt_length=3), tmp_path / "none")
 
 
 def test_validate_on_test_is_marked(tmp_path: Path) -> None:
-    dataset = write_dataset(options(validate="test"), tmp_path)
+    dataset = write_dataset(inputs(validate="test"), tmp_path)
     assert dataset.marks == ("validate on test",)
     assert dataset.counts["train"] == 272, "nothing is kept out"
     assert sorted(ids(dataset.validation)) == sorted(row.id for row in load_rows("sums", "test").rows)
@@ -177,11 +216,13 @@ def test_train_on_test_is_refused(tmp_path: Path) -> None:
     shared = [lines[7], {**lines[9], "question": lines[9]["question"].upper().replace(" ", "  ")}]
     one = {"question": "What is one?", "answer": "#### 1"}
     write_rows(folder / "test.jsonl", [one, *shared])
-    asked = options("gsm8k", data=tmp_path, validate="test")
-    with pytest.raises(Mismatch, match="2 of the 3 test questions of gsm8k stand in its training rows"):
+    asked = inputs("gsm8k", data=str(tmp_path), validate="test")
+    with pytest.raises(Mismatch, match="2 of the 3 test questions of gsm8k stand in"):
         write_dataset(asked, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    allowed = write_dataset(replace(asked, allow_overlap=True), tmp_path / "out")
+    allowed = write_dataset(
+        inputs("gsm8k", data=str(tmp_path), validate="test", allow_overlap=True), tmp_path / "out"
+    )
     assert allowed.marks == ("validate on test", "overlap")
 
 
@@ -190,30 +231,140 @@ def test_golds_that_cannot_be_scored_stop_it(tmp_path: Path) -> None:
     lines[3]["answer"], lines[4]["answer"] = "many", ""
     path = write_rows(tmp_path / "mine.jsonl", lines)
     with pytest.raises(UserError, match=r"2 of 30 rows of mine cannot be scored by rule last-number"):
-        write_dataset(options(str(path), template="sums"), tmp_path / "out")
+        write_dataset(inputs(str(path), prompt="sums"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_file_of_ones_own_is_trained_on(tmp_path: Path) -> None:
     lines = [{"question": f"{n} + 1?", "answer": str(n + 1)} for n in range(30)]
     path = write_rows(tmp_path / "mine.jsonl", [*lines, lines[5]])
-    dataset = write_dataset(options(str(path), template="sums"), tmp_path / "out")
+    dataset = write_dataset(inputs(str(path), prompt="sums"), tmp_path / "out")
     assert dataset.counts["rows"] == 31 and dataset.counts["repeated"] == 1
     assert dataset.counts["train"] + dataset.counts["validation"] == 30
     with pytest.raises(UserError, match="2 are needed"):
-        write_dataset(options(str(write_rows(tmp_path / "one.jsonl", lines[:1]))), tmp_path / "none")
+        write_dataset(inputs(str(write_rows(tmp_path / "one.jsonl", lines[:1]))), tmp_path / "none")
 
 
-def test_prompts_from_elsewhere_are_no_task(sums: Dataset) -> None:
-    with pytest.raises(UserError, match="--parquet"):
-        load_training_rows(str(sums.train), None)
+def test_own_fields_validation_file_and_placeholder(own: Path, tmp_path: Path) -> None:
+    """Two files with fields of their own, weighted, under a template that shows a third field."""
+    dataset = write_dataset(inputs(["mine.jsonl*2", "theirs.jsonl*0.5"], **OWN), tmp_path / "out")
+    assert dataset.counts["train"] == 2 * 40 + 15 == len(ids(dataset.train))
+    assert dataset.counts["validation"] == 10
+    assert set(column(dataset.validation, "data_source")) == {"dev"}
+    (message,) = column(dataset.train, "prompt")[0]
+    hint = column(dataset.train, "extra_info")[0]["prompt_fields"]["hint"]
+    assert message["content"].startswith(f"Hint: {hint}\n")
+    (mine, theirs) = lock_parts(dataset.lock)
+    assert (mine.task, mine.weight, len(mine.ids)) == ("mine", 2.0, 40)
+    assert (theirs.task, theirs.weight, len(theirs.ids)) == ("theirs", 0.5, 15)
+    assert lock_of(dataset.lock, "mine").reading == dataset.lock.reading
+
+
+def test_an_edited_field_is_seen(own: Path, tmp_path: Path) -> None:
+    dataset = write_dataset(inputs("mine.jsonl", **OWN), tmp_path / "out")
+    table = pyarrow.parquet.read_table(dataset.train)
+    rows = table.to_pylist()
+    rows[3]["extra_info"]["prompt_fields"]["hint"] = "The answer is 4."
+    edited = pyarrow.Table.from_pylist(rows).replace_schema_metadata(table.schema.metadata)
+    pyarrow.parquet.write_table(edited, dataset.train)
+    template = get_template("hinted", [own / "prompts"])
+    with pytest.raises(Mismatch, match="row 4"):
+        check_parquet(
+            dataset.train,
+            template=template,
+            tokenizer=load_tokenizer(MODEL.folder),
+            folder=MODEL.folder,
+        )
+
+
+def test_rows_that_differ_in_a_shown_field_are_two(own: Path, tmp_path: Path) -> None:
+    rows = [{"problem": "How many?", "result": "4", "hint": f"There are {n}."} for n in range(12)]
+    write_rows(own / "mine.jsonl", [*rows, rows[2]])
+    dataset = write_dataset(inputs("mine.jsonl", **OWN), tmp_path / "out")
+    assert (dataset.counts["train"], dataset.counts["repeated"]) == (12, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "says"),
+    [
+        (lambda rows: rows[11].pop("hint"), {}, r"mine row 12 .*no text in the field 'hint'"),
+        (lambda rows: rows[11].pop("problem"), {}, r"mine.jsonl row 12 has no field 'problem'"),
+        (lambda rows: rows[11].update(hint=["a"]), {}, r"mine row 12 .*it is \['a'\]"),
+        (lambda rows: None, {"answer_field": ["hint"]}, "is the field of mine that holds the gold"),
+        (lambda rows: None, {"validate": ["mine.jsonl"]}, "40 of the 40 rows of mine, .*trained on too"),
+        (lambda rows: None, {"validate": ["empty.jsonl"]}, "no rows"),
+        (lambda rows: None, {"validate": ["tets"]}, "--validate knows train and test; .*unknown task 'tets'"),
+        (lambda rows: None, {"validate": ["test"]}, "mine.jsonl has no test split"),
+        (lambda rows: None, {"task": ["mine.jsonl", "mine.jsonl"]}, "names mine twice"),
+        (lambda rows: None, {"task": ["mine.jsonl*nan"]}, "a number above 0"),
+    ],
+)
+def test_bad_data_is_one_sentence(
+    own: Path, tmp_path: Path, change: Callable[[list[Any]], object], options: dict[str, Any], says: str
+) -> None:
+    rows = [json.loads(line) for line in (own / "mine.jsonl").read_text().splitlines()]
+    change(rows)
+    write_rows(own / "mine.jsonl", rows)
+    (own / "empty.jsonl").touch()
+    with pytest.raises(UserError, match=says):
+        write_dataset(inputs(**{"task": ["mine.jsonl"], **OWN, **options}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_tasks_under_their_own_templates(tmp_path: Path) -> None:
+    lines = [{"question": f"{n} plus 1?", "answer": str(n + 1)} for n in range(100, 130)]
+    path = write_rows(tmp_path / "mine.jsonl", lines)
+    dataset = write_dataset(inputs(["sums", str(path)], validate=["train", "test"]), tmp_path / "out")
+    sums, mine = lock_parts(dataset.lock)
+    assert (sums.reading["template"]["ref"], mine.reading["template"]["ref"]) == ("sums@1", "gsm8k-boxed@1")
+    held = read_lock(dataset.validation)
+    assert held is not None and [part.task for part in lock_parts(held)] == ["sums", "mine", "sums test"]
+    assert dataset.lock.data["marks"] == ["validate on test"] == list(dataset.marks)
+
+
+def test_a_verl_parquet_is_trained_on_as_it_is(sums: Dataset, tmp_path: Path) -> None:
+    dataset = write_dataset(inputs(str(sums.train)), tmp_path / "out")
+    before, after = column(sums.train, "prompt"), column(dataset.train, "prompt")
+    assert after and all(messages in before for messages in after)
+    assert dataset.lock.data["task"] == "sums"
+    table = pyarrow.parquet.read_table(sums.train)
+    rows = table.to_pylist()
+    rows[0]["prompt"][0]["content"] += " Think hard."
+    edited = tmp_path / "edited.parquet"
+    pyarrow.parquet.write_table(
+        pyarrow.Table.from_pylist(rows).replace_schema_metadata(table.schema.metadata), edited
+    )
+    with pytest.raises(Mismatch, match="row 1"):
+        write_dataset(inputs(str(edited)), tmp_path / "none")
+    own = tmp_path / "own.parquet"  # made elsewhere: no lock, messages of its own
+    for row in rows:
+        row["extra_info"] = {"index": row["extra_info"]["index"]}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), own)
+    foreign = write_dataset(inputs(str(own)), tmp_path / "foreign")
+    assert column(foreign.train, "prompt")[0][0]["content"] == rows[0]["prompt"][0]["content"]
+
+
+def test_conversations_end_with_the_user(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello."}]
+    lines = [
+        {"messages": [*turns, {"role": "user", "content": f"{n} + 1?"}], "answer": str(n + 1)}
+        for n in range(20)
+    ]
+    path = write_rows(tmp_path / "talk.jsonl", lines)
+    dataset = write_dataset(inputs(str(path), prompt="sums"), tmp_path / "out")
+    assert [turn["role"] for turn in column(dataset.train, "prompt")[0]] == ["user", "assistant", "user"]
+    with pytest.raises(UserError, match="raw template"):
+        inputs(str(path), prompt="gsm8k-raw")
+    write_rows(path, [*lines, {"messages": turns, "answer": "1"}])
+    with pytest.raises(UserError, match=r"row 21.*last turn must be the user's"):
+        inputs(str(path), prompt="sums")
 
 
 def test_raw_template(tmp_path: Path) -> None:
     """A raw prompt travels as the content of one message; the lock holds the ids without chat template."""
     lines = [{"question": f"{n} + 1?", "answer": str(n + 1)} for n in range(20)]
     path = write_rows(tmp_path / "mine.jsonl", lines)
-    dataset = write_dataset(options(str(path), template="gsm8k-raw"), tmp_path / "out")
+    dataset = write_dataset(inputs(str(path), prompt="gsm8k-raw"), tmp_path / "out")
     tokenizer = load_tokenizer(smollm2_folder())
     extras = column(dataset.train, "extra_info")
     for (message,), extra in zip(column(dataset.train, "prompt"), extras, strict=True):
@@ -225,7 +376,7 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(UserError, match="cannot be made"):
-        write_dataset(options(), blocked / "out")
+        write_dataset(inputs(), blocked / "out")
 
 
 @pytest.mark.parametrize("change", [lambda d: d.train, lambda d: d.validation])
@@ -239,7 +390,7 @@ def test_scoring_knows_what_was_trained_on(sums: Dataset, change: Callable[[Data
 
 
 def test_gsm8k(tmp_path: Path, data_folder: Path) -> None:
-    dataset = write_dataset(options("gsm8k", template="gsm8k-boxed", data=data_folder), tmp_path)
+    dataset = write_dataset(inputs("gsm8k", prompt="gsm8k-boxed", data=str(data_folder)), tmp_path)
     assert dataset.counts["validation"] == 512
     assert dataset.counts["train"] + 512 + dataset.counts["repeated"] == dataset.counts["rows"] == 7473
     assert dataset.marks == ()

@@ -21,6 +21,7 @@ from places import ROOT
 
 from evalkit.machine import Gpu
 from evalkit.models.safetensors import count_parameters
+from evalkit.models.smollm2 import smollm2_folder
 from prompts.errors import UserError
 from trainkit.launch.set_option import ACTOR, MODEL
 from trainkit.options import PRESETS, Options, resolve
@@ -419,3 +420,29 @@ def test_recorded_runs_took_what_the_plan_says(run: str, shape: ModelShape, gpu:
     for phase, name in measured.items():
         seconds = median(line[f"timing_s/{name}"] for line in steps[1:])
         assert seconds / 2 < plan.seconds[phase] < seconds * 2
+
+
+def config_alone(folder: Path, **changes: Any) -> Path:
+    """A folder with SmolLM2's config.json and nothing else."""
+    folder.mkdir()
+    config = json.loads((smollm2_folder() / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    return folder
+
+
+def test_a_config_alone_is_enough_for_a_plan(tmp_path: Path) -> None:
+    """The parameters counted from SmolLM2's config are those of its weights."""
+    folder = config_alone(tmp_path / "config")
+    assert read_shape(folder).parameters == read_shape(smollm2_folder()).parameters
+    asked = resolve("grpo", {"model": str(folder)}, preset=None, config=None, has_gpu=True)
+    request = estimate_for(asked, parse_gpu("B200"))
+    assert request.gpu is not None and request.gpu.total_mib == 178 * 1024
+    assert (request.prompt_length, request.response_length) == (1024, 512)
+    with_task = estimate_for(replace(asked, task=["sums"], batch=32), parse_gpu("H100"))
+    assert 20 < with_task.prompt_length < 60 and with_task.steps == 245 // 32
+    assert len(with_task.assumed) == 2
+    experts = config_alone(tmp_path / "experts", num_local_experts=8)
+    with pytest.raises(UserError, match="mixture of experts cannot be counted without its weights"):
+        read_shape(experts)
+    with pytest.raises(UserError, match="--on 'Z9' is no GPU"):
+        parse_gpu("Z9")

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
 from evalkit.grade.judge import Judge
-from evalkit.records import Sampling
+from evalkit.models.resolve import find_model_files
 from evalkit.runs.folder import read_run
 from prompts.errors import UserError
 from trainkit.data.dataset import write_dataset
-from trainkit.data.rows import DataOptions
+from trainkit.data.inputs import find_inputs
 from trainkit.options import Options
 from trainkit.plugins.reward import compute
 from trainkit.runs.job import Job, write_job
@@ -29,9 +28,8 @@ from trainkit.verify.ends import COMPARISON, compare_ends
 def run(smollm2: Path, tmp_path: Path) -> Path:
     """A run's folder with real data and lock, before any rollout."""
     folder = tmp_path / "demo"
-    sampling = asdict(Sampling(max_tokens=16))
-    options = DataOptions(model=smollm2, task="sums", max_prompt_tokens=64, sampling=sampling)
-    dataset = write_dataset(options, folder)
+    options = Options(model=str(smollm2), task="sums", prompt_length=64, response_length=16)
+    dataset = write_dataset(find_inputs(options, find_model_files(options.model)), folder)
     write_job(
         Job(
             options=Options(task="sums").as_dict(),
