@@ -44,7 +44,10 @@ def render(template: Template, row: RowLike) -> Rendered:
 
 
 def from_messages(messages: Sequence[Mapping[str, str]], raw: bool) -> Rendered:
-    """What was rendered, from the messages that a parquet stores; a raw text is stored as one message."""
+    """What was rendered, from the messages that a parquet stores; a raw text is stored as one message.
+
+    Training, the token check and the comparison of its ends all go through here.
+    """
     if raw:
         return messages[0]["content"]
     return [Message(role=message["role"], content=message["content"]) for message in messages]

@@ -21,6 +21,7 @@ from evalkit.machine import Gpu, computes_in_float32, find_gpus
 from evalkit.models.resolve import Model, find_model_files, resolve_model
 from evalkit.settings import settings
 from prompts.errors import UserError
+from prompts.files import scratch_folder
 from trainkit.data.dataset import Dataset, write_dataset
 from trainkit.data.inputs import Inputs, find_inputs, relocked, task_names
 from trainkit.launch.environment import verl_command
@@ -66,9 +67,8 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     folder = run_folder(options)
     before = read_existing(folder, options)
     inputs = find_inputs(options, find_model_files(options.model, **trusting(options)), folder)
-    building = Path(tempfile.mkdtemp()) if dry else folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        building.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.gettempdir()) / folder.name if dry else folder
+    with scratch_folder(place) as building:
         dataset = write_dataset(inputs, building)
         model = resolve_model(options.model, **trusting(options))
         job, plan, far = _describe(inputs, model, dataset, folder, dry)
@@ -76,10 +76,6 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
             same_prompts(folder, building, inputs.model.folder, options)
         if not dry and not far.complete:
             _move_into_place(building, folder, job, plan, far, resuming=before is not None)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     warnings = [dataset.warning]
     warnings += [relocked(model.lock, model.name, part.template) for part in inputs.train]
     return Prepared(folder, job, plan, far, tuple(filter(None, warnings)))

@@ -31,7 +31,7 @@ def report_command(
     from evalkit.runs.find import find_run
     from evalkit.settings import settings
     from prompts.errors import UserError
-    from prompts.new_output import refuse_existing, write_file
+    from prompts.files import refuse_existing, write_new_file
 
     refuse_existing(output)
     found = [find_run(name, settings().results) for name in runs]
@@ -39,7 +39,7 @@ def report_command(
         raise UserError(f"the same run was given twice: {', '.join(run.name for run in found)}")
     solutions, why_none = gold_solutions(found, data or settings().data)
     content = render_page(collect(found, solutions, why_none)).encode()
-    write_file(output, content)
+    write_new_file(output, content)
     print(f"wrote {output} ({len(content) / 1e6:.1f} MB)", file=sys.stderr)
 
 

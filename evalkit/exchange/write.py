@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evalkit.runs.folder import Run
 from prompts.errors import UserError
-from prompts.new_output import refuse_existing, write_file, write_folder
+from prompts.files import refuse_existing, write_new_file, write_new_folder
 
 ENDINGS: dict[str, str] = {
     "lm-eval": "-lm-eval",
@@ -35,17 +35,17 @@ def export_run(run: Run, to: str, output: Path | None, prompts: Sequence[Path] =
     if to == "lm-eval":
         from evalkit.exchange.lm_eval import to_lm_eval
 
-        write_folder(output, to_lm_eval(run, prompts))
+        write_new_folder(output, to_lm_eval(run, prompts))
     elif to == "inspect":
         from evalkit.exchange.inspect import to_inspect
 
-        write_folder(output, to_inspect(run, prompts))
+        write_new_folder(output, to_inspect(run, prompts))
     elif to == "parquet":
         from evalkit.exchange.parquet import to_parquet
 
-        write_file(output, to_parquet(run))
+        write_new_file(output, to_parquet(run))
     else:
         from evalkit.exchange.hf_card import to_hf_card
 
-        write_folder(output, to_hf_card(run))
+        write_new_folder(output, to_hf_card(run))
     return output

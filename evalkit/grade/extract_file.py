@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 from evalkit.extract import extract, resolve_rule
 from evalkit.grade.grade import grade
 from prompts.errors import UserError
-from prompts.new_output import refuse_existing
+from prompts.files import refuse_existing, whole_file
 
 
 def extract_file(source: str, rule: str, output: str) -> None:
@@ -35,16 +35,8 @@ def extract_file(source: str, rule: str, output: str) -> None:
             _print(rows)
             return
         refuse_existing(Path(output))
-        temporary = Path(output).with_name(f".{Path(output).name}.{os.getpid()}")
-        try:
-            with temporary.open("xb") as file:
-                file.writelines(rows)
-            temporary.rename(output)
-        except OSError as error:
-            raise UserError(f"{output} cannot be written: {error.strerror}") from None
-        finally:
-            with suppress(OSError):  # it is gone, or never was: too long a name
-                temporary.unlink()
+        with whole_file(Path(output)) as temporary, temporary.open("xb") as file:
+            file.writelines(rows)
 
 
 def _print(rows: Iterator[bytes]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from evalkit.grade.grader import plain_fields
 from evalkit.grade.user_function import is_function
 from evalkit.locks.parquet import prompt_messages
 from evalkit.records import Row
-from prompts.errors import Failed, UserError
+from prompts.errors import Failed
+from prompts.files import whole_file
 from prompts.lock import PARQUET_KEY, Lock
 from prompts.render import field_texts
 from prompts.template import Template
@@ -43,17 +43,11 @@ def write_parquet(
     rows = [_columns(index, prompt, use) for index, prompt in enumerate(prompts)]
     metadata = {PARQUET_KEY: orjson.dumps(lock.as_dict())}
     table = pyarrow.Table.from_pylist(rows).replace_schema_metadata(metadata)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole_file(path) as temporary:
         pyarrow.parquet.write_table(table, temporary)
         written = pyarrow.parquet.read_metadata(temporary).num_rows
         if written != len(prompts):
             raise Failed(f"{path} holds {written:,} rows, {len(prompts):,} were rendered")
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _columns(index: int, prompt: Prompt, use: str) -> dict[str, Any]:

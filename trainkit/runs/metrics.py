@@ -6,7 +6,6 @@ Each step's line holds verl's metrics under verl's names and what the rollouts o
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import orjson
 
 from prompts.errors import Failed
-from prompts.files import write_whole
+from prompts.files import whole_file, write_whole
 from trainkit.runs.folder import GrowingLines
 
 Line = dict[str, Any]
@@ -149,15 +148,13 @@ def cut_back(run: Path, step: int | None) -> None:
     write_whole(run / "metrics.jsonl", b"".join(map(_as_line, metrics.values())))
     rollouts = run / "rollouts.jsonl"
     if rollouts.exists():
-        temporary = rollouts.with_name(f".{rollouts.name}.{os.getpid()}")
-        with rollouts.open("rb") as source, temporary.open("wb") as target:
+        with whole_file(rollouts) as path, rollouts.open("rb") as source, path.open("wb") as target:
             for text in source:
                 if not text.endswith(b"\n"):
                     break  # torn
                 line = orjson.loads(text)
                 if line["step"] <= last and (line["step"] in metrics or not line["validate"]):
                     target.write(text)
-        temporary.replace(rollouts)
     # What proves the prompts of the first step belongs to the run as long as that step does.
     again = ("tokens_batch.jsonl", "tokens_vllm.jsonl") if step is None else ()
     for name in ("verl_metrics.jsonl", "rollout_error.txt", *again):

@@ -7,9 +7,7 @@ one of ours never pass for read alike.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from evalkit.runs.manifest import Manifest
 from evalkit.runs.summary import summarize
 from evalkit.tasks.rows import Item, final_answer, make_rows
 from prompts.errors import UserError
+from prompts.files import whole_folder
 from prompts.lock import Lock
 
 QUESTION_FIELDS = ("question", "problem", "input")
@@ -74,16 +73,11 @@ def write_run(run: ImportedRun, results: Path) -> Path:
         raise UserError(
             f"{folder} exists: this log was imported before; remove the folder to import it again"
         )
-    temporary = results / f".{run.name}.{os.getpid()}"
-    writer = RunWriter(temporary, run.manifest, run.lock)
-    try:
+    with whole_folder(folder) as temporary:
+        writer = RunWriter(temporary, run.manifest, run.lock)
         for record in run.records:
             writer.append(record)
         writer.finish(run.manifest, summarize(run.records, None))
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return folder
 
 

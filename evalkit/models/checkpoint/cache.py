@@ -9,10 +9,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ import orjson
 from evalkit.models.checkpoint.recognise import LORA_META, Checkpoint, open_checkpoint
 from evalkit.settings import cache_dir
 from prompts.errors import Failed, Mismatch, UserError
-from prompts.files import read_json, write_json
+from prompts.files import read_json, whole_folder, write_json
 
 REPORT = "merge.json"
 """Lies in every merged folder, written last: what was merged and verified."""
@@ -56,18 +54,9 @@ def merge_into(checkpoint: Checkpoint, target: Path, *, trust_remote_code: bool 
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} is there already; name a new folder")
     print(f"{checkpoint.name}: merging {checkpoint.world_size} shards (once)", file=sys.stderr)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-    except OSError as error:
-        raise UserError(f"{target.parent} cannot be written: {error.strerror}") from None
-    try:
+    with whole_folder(target) as temporary:
         report = _run(checkpoint, temporary, trust_remote_code)
         write_json(temporary / REPORT, report)
-        temporary.chmod(0o755)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return report
 
 

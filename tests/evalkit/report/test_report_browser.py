@@ -137,7 +137,7 @@ def test_span_and_word_diff(driver: Any, made: tuple[Path, list[Run]]) -> None:
         for a, b in both
         if a.extraction.span and b.extraction.span and a.outcome == "wrong" and b.outcome == "correct"
     )
-    open_page(driver, path, f"#q={base['id']}")
+    open_page(driver, path, f"#q={base.id}")
     marks = driver.execute_script(
         "return [...document.querySelectorAll('.pane')].map(p => p.querySelector('mark')?.textContent)"
     )
@@ -202,7 +202,7 @@ def test_contrast(driver: Any, made: tuple[Path, list[Run]], scheme: str) -> Non
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     try:
-        open_page(driver, path, f"#q={runs[0].records[0]['id']}")
+        open_page(driver, path, f"#q={runs[0].records[0].id}")
         pairs = driver.execute_script("""
             const behind = (e) => { for (; e; e = e.parentElement) {
                 const c = getComputedStyle(e).backgroundColor; if (!c.endsWith(", 0)")) return c; } };
