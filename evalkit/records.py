@@ -64,7 +64,7 @@ class Completion:
     error: str | None = None
 
 
-class Extraction(msgspec.Struct, frozen=True):
+class Extraction(msgspec.Struct, frozen=True, gc=False):
     """The answer that a rule read from a text.
 
     `answer` is the text of the answer, None where the rule found none. `rule` names the rule that
@@ -87,7 +87,7 @@ class Grade:
     reason: str
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One line of records.jsonl: one completion of one question, read and scored.
 
     A field that is added later has the default None: older records read as "not recorded".

@@ -89,4 +89,6 @@ def _restrict(run: RunColumns, ids: NDArray[np.bytes_]) -> Questions:
         return Questions(ids, run.take(slice(0, 0)), np.zeros(0, dtype=np.int64))
     number = np.minimum(np.searchsorted(ids, run.ids), len(ids) - 1)
     kept: NDArray[Any] = (ids[number] == run.ids) & (run.outcome != UNSCORED)
+    if kept.all():  # the usual case: nothing is copied
+        return Questions(ids, run, number)
     return Questions(ids, run.take(kept), number[kept])

@@ -14,28 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.extract.numbers import canonical
-from evalkit.records import Count, Outcome, Record
+from evalkit.records import Record
 from evalkit.runs.folder import Run
-from evalkit.runs.record_lines import CODE, check_order, lines_of, open_records
+from evalkit.runs.record_lines import CODE, check_sorted, iter_blocks, open_records
 from prompts.errors import UserError
 
 CORRECT, WRONG, NO_ANSWER, UNSCORED = (CODE[name] for name in ("correct", "wrong", "no_answer", "unscored"))
-
-
-class _Answer(msgspec.Struct):
-    answer: str | None
-
-
-class _Line(msgspec.Struct):
-    """The fields that are kept; all others are skipped without being built."""
-
-    id: str
-    sample: Count
-    completion_tokens: Count
-    truncated: bool
-    outcome: Outcome
-    lenient_outcome: Outcome
-    extraction: _Answer
 
 
 @dataclass(frozen=True)
@@ -69,7 +53,7 @@ def load_columns(run: Run, answers: AnswerClasses | None = None) -> RunColumns:
     """Read a complete run. `answers` numbers answers alike in several runs.
 
     Raises UserError where the run is not complete, holds no record, or holds others than its manifest and
-    lock say (`evalkit.runs.record_lines.check_order`; the line is named), Mismatch for an edited lock.
+    lock say (`evalkit.runs.record_lines.check_sorted`; the line is named), Mismatch for an edited lock.
     """
     if not run.complete:
         raise UserError(f"{run.name} {run.manifest.unfinished}")
@@ -78,40 +62,43 @@ def load_columns(run: Run, answers: AnswerClasses | None = None) -> RunColumns:
         raise UserError(f"{run.name} holds no record, there is nothing to compare")
     columns = RunColumns(*(np.concatenate(column) for column in zip(*blocks, strict=True)))
     del blocks
-    order = check_order(run.name, run.manifest, run.lock, columns.ids, columns.sample, columns.outcome)
-    return columns.take(order)
+    order = np.lexsort((columns.sample, columns.ids))
+    columns = columns.take(order)
+    check_sorted(run.name, run.manifest, run.lock, order, columns.ids, columns.sample, columns.outcome)
+    return columns
 
 
-_DTYPES = (np.bytes_, np.int32, np.uint8, np.uint8, np.int32, np.bool_, np.int32, np.int64)
-_BLOCK = 1 << 16
+_GATHERED = 1 << 16
+"""Records in an array while the file is read: small arrays would break the memory into pieces."""
 
 
 def _read_blocks(run: Run, answer_class: AnswerClasses) -> Iterator[tuple[NDArray[Any], ...]]:
     """The columns of `RunColumns` in file order, some ten thousand records at a time."""
-    decode = msgspec.json.Decoder(_Line).decode
-    rows: list[tuple[Any, ...]] = []
-    offset = 0
-    with lines_of(run.folder, run.manifest) as lines:
-        for _, line in lines:
-            record = decode(line)
-            rows.append(
-                (
-                    record.id.encode(),
-                    record.sample,
-                    CODE[record.outcome],
-                    CODE[record.lenient_outcome],
-                    record.completion_tokens,
-                    record.truncated,
-                    answer_class[record.extraction.answer],
-                    offset,
-                )
-            )
-            offset += len(line)
-            if len(rows) == _BLOCK:
-                yield _as_columns(rows)
-                rows = []
-    if rows:
-        yield _as_columns(rows)
+    blocks: list[tuple[NDArray[Any], ...]] = []
+    count = 0
+    for block in _read_small(run, answer_class):
+        blocks.append(block)
+        count += len(block[0])
+        if count >= _GATHERED:
+            yield tuple(map(np.concatenate, zip(*blocks, strict=True)))
+            blocks, count = [], 0
+    if blocks:
+        yield tuple(map(np.concatenate, zip(*blocks, strict=True)))
+
+
+def _read_small(run: Run, answer_class: AnswerClasses) -> Iterator[tuple[NDArray[Any], ...]]:
+    for block in iter_blocks(run.folder, run.manifest):
+        records = block.records
+        yield (
+            np.array([record.id.encode() for record in records], dtype=np.bytes_),
+            np.array([record.sample for record in records], dtype=np.int32),
+            np.array([CODE[record.outcome] for record in records], dtype=np.uint8),
+            np.array([CODE[record.lenient_outcome] for record in records], dtype=np.uint8),
+            np.array([record.completion_tokens for record in records], dtype=np.int32),
+            np.array([record.truncated for record in records], dtype=np.bool_),
+            np.array([answer_class[record.extraction.answer] for record in records], dtype=np.int32),
+            block.starts,
+        )
 
 
 class AnswerClasses(dict[str | None, int]):
@@ -140,10 +127,6 @@ def pooled(runs: Sequence[RunColumns]) -> RunColumns:
     first = np.flatnonzero(np.concatenate([[True], whole.ids[1:] != whole.ids[:-1]]))
     sizes = np.diff([*first, len(whole)])
     return replace(whole, sample=(np.arange(len(whole)) - np.repeat(first, sizes)).astype(np.int32))
-
-
-def _as_columns(rows: list[tuple[Any, ...]]) -> tuple[NDArray[Any], ...]:
-    return tuple(np.array(c, dtype=t) for c, t in zip(zip(*rows, strict=True), _DTYPES, strict=True))
 
 
 def read_texts(run: Run, offsets: Sequence[int]) -> list[Record]:

@@ -21,10 +21,11 @@ from typing import IO, Any
 import msgspec
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from evalkit.records import Record
 from evalkit.runs.manifest import MANIFEST_FILE, SUMMARY_FILE, Manifest, Summary, read_manifest, read_summary
-from evalkit.runs.record_lines import CODE, FILE_NAME, check_order, iter_records, known_ids
+from evalkit.runs.record_lines import CODE, FILE_NAME, check_sorted, iter_records, known_ids
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME as LOCK_FILE
 from prompts.lock import Lock, read_lock, write_lock
@@ -80,7 +81,7 @@ class Run:
         """All records, sorted by id and sample, so that writing order does not matter.
 
         Raises UserError where a line is no record (its number is named), where the records are not those
-        that manifest and lock say (`evalkit.runs.record_lines.check_order`), Mismatch as `lock` does.
+        that manifest and lock say (`evalkit.runs.record_lines.check_sorted`), Mismatch as `lock` does.
         """
         lock = self.lock
         return sorted_records(self.name, self.manifest, lock, list(iter_records(self.folder, self.manifest)))
@@ -88,14 +89,11 @@ class Run:
 
 def sorted_records(name: str, manifest: Manifest, lock: Lock, records: Sequence[Record]) -> list[Record]:
     """The records by id and sample. Raises UserError where they are not those of manifest and lock."""
-    order = check_order(
-        name,
-        manifest,
-        lock,
-        np.array([record.id.encode() for record in records], dtype=np.bytes_),
-        np.array([record.sample for record in records], dtype=np.int64),
-        np.array([CODE[record.outcome] for record in records], dtype=np.uint8),
-    )
+    ids = np.array([record.id.encode() for record in records], dtype=np.bytes_)
+    samples = np.array([record.sample for record in records], dtype=np.int64)
+    outcomes = np.array([CODE[record.outcome] for record in records], dtype=np.uint8)
+    order: NDArray[np.int64] = np.lexsort((samples, ids))
+    check_sorted(name, manifest, lock, order, ids[order], samples[order], outcomes)
     return [records[place] for place in order]
 
 

@@ -1,7 +1,7 @@
 """records.jsonl read as strictly as it is written: types, doubles, foreign ids, counts.
 
-Every reader of records comes through here: `iter_records` for whole records, `open_records` and
-`check_order` for those that build columns of their own (`evalkit.compare.columns`).
+Every reader of records comes through here: `iter_records` for whole records, `iter_blocks` for
+those that build columns of their own (`evalkit.compare.columns`), `check_sorted` for both.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -26,6 +25,7 @@ from prompts.lock import Lock
 FILE_NAME = "records.jsonl"
 CODE: dict[str, int] = {name: code for code, name in enumerate(OUTCOMES)}
 """Outcomes as numbers: their positions in `evalkit.records.OUTCOMES`."""
+_CHUNK = 1 << 17
 _CHANGED = "the file was cut or edited"
 
 
@@ -42,49 +42,85 @@ def open_records(folder: Path) -> IO[bytes]:
     raise UserError(f"{folder} has no {FILE_NAME}")
 
 
-@contextmanager
-def lines_of(folder: Path, manifest: Manifest) -> Iterator[Iterator[tuple[int, bytes]]]:
-    """The numbered lines of a run's records. Whatever cannot be read or decoded inside becomes a UserError
-    that names the line and what to do.
-    """
-    counter = count(1)
-    with open_records(folder) as file:
-        try:
-            yield zip(counter, file, strict=False)
-        except (msgspec.DecodeError, UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
-            where = f"{folder.name}/{FILE_NAME} line {next(counter) - 1}"
-            raise UserError(f"{where} cannot be read ({error}); {_fix(manifest)}") from None
+@dataclass(frozen=True)
+class Block:
+    """Some records in the order of the file; `starts` holds the place of each line in the unpacked file."""
+
+    records: list[Record]
+    starts: NDArray[np.int64]
 
 
-def iter_records(folder: Path, manifest: Manifest) -> Iterator[Record]:
-    """Yield the records of a run in the order in which they were written.
+def iter_blocks(folder: Path, manifest: Manifest) -> Iterator[Block]:
+    """Yield the records of a run, some thousand at a time: memory does not grow with the file.
 
     Raises UserError where a line is no record, has a value of a wrong type, or cannot be unpacked; the
     number of the line is named.
     """
-    decode = msgspec.json.Decoder(Record).decode
-    with lines_of(folder, manifest) as lines:
-        for _, line in lines:
-            yield decode(line)
+    decoder = msgspec.json.Decoder(Record)
+    number, place, rest = 1, 0, b""
+
+    def refuse(line: int, error: Exception) -> NoReturn:
+        where = f"{folder.name}/{FILE_NAME} line {line}"
+        raise UserError(f"{where} cannot be read ({error}); {_fix(manifest)}") from None
+
+    with open_records(folder) as file:
+        while True:
+            try:
+                chunk = file.read(_CHUNK)
+            except (EOFError, OSError, zlib.error) as error:
+                refuse(number + rest.count(b"\n"), error)
+            text, newline, rest = (rest + chunk).rpartition(b"\n") if chunk else (rest, b"", b"")
+            if text:
+                starts = _starts(text)
+                try:
+                    records = decoder.decode_lines(text)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    refuse(number + _first_bad(decoder, text), error)
+                if len(records) != len(starts):
+                    refuse(number + _first_bad(decoder, text), ValueError("it is empty"))
+                yield Block(records, starts + place)
+                number, place = number + len(records), place + len(text) + len(newline)
+            if not chunk:
+                return
 
 
-def check_order(
+def _starts(text: bytes) -> NDArray[np.int64]:
+    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n"))
+    return np.concatenate([[0], ends + 1])
+
+
+def _first_bad(decoder: msgspec.json.Decoder[Record], text: bytes) -> int:
+    """How many lines come before the first one that is no record."""
+    for place, line in enumerate(text.split(b"\n")):
+        try:
+            decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return place
+    return 0
+
+
+def iter_records(folder: Path, manifest: Manifest) -> Iterator[Record]:
+    """Yield the records of a run in the order in which they were written. Raises as `iter_blocks`."""
+    for block in iter_blocks(folder, manifest):
+        yield from block.records
+
+
+def check_sorted(
     name: str,
     manifest: Manifest,
     lock: Lock,
+    order: NDArray[np.int64],
     ids: NDArray[np.bytes_],
     samples: NDArray[np.integer[Any]],
     outcomes: NDArray[np.uint8],
-) -> NDArray[np.int64]:
-    """Check the records of a run, given as columns in the order of the file; return the order by id and
-    sample.
+) -> None:
+    """Check the records of a run, given as columns sorted by id and sample; `order` holds their places in
+    the file.
 
     `outcomes` holds positions in `OUTCOMES`. Raises UserError, with the number of the line where there is
     one, where a sample of a question stands there twice, is none that the run draws, or belongs to a
     question that the lock does not hold; and where a complete run has other counts than its manifest says.
     """
-    order: NDArray[np.int64] = np.lexsort((samples, ids))
-    ids, samples = ids[order], samples[order]
 
     def refuse(where: NDArray[np.bool_], what: str) -> NoReturn:
         first = int(np.flatnonzero(where)[0])
@@ -104,7 +140,6 @@ def check_order(
         refuse(foreign, "holds {}, a question that is not in the run's lock")
     if manifest.status != "running":
         _check_counts(name, manifest, outcomes)
-    return order
 
 
 def known_ids(manifest: Manifest, lock: Lock) -> dict[str, Any] | None:
