@@ -33,9 +33,13 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+HEAVY = ("train", "engine")
+"""Markers of what takes longest, the longest first."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first: of `make test`'s two processes one trains while the other does the rest."""
-    items.sort(key=lambda item: item.get_closest_marker("train") is None)
+    """The longest files first: of `make test`'s two processes one trains while the other loads vLLM, once."""
+    items.sort(key=lambda item: next((i for i, name in enumerate(HEAVY) if item.get_closest_marker(name)), 9))
 
 
 @pytest.fixture(scope="session")

@@ -16,21 +16,29 @@ import pytest
 from evalkit.extract import extract
 from evalkit.grade.grade import grade
 
-CASES = dict(corpus.own_cases())
+FILES = sorted(corpus.OWN.glob("*.jsonl"))
 needs_corpus = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.MISSING)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_case(name: str) -> None:
-    case = CASES[name]
-    found = extract(case["text"], case["rule"])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_cases(path: Path) -> None:
+    """Every case of a file; all that fail are named, with what was read."""
+    failed = [f"{name}: {why}" for name, case in corpus.own_cases(path) if (why := failure(case))]
+    assert failed == [], "\n".join(failed)
+
+
+def failure(case: dict[str, str]) -> str | None:
+    """What is wrong with the reading of a case; None where it is as it should be."""
+    text, wanted = case["text"], case["outcome"]
+    found = extract(text, case["rule"])
     outcome = grade(found, case["gold"]).outcome
-    if case["outcome"] == "rejected":
-        assert outcome != "correct", (case["text"], found, case["note"])
-    else:
-        assert outcome == case["outcome"], (case["text"], found, case["note"])
-    if found.span is not None and found.answer in case["text"]:
-        assert 0 <= found.span[0] <= found.span[1] <= len(case["text"])
+    if (outcome == "correct") if wanted == "rejected" else (outcome != wanted):
+        return f"{outcome}, not {wanted}: {text!r} read as {found} ({case['note']})"
+    if found.span is not None and found.answer in text:
+        start, end = found.span
+        if not 0 <= start <= end <= len(text):
+            return f"span {found.span} of {len(text)} characters"
+    return None
 
 
 # May only fall: what rule `lenient` gets wrong, in per cent (right marked wrong, wrong marked right,

@@ -32,7 +32,7 @@ from prompts.files import read_json, write_json
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("verl")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 SCRIPT = TESTS / "helpers/fsdp_checkpoints.py"
 NAMES = ("full", "hybrid", "single", "lora")
 STEP = "global_step_2"
