@@ -99,6 +99,7 @@ MAY_IMPORT = {
     "trainkit.plugins": {"trainkit.draw", "trainkit.runs", "evalkit.grade", TOP, "prompts"},
     "trainkit.data": {
         "trainkit.options",
+        "trainkit.runs",
         "evalkit.tasks",
         "evalkit.grade",
         "evalkit.locks",
@@ -114,7 +115,15 @@ MAY_IMPORT = {
         "evalkit.engines",
         "prompts",
     },
-    "trainkit.diagnose": {"trainkit.runs", "trainkit.plan", "trainkit.options", "evalkit.models", TOP},
+    "trainkit.diagnose": {
+        "trainkit.runs",
+        "trainkit.plan",
+        "trainkit.options",
+        "evalkit.grade",
+        "evalkit.models",
+        TOP,
+        "prompts",
+    },
     "trainkit.verify": {
         "trainkit.options",
         "evalkit.locks",

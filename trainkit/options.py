@@ -48,6 +48,11 @@ class Options:
     prompts: list[str] = field(
         default_factory=list, metadata={"help": "Folder with templates of your own (repeatable)."}
     )
+    reward: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Term of the reward, as correct=1, format=0.1, length=-0.2@400 (repeatable)."},
+    )
+    reward_file: str | None = option(None, "Your own reward: mine.py:reward, run with limits.")
     batch: int = option(128, "Prompts a step.")
     samples: int = option(8, "Completions a prompt.")
     mini_batch: int = option(32, "Prompts an optimizer step; batch is a multiple of it.")
@@ -170,7 +175,16 @@ MAY_CHANGE = (
 """Options that may differ when a run is resumed: they change neither data nor what a step learns."""
 
 
-ADDED_LATER = ("allow_unsafe_set", "groups", "draw", "max_seqs", "question_field", "answer_field")
+ADDED_LATER = (
+    "allow_unsafe_set",
+    "groups",
+    "draw",
+    "max_seqs",
+    "question_field",
+    "answer_field",
+    "reward",
+    "reward_file",
+)
 """Options that older runs do not record. Left out they change nothing, nor the name of a run's folder."""
 
 

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evalkit.engines.vllm_install import installed_version, scheduler_for
 from evalkit.machine import Gpu, computes_in_float32, find_gpus
@@ -24,6 +25,7 @@ from prompts.errors import UserError
 from prompts.files import scratch_folder
 from trainkit.data.dataset import Dataset, write_dataset
 from trainkit.data.inputs import Inputs, find_inputs, relocked, task_names
+from trainkit.data.try_reward import find_reward, reward_mark, same_reward
 from trainkit.launch.environment import verl_command
 from trainkit.launch.set_option import check_known, parse_set, unsafe_keys
 from trainkit.launch.settings import Facts, build, to_arguments
@@ -67,11 +69,14 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     folder = run_folder(options)
     before = read_existing(folder, options)
     inputs = find_inputs(options, find_model_files(options.model, **trusting(options)), folder)
+    reward = find_reward(inputs)
+    if before is not None:
+        same_reward(before.reward, reward, folder.name)
     place = Path(tempfile.gettempdir()) / folder.name if dry else folder
     with scratch_folder(place) as building:
         dataset = write_dataset(inputs, building)
         model = resolve_model(options.model, **trusting(options))
-        job, plan, far = _describe(inputs, model, dataset, folder, dry)
+        job, plan, far = _describe(inputs, model, dataset, folder, reward, dry)
         if before is not None:
             same_prompts(folder, building, inputs.model.folder, options)
         if not dry and not far.complete:
@@ -121,7 +126,12 @@ def trusting(options: Options) -> dict[str, bool]:
 
 
 def _describe(
-    inputs: Inputs, model: Model, dataset: Dataset, folder: Path, dry: bool
+    inputs: Inputs,
+    model: Model,
+    dataset: Dataset,
+    folder: Path,
+    reward: dict[str, Any] | None,
+    dry: bool,
 ) -> tuple[Job, RunEstimate, Progress]:
     """The job, with the very command that verl gets, what it will need, and how far it has come."""
     options, response_length = inputs.options, inputs.response_length
@@ -190,7 +200,12 @@ def _describe(
         total_steps=total,
         rows=dict(dataset.counts),
         parts=[part.as_dict() for part in dataset.parts],
-        marks=[*dataset.marks, *(f"unsafe set {key}" for key in unsafe_keys(options.set))],
+        reward=reward,
+        marks=[
+            *dataset.marks,
+            *([reward_mark(reward)] if reward else []),
+            *(f"unsafe set {key}" for key in unsafe_keys(options.set)),
+        ],
         command=verl_command(to_arguments(build(options, facts))),
         packages=_packages(),
     )

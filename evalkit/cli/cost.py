@@ -7,8 +7,8 @@ from evalkit.cli.prompts import prompts_app
 from evalkit.score.options import ScoreOptions
 
 TAKEN = (
-    "model", "task", "split", "prompts", "data", "limit", "max_tokens", "engine", "gpu_memory",
-    "trust_remote_code",
+    "model", "task", "split", "prompts", "data", "question_field", "answer_field", "limit", "max_tokens",
+    "engine", "gpu_memory", "trust_remote_code",
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """One module a group of commands; importing this package registers them all."""
 
 import trainkit.cli.agree
+import trainkit.cli.audit
 import trainkit.cli.doctor
 import trainkit.cli.merge
 import trainkit.cli.plan

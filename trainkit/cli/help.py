@@ -7,7 +7,7 @@ from trainkit.algorithms import ALGORITHMS
 GROUPS = {
     "Train": tuple(ALGORITHMS),
     "Before": ("plan", "data"),
-    "While it trains, and after": ("watch", "doctor", "agree", "merge"),
+    "While it trains, and after": ("watch", "doctor", "audit", "agree", "merge"),
 }
 EXAMPLES = {
     **{word: f"trainkit {word} --model smollm2-135m --task sums --steps 10" for word in ALGORITHMS},
@@ -15,6 +15,7 @@ EXAMPLES = {
     "data": "trainkit data sums-data --model smollm2-135m --task sums",
     "watch": "trainkit watch demo-train",
     "doctor": "trainkit doctor demo-train",
+    "audit": "trainkit audit demo-train",
     "agree": "trainkit agree demo-train",
     "merge": "trainkit merge demo-train:step_10 --output merged",
 }

@@ -173,8 +173,9 @@ class Maker:
             raise UserError(f"{dataset.train.parent} cannot be made: {error.strerror}") from None
         files = {dataset.train: train, dataset.validation: validation}
         try:
-            write_parquet(dataset.train, train, dataset.lock, "train")
-            write_parquet(dataset.validation, validation, validation_lock, "validation")
+            with_fields = self.inputs.options.reward_file is not None
+            write_parquet(dataset.train, train, dataset.lock, "train", with_fields)
+            write_parquet(dataset.validation, validation, validation_lock, "validation", with_fields)
             for path, prompts in files.items():
                 check_parquet(
                     path,

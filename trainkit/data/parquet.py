@@ -31,16 +31,20 @@ class Prompt:
 
 
 def write_parquet(
-    path: Path, prompts: Sequence[Prompt], lock: Lock, use: Literal["train", "validation"]
+    path: Path,
+    prompts: Sequence[Prompt],
+    lock: Lock,
+    use: Literal["train", "validation"],
+    with_fields: bool = False,
 ) -> None:
-    """Write the file whole or not at all, and count its rows again.
+    """Write the file whole or not at all, and count its rows again; `with_fields` for a reward's function.
 
     Raises UserError where it cannot be written, Failed where it does not hold every row.
     """
     import pyarrow
     import pyarrow.parquet
 
-    rows = [_columns(index, prompt, use) for index, prompt in enumerate(prompts)]
+    rows = [_columns(index, prompt, use, with_fields) for index, prompt in enumerate(prompts)]
     metadata = {PARQUET_KEY: orjson.dumps(lock.as_dict())}
     table = pyarrow.Table.from_pylist(rows).replace_schema_metadata(metadata)
     with whole_file(path) as temporary:
@@ -50,10 +54,10 @@ def write_parquet(
             raise Failed(f"{path} holds {written:,} rows, {len(prompts):,} were rendered")
 
 
-def _columns(index: int, prompt: Prompt, use: str) -> dict[str, Any]:
+def _columns(index: int, prompt: Prompt, use: str, with_fields: bool) -> dict[str, Any]:
     row, template = prompt.row, prompt.template
     extra: dict[str, Any] = {"split": use, "index": index, "id": row.id, "question": row.question}
-    if is_function(template.rule):
+    if with_fields or is_function(template.rule):
         extra["fields"] = orjson.dumps(plain_fields(row.fields)).decode()
     if row.messages is not None:
         messages: Any = [dict(message) for message in row.messages]

@@ -27,7 +27,7 @@ from vllm.sampling_params import RequestOutputKind
 from prompts.render import from_messages
 from prompts.tokens import decode, encode, load_tokenizer
 from trainkit.plugins.freeze_heap import freeze_heap
-from trainkit.plugins.reward import Reward, compute, open_judge
+from trainkit.plugins.reward import Reward, Shaping, compute, open_judge
 from trainkit.plugins.versions import require
 from trainkit.runs.job import Job, read_job
 
@@ -44,6 +44,7 @@ class Shared:
         self.folder = Path(run)
         self.job: Job = read_job(self.folder)
         self.tokenizer = load_tokenizer(self.job.model_folder, self.job.trust_remote_code)
+        self.shaping = Shaping.of(self.job)
         self.judge = lru_cache(maxsize=None)(partial(open_judge, self.job))
         # O_APPEND: lines of several processes never mix.
         self.log = os.open(self.folder / "rollouts.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -106,7 +107,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
             raise RuntimeError(f"vLLM gave no token for row {row['extra_info']['id']} ({output.stop_reason})")
         text = decode(self.shared.tokenizer, response_ids)
         truncated = response_ids[-1] not in job.stop_ids
-        reward = await self._reward(text, row)
+        reward = await self._reward(text, row, len(response_ids), truncated)
         ours = waiting - started + time.perf_counter() - answered
         self._log(row, text, len(response_ids), truncated, reward, ours)
         fields = tensors(prompt_ids, response_ids, reward.value)
@@ -118,15 +119,24 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
             fields["extra_fields"] = {"reward_extra_info": reward.validation_values(truncated)}
         await self._hand_over(row, fields, output.extra_fields, "val" if validate else "train")
 
-    async def _reward(self, text: str, row: Row) -> Reward:
-        """The reward; a grader's call waits in a thread, so that the other rollouts go on."""
-        source = row["data_source"]
-        gold, judge = row["reward_model"]["ground_truth"], self.shared.judge(source)
-        if self.shared.job.part(source)["grader"] is None:
-            return compute(text, gold, judge)
-        about = row["extra_info"]
-        seen = {"id": about["id"], "question": about["question"], "fields": orjson.loads(about["fields"])}
-        return await asyncio.to_thread(compute, text, gold, judge, seen)
+    async def _reward(self, text: str, row: Row, tokens: int, truncated: bool) -> Reward:
+        """The reward; a function's call waits in a thread, so that the other rollouts continue."""
+        shared, source, about = self.shared, row["data_source"], row["extra_info"]
+        gold, judge = row["reward_model"]["ground_truth"], shared.judge(source)
+        seen = {"id": about["id"], "question": about["question"], "gold": gold}
+        seen["fields"] = orjson.loads(about.get("fields") or "{}")
+
+        def earned() -> Reward:
+            reward = compute(text, gold, judge, seen)
+            if shared.shaping is None:
+                return reward
+            return shared.shaping.pay(reward, text, seen, tokens, shared.job.response_length, truncated)
+
+        if shared.job.part(source)["grader"] is None and (
+            shared.shaping is None or shared.shaping.pool is None
+        ):
+            return earned()
+        return await asyncio.to_thread(earned)
 
     async def _hand_over(self, row: Row, fields: Row, about: dict[str, Any], partition: str) -> None:
         """Put a trajectory where verl's trainer collects it (as verl's own agent_loop_tq.py does)."""
@@ -164,6 +174,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
             "gold": row["reward_model"]["ground_truth"],
             "text": text,
             "reward": reward.value,
+            **({"terms": dict(reward.terms)} if reward.terms else {}),
             "outcome": reward.outcome,
             "reason": reward.reason,
             "lenient_outcome": reward.lenient,

@@ -44,6 +44,7 @@ class Callback(CheckpointCallback):  # type: ignore[misc]
                 "command": job.command,
                 "packages": job.packages,
                 "marks": job.marks,
+                "reward": job.reward,
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )

@@ -17,7 +17,7 @@ from typing import IO, Any
 from prompts.errors import UserError
 
 Line = dict[str, Any]
-VALIDATION = re.compile(r"val-core/.+/acc/mean@\d+")
+VALIDATION = re.compile(r"val-core/(.+)/acc/mean@\d+")
 
 
 def existing(path: Path) -> Path | None:
@@ -141,13 +141,21 @@ class TrainingRun:
         return [(line["step"], float(line[name])) for line in self.metrics if line.get(name) is not None]
 
     def validation(self) -> list[tuple[int, float]]:
-        """Validation accuracy by step, as verl names it: `val-core/<source>/acc/mean@1`."""
-        return [
-            (line["step"], float(value))
-            for line in self.metrics
-            for name, value in line.items()
-            if VALIDATION.fullmatch(name)
-        ]
+        """Validation accuracy by step (verl's `val-core/<source>/acc/mean@1`); of several sets the mean."""
+        steps: dict[int, list[float]] = {}
+        for series in self.validations().values():
+            for step, value in series:
+                steps.setdefault(step, []).append(value)
+        return [(step, sum(values) / len(values)) for step, values in sorted(steps.items())]
+
+    def validations(self) -> dict[str, list[tuple[int, float]]]:
+        """Validation accuracy by set and step."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for line in self.metrics:
+            for name, value in line.items():
+                if match := VALIDATION.fullmatch(name):
+                    found.setdefault(match[1], []).append((line["step"], float(value)))
+        return found
 
     def log_tail(self, size: int = 2_000_000) -> str:
         """The end of verl.log (bytes), with colour codes removed."""

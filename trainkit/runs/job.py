@@ -43,6 +43,9 @@ class Job:
     packages: dict[str, str]
     grader: dict[str, str] | None = None
     """Of a rule `python:FILE:FUNCTION`: `rule` with the file's whole path, and the file's `sha256`."""
+    reward: dict[str, Any] | None = None
+    """Of a shaped reward: `terms` (`trainkit.runs.shaping`), and `file`, the located function of
+    --reward-file with its `sha256`, or None. None where the reward is the score."""
     parts: list[dict[str, Any]] = field(default_factory=list)
     """A task or validation set each: source (verl's data_source), task, split, template, raw_prompts,
     chat_template_kwargs, rule, grader. Empty in runs begun before tasks were mixed."""

@@ -27,15 +27,19 @@ class StepRollouts:
     count: int = 0
     sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     rewards: dict[str, set[float]] = field(default_factory=lambda: defaultdict(set))
+    right: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    """By task whether each answer is correct."""
 
     def add(self, line: Line) -> None:
         self.count += 1
         self.sums["acc"] += line["outcome"] == "correct"
+        self.sums["reward"] += line["reward"]
         self.sums["lenient"] += line["lenient_outcome"] == "correct"
         self.sums["no_answer"] += line["outcome"] == "no_answer"
         self.sums["truncated"] += line["truncated"]
         self.sums["completion_tokens"] += line["completion_tokens"]
         self.sums["hook_seconds"] += line["hook_seconds"]
+        self.right[line.get("source", "")].append(line["outcome"] == "correct")
         # A row that is drawn twice in a step is two groups (older runs do not say which is which).
         self.rewards[str(line.get("group", line["id"]))].add(line["reward"])
 
@@ -45,6 +49,8 @@ class StepRollouts:
             return {}
         means = {f"trainkit/{name}": total / self.count for name, total in self.sums.items()}
         means["trainkit/hook_seconds"] = self.sums["hook_seconds"]
+        if len(self.right) > 1:
+            means |= {f"trainkit/acc/{task}": sum(right) / len(right) for task, right in self.right.items()}
         same = sum(len(rewards) == 1 for rewards in self.rewards.values())
         return {**means, "trainkit/no_advantage": same / len(self.rewards), "trainkit/rollouts": self.count}
 
@@ -84,12 +90,19 @@ class Follower:
             raise Failed(f"{self.path} cannot be written: {error.strerror}; free some space") from None
 
 
-def validation_accuracy(line: Line) -> float | None:
-    """The validation accuracy in a line of metrics, None where the step was not validated."""
+def validation_accuracies(line: Line) -> dict[str, float]:
+    """The validation accuracy of each set in a line of metrics; empty where the step was not validated."""
+    found = {}
     for name, value in line.items():
         if name.startswith("val-core/") and "/acc/mean@" in name:
-            return float(value)
-    return None
+            found[name.removeprefix("val-core/").rpartition("/acc/mean@")[0]] = float(value)
+    return found
+
+
+def validation_accuracy(line: Line) -> float | None:
+    """The accuracy that chooses the best step: of several sets the mean; None where none was validated."""
+    found = validation_accuracies(line)
+    return sum(found.values()) / len(found) if found else None
 
 
 PHASES = {
@@ -110,10 +123,14 @@ def phase_seconds(line: Line) -> dict[str, float]:
 
 def describe(line: Line, total_steps: int) -> str:
     """One line of console output for one line of metrics."""
-    accuracy = validation_accuracy(line)
+    sets = validation_accuracies(line)
     parts = []
     if "timing_s/step" in line:
-        parts.append(f"reward {line['critic/score/mean']:.3f}")
+        parts.append(f"reward {line.get('trainkit/reward', line['critic/score/mean']):.3f}")
+        if line.get("trainkit/reward", score := line.get("trainkit/acc")) != score:
+            parts.append(f"score {score:.3f}")
+        by_task = {name: value for name, value in line.items() if name.startswith("trainkit/acc/")}
+        parts += [f"{name.removeprefix('trainkit/acc/')} {value:.3f}" for name, value in by_task.items()]
         parts += [
             f"{name.replace('_', '-')} {line[f'trainkit/{name}']:.0%}"
             for name in ("no_answer", "truncated", "no_advantage")
@@ -124,8 +141,8 @@ def describe(line: Line, total_steps: int) -> str:
         seconds = line["timing_s/step"]
         phases = ", ".join(f"{phase} {value:.1f}" for phase, value in phase_seconds(line).items())
         parts.append(f"{seconds:.1f} s ({phases})")
-    if accuracy is not None:
-        parts.append(f"validation accuracy {accuracy:.3f}")
+    for name, accuracy in sets.items():
+        parts.append(f"validation accuracy {f'of {name} ' if len(sets) > 1 else ''}{accuracy:.3f}")
     return f"step {line['step']}/{total_steps}  " + "  ".join(parts)
 
 

@@ -57,7 +57,20 @@ def compare_ends(folder: Path) -> str:
         }
         diffs += [diff_runs(written[steps[0]], written[step]) for step in wanted]
     write_json(folder / COMPARISON, {"comparisons": [as_json(diff) for diff in diffs]})
-    return tables(diffs, chosen=len(wanted) > 1)
+    said = tables(diffs, chosen=len(wanted) > 1)
+    if run.job.get("reward"):
+        said += "\n\n" + paid_and_scored(rollouts[steps[0]], rollouts[steps[-1]])
+    return said
+
+
+def paid_and_scored(before: Sequence[Line], after: Sequence[Line]) -> str:
+    """A shaped reward beside the score, in both validations."""
+    reward = [fmean(float(line["reward"]) for line in lines) for lines in (before, after)]
+    score = [fmean(line["outcome"] == "correct" for line in lines) for lines in (before, after)]
+    said = f"reward {reward[0]:.3f} to {reward[1]:.3f}, score {score[0]:.3f} to {score[1]:.3f} (greedy)"
+    if reward[1] > reward[0] and score[1] <= score[0]:
+        said += ": the reward rose and the score did not, so the model learned the shaping, not the task"
+    return said
 
 
 def mean_accuracy(rollouts: Sequence[Line]) -> float:

@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from evalkit.text import rough_percent
+from evalkit.text import printable, rough_percent
 from trainkit.plan.table import clock
 from trainkit.runs.folder import Line, TrainingRun, existing
 from trainkit.runs.metrics import describe, phase_seconds
@@ -119,12 +119,17 @@ def figures(run: TrainingRun) -> Table:
     """Newest value and curve of everything that says whether it learns."""
     table = Table("", "now", "from", "so far", box=None, pad_edge=False, padding=(0, 2))
     table.columns[1].justify = table.columns[2].justify = "right"
-    accuracy = run.validation()
-    if accuracy:
+    sets = run.validations()
+    for name, accuracy in sets.items():
         values = [value for _, value in accuracy]
-        at = f"validation accuracy (step {accuracy[-1][0]})"
+        of = f" of {printable(name)}" if len(sets) > 1 else ""
+        at = f"validation accuracy{of} (step {accuracy[-1][0]})"
         table.add_row(at, f"{values[-1]:.3f}", f"{values[0]:.3f}", curve(values), style="bold")
-    for name, key in (("reward", "trainkit/acc"), ("read leniently", "trainkit/lenient")):
+    paid = (("reward", "trainkit/reward"),) if run.job.get("reward") else ()
+    names = [name for name in (run.steps[-1] if run.steps else {}) if name.startswith("trainkit/acc/")]
+    tasks = [(f"score on {printable(name.removeprefix('trainkit/acc/'))}", name) for name in names]
+    score = "score" if paid else "reward"
+    for name, key in (*paid, (score, "trainkit/acc"), *tasks, ("read leniently", "trainkit/lenient")):
         if series := [value for _, value in run.series(key)]:
             table.add_row(name, f"{series[-1]:.3f}", f"{series[0]:.3f}", curve(series))
     for name, key in SHARES:
