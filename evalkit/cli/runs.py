@@ -20,7 +20,7 @@ def runs_command(
     task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
     format: options.Format = "table",
 ) -> None:
-    """List the runs in the results folder, newest first."""
+    """List the runs in the results folder, newest first; exit code 2 or 3 where one cannot be read."""
     import sys
 
     from evalkit.runs.folder import read_runs
@@ -36,6 +36,8 @@ def runs_command(
     if not found:
         print(f"no such run in {settings().results}; make one: evalkit score", file=sys.stderr)
     print(render_runs(found, format))
+    if broken:
+        raise typer.Exit(max(error.exit_code for error in broken))
 
 
 @app.command("show")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -28,10 +29,26 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
                 value = value.merged(None if original is None else before if isinstance(before, dict) else {})
                 if not value and name not in merged:
                     continue
-            elif value is None and name not in merged and (original is not None or name not in self.NULLS):
+            elif name not in merged and self._is_left_out(name, value, original is None):
                 continue
-            merged[name] = msgspec.to_builtins(value)
+            merged[name] = list(value) if isinstance(value, tuple) else msgspec.to_builtins(value)
         return merged
+
+    def _is_left_out(self, name: str, value: Any, new: bool) -> bool:
+        """Whether a key that the file lacks stays out: nothing is known of it that reading does not know."""
+        if new:
+            return value is None and name not in self.NULLS
+        return name in (known := _defaults(type(self))) and value == known[name]
+
+
+@cache
+def _defaults(kind: type[Section]) -> dict[str, Any]:
+    nothing = msgspec.NODEFAULT
+    return {
+        field.name: field.default if field.default_factory is nothing else field.default_factory()
+        for field in msgspec.structs.fields(kind)
+        if not field.required
+    }
 
 
 class Sequential(Section, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ Written once by `trainkit.prepare`; read by the processes that verl starts, by r
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,15 @@ def write_job(job: Job, folder: Path) -> None:
 
 
 def read_job(folder: Path) -> Job:
-    """Read train.json; UserError where it is missing or was written by a newer trainkit."""
+    """Read train.json. Keys that this version does not know are left alone.
+
+    Raises UserError where it is missing, is not whole or was written by a newer trainkit.
+    """
     value = read_json(folder / FILE_NAME)
     if value.pop("schema", 0) > SCHEMA:
         raise UserError(f"{folder} was made by a newer trainkit; upgrade it: pip install -U lockstep-evalkit")
-    return Job(**value)
+    known = fields(Job)
+    needed = [item.name for item in known if item.default is MISSING and item.default_factory is MISSING]
+    if missing := [name for name in needed if name not in value]:
+        raise UserError(f"{folder}/{FILE_NAME} is not whole, it lacks {', '.join(missing)}")
+    return Job(**{item.name: value[item.name] for item in known if item.name in value})
