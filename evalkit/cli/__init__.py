@@ -6,12 +6,12 @@ import evalkit.cli.diff
 import evalkit.cli.doctor
 import evalkit.cli.extract
 import evalkit.cli.noise
-import evalkit.cli.power
 import evalkit.cli.prompts
 import evalkit.cli.report
 import evalkit.cli.runs
 import evalkit.cli.score
-import evalkit.cli.tasks  # noqa: F401
+import evalkit.cli.tasks
+import evalkit.cli.why  # noqa: F401
 from evalkit.cli.app import app
 from evalkit.cli.help import EXAMPLES, GROUPS
 from evalkit.run_app import describe

@@ -5,7 +5,7 @@ from __future__ import annotations
 GROUPS = {
     "Score": ("score", "noise", "check", "doctor"),
     "Look": ("runs", "show", "report"),
-    "Compare": ("diff", "power"),
+    "Compare": ("diff", "why", "power"),
     "Read answers again": ("rescore", "compare-rules", "extract"),
     "Prompts and tasks": ("prompts", "tasks"),
     "Other tools": ("export", "import"),
@@ -19,6 +19,7 @@ EXAMPLES = {
     "show": "evalkit show RUN --outcome wrong -n 5",
     "report": "evalkit report BASE NEW --output report.html",
     "diff": "evalkit diff step_50 step_100",
+    "why": "evalkit why BASE NEW",
     "power": "evalkit power --model RUN --gain 2",
     "rescore": "evalkit rescore RUN --rule lenient",
     "compare-rules": "evalkit compare-rules RUN",
