@@ -44,6 +44,7 @@ def score_command(
     from evalkit.engines.vllm_install import preload_openmp
 
     preload_openmp()
+    from evalkit.runs.by_task import lines_by_task
     from evalkit.runs.find import find_run
     from evalkit.runs.table import render_result
     from evalkit.score.from_options import plan_of
@@ -61,3 +62,6 @@ def score_command(
     else:
         run = score_model(plan_of(asked), command=command, results=results, output=asked.output)
     print(render_result(run, format))
+    if format == "table":
+        for line in lines_by_task(run):
+            print(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from evalkit.grade.judge import Judge
+from evalkit.grade.judge import judge as judge_by
 from evalkit.grade.lock_entry import function_entry, scorer_entry
 from evalkit.grade.user_function import PREFIX, UserFunction, is_function, read_function
 from evalkit.records import UNANSWERED, Extraction, Record
@@ -39,6 +40,17 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
     if folder.exists():
         raise UserError(f"{folder} exists; remove it or give another --output")
     reading = {**old.reading, "scorer": scorer}
+    others = {} if rule else _scorers_of_parts(old)
+    if "parts" in old.reading:
+        reading["parts"] = {
+            task: {**part, "scorer": others.get(task, scorer)} for task, part in old.reading["parts"].items()
+        }
+    of_row = {
+        row_id: str(others[part["task"]]["rule"])
+        for part in old.data.get("parts", ())
+        if part["task"] in others
+        for row_id in part["ids"]
+    }
     lock = Lock(reading=reading, data=old.data, budget=old.budget)
     manifest = run.manifest.changed(
         status="running",
@@ -50,7 +62,7 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
     )
     start = time.monotonic()
     with closing(Judge(name, grader)) as judge:
-        records = _all_again(run.records, judge)  # before anything is written
+        records = _all_again(run.records, judge, of_row)  # before anything is written
     manifest = manifest.changed(
         times=msgspec.structs.replace(run.manifest.times, score=time.monotonic() - start), **count(records)
     )
@@ -78,18 +90,34 @@ def _scorer(old: Lock, rule: str | None) -> tuple[dict[str, Any], UserFunction |
     return function_entry(grader), grader
 
 
-def _all_again(records: Sequence[Record], judge: Judge) -> list[Record]:
-    """Every record, judged anew, in order; a grader's processes work side by side."""
+def _scorers_of_parts(old: Lock) -> dict[str, dict[str, Any]]:
+    """The newest scorer entries of the tasks of a mixture that have a reading of their own, by task."""
+    entries = {}
+    for task, part in old.reading.get("parts", {}).items():
+        scorer, grader = _scorer(Lock(part, {}, {}), None)
+        if grader is not None:
+            raise UserError(f"task {task} is graded by {scorer['rule']}; name one rule for all with --rule")
+        entries[task] = scorer
+    return entries
+
+
+def _all_again(records: Sequence[Record], judge: Judge, of_row: Mapping[str, str]) -> list[Record]:
+    """Every record, judged anew, in order; `of_row` names rules of rows that are not the judge's.
+
+    A grader's processes work side by side.
+    """
     with ThreadPoolExecutor(judge.workers) as calls:
-        return list(calls.map(partial(_read_again, judge=judge), records))
+        return list(calls.map(partial(_read_again, judge=judge, of_row=of_row), records))
 
 
-def _read_again(record: Record, judge: Judge) -> Record:
+def _read_again(record: Record, judge: Judge, of_row: Mapping[str, str]) -> Record:
+    rule = of_row.get(record.id, judge.rule)
     if record.finish_reason in UNANSWERED:
-        nothing = Extraction(None, judge.rule)
+        nothing = Extraction(None, rule)
         return msgspec.structs.replace(record, extraction=nothing, lenient=nothing)
     row = {"id": record.id, "question": record.question, "fields": record.fields or {}}
-    judgement = judge(record.text, record.gold, row)
+    own = rule == judge.rule
+    judgement = judge(record.text, record.gold, row) if own else judge_by(record.text, record.gold, rule)
     return msgspec.structs.replace(
         record,
         extraction=judgement.extraction,

@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
+import sys
+
 from evalkit.models.resolve import resolve_model
+from evalkit.score.mixture import join_plans
 from evalkit.score.options import ScoreOptions
 from evalkit.score.plan import RunPlan, plan_run, select
 from evalkit.settings import settings, template_folders
 from evalkit.tasks.load import load_rows
+from evalkit.tasks.mixture import parse_weight
+from evalkit.tasks.sources import is_file
 from evalkit.tasks.task import Task
+from prompts.errors import UserError
 
 
 def rows_of(options: ScoreOptions) -> Task:
-    """The rows that were asked for; UserError where there are none."""
+    """The rows of the one task that was asked for; UserError where there are none or several are named."""
+    if len(options.task) > 1:
+        raise UserError(f"this command takes one --task, {len(options.task)} are named; run it once for each")
+    return _rows(options, options.task[0])
+
+
+def _rows(options: ScoreOptions, asked: str) -> Task:
+    name, weight = parse_weight(asked)
+    if weight != 1:
+        print(f"{asked}: weights are of training; every row is scored once", file=sys.stderr)
+    mixed = len(options.task) > 1 and not is_file(name)
     rows = load_rows(
-        options.task,
-        options.split,
+        name,
+        options.split if not is_file(name) or len(options.task) == 1 else None,
         data=options.data or settings().data,
-        question_field=options.question_field,
-        answer_field=options.answer_field,
+        question_field=None if mixed else options.question_field,
+        answer_field=None if mixed else options.answer_field,
     )
     return select(rows, options.limit, [part.strip() for part in (options.ids or "").split(",") if part])
 
 
 def plan_of(options: ScoreOptions) -> RunPlan:
-    """The whole plan of a run; raises what `plan_run` does."""
-    rows = rows_of(options)
-    return plan_run(
-        resolve_model(options.model, trust_remote_code=options.trust_remote_code),
-        rows,
-        prompt=options.prompt,
-        folders=template_folders(options.prompts),
-        sampling=options.sampling(rows.max_tokens),
-        engine=options.engine,
-        options=options.engine_options(),
-        allow_mismatch=options.allow_mismatch,
-        allow_overlap=options.allow_overlap,
+    """The whole plan of a run, of several tasks where several are named; raises what `plan_run` does."""
+    tasks = [_rows(options, asked) for asked in options.task]
+    model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
+    return join_plans(
+        [
+            plan_run(
+                model,
+                rows,
+                prompt=options.prompt,
+                folders=template_folders(options.prompts),
+                sampling=options.sampling(max(task.max_tokens for task in tasks)),
+                engine=options.engine,
+                options=options.engine_options(),
+                allow_mismatch=options.allow_mismatch,
+                allow_overlap=options.allow_overlap,
+            )
+            for rows in tasks
+        ]
     )

@@ -31,7 +31,9 @@ class ScoreOptions:
     model: str = option(
         ..., "Folder, Hugging Face id or id@revision, global_step_N, run:step_50 or smollm2-135m."
     )
-    task: str = option(..., "gsm8k, sums, rg:NAME, math-500, aime, or a jsonl/json/csv/parquet file.")
+    task: list[str] = option(
+        ..., "gsm8k, sums, rg:NAME, math-500, aime, or a jsonl/json/csv/parquet file; score takes several."
+    )
     split: str | None = option(None, "Split of the task; the test split unless said.")
     prompt: str | None = option(
         None, "Prompt template; unless said the one of the model's lock, else the task's."
@@ -40,8 +42,10 @@ class ScoreOptions:
         None, "Folder with templates of your own; may be given more than once."
     )
     data: Path | None = option(None, "Folder that holds gsm8k/test.jsonl and the like.")
-    question_field: str | None = option(None, "Field of a file that holds the question.")
-    answer_field: str | None = option(None, "Field of a file that holds the gold.")
+    question_field: list[str] | None = option(
+        None, "Field of a file that holds the question, or the conversation (repeatable)."
+    )
+    answer_field: list[str] | None = option(None, "Field of a file that holds the gold (repeatable).")
     limit: int | None = option(None, "Only the first rows.")
     ids: str | None = option(None, "Only the rows with these ids, separated by commas.")
     samples: int = option(Sampling.samples, "Completions a question.")

@@ -24,6 +24,7 @@ from evalkit.engines.base import Engine, Request
 from evalkit.engines.load import check_engine, make_engine
 from evalkit.grade.grader import plain_fields, row_for_grader
 from evalkit.grade.judge import Judge, Judgement, make_record, unscored
+from evalkit.grade.judge import judge as judge_by
 from evalkit.records import Completion, Outcome, Row
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, new_manifest
@@ -96,7 +97,7 @@ def fill(
             if reason is None:
                 wanted.append(request)
             else:
-                judgement = unscored(plan.lock.rule, reason)
+                judgement = unscored(plan.rule_of(index), reason)
                 writer.append(
                     make_record(row, len(ids), "", None, judgement, sample=sample, seed=request.seed)
                 )
@@ -161,8 +162,10 @@ def _judge(plan: RunPlan, judge: Judge, completion: Completion) -> tuple[str, Ju
     """The text of a completion, and how it was judged."""
     text = decode(plan.tokenizer, completion.token_ids)
     if completion.finish_reason == "error":
-        return text, unscored(plan.lock.rule, completion.error or "engine error")
+        return text, unscored(plan.rule_of(completion.index), completion.error or "engine error")
     row = plan.task.rows[completion.index]
+    if (rule := plan.rule_of(completion.index)) != judge.rule:
+        return text, judge_by(text, row.gold, rule)
     return text, judge(text, row.gold, row_for_grader(row) if plan.grader else {})
 
 

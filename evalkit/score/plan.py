@@ -53,6 +53,8 @@ class RunPlan:
     engine: str
     options: EngineOptions
     marks: tuple[str, ...]
+    rules: tuple[str, ...] = ()
+    """The rule of each row, where several tasks are scored at once; else the lock's is that of all."""
     grader: UserFunction | None = None
     """The function of a `python:` rule."""
     prompt_from: str = "lock"
@@ -77,6 +79,10 @@ class RunPlan:
     def warning(self) -> str | None:
         """What will probably go wrong though it can be run, as a sentence; None where all is well."""
         return stop_warning(self.tokenizer, self.stop_ids) if self.template.kind == "chat" else None
+
+    def rule_of(self, index: int) -> str:
+        """The rule that reads the answers to a row."""
+        return self.rules[index] if self.rules else self.lock.rule
 
     def too_long(self, ids: Sequence[int]) -> bool:
         """Whether a prompt leaves no room for a single token."""

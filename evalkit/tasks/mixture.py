@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from prompts.errors import UserError
 
@@ -13,7 +14,7 @@ def parse_weight(asked: str) -> tuple[str, float]:
     Raises UserError for a weight that is no number above 0.
     """
     name, star, text = asked.rpartition("*")
-    if not star:
+    if not star or Path(asked).exists():
         return asked, 1.0
     try:
         weight = float(text)
