@@ -100,6 +100,7 @@ MAY_IMPORT = {
     "trainkit.data": {
         "trainkit.options",
         "trainkit.runs",
+        "evalkit.runs",
         "evalkit.tasks",
         "evalkit.grade",
         "evalkit.locks",
@@ -107,7 +108,7 @@ MAY_IMPORT = {
         TOP,
         "prompts",
     },
-    "trainkit.plan": {"trainkit.data", "trainkit.options", "evalkit.models", TOP, "prompts"},
+    "trainkit.plan": {"trainkit.data", "trainkit.draw", "trainkit.options", "evalkit.models", TOP, "prompts"},
     "trainkit.launch": {
         "trainkit.plan",
         "trainkit.options",

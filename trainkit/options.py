@@ -75,6 +75,10 @@ class Options:
     epochs: int = option(1, "Passes over the training rows, where --steps is not given.")
     steps: int | None = option(None, "Steps in all.")
     limit: int | None = option(None, "Use the first N rows of the train split.")
+    select: str | None = option(
+        None,
+        "Rows by pass rate, as RUN:0.1..0.9: RUN is a training run, or an evalkit score of the train split.",
+    )
     prompt_length: int | None = option(None, "Tokens of a prompt at most; longer ones are left out (1024).")
     response_length: int | None = option(None, "Tokens of a response at most; the task's own by default.")
     save_every: int = option(50, "Save a checkpoint every N steps, and after the last.")

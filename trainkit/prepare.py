@@ -161,6 +161,7 @@ def _describe(
             kernels=kernels,
             float32=computes_in_float32(options.device),
             assumed=(f"no GPU is here: one {ASSUMED_GPU.name}",) if assumed else (),
+            selected=dataset.selected,
         )
     )
     check_fits(plan)

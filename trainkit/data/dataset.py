@@ -25,6 +25,7 @@ from trainkit.data.guards import ON_TEST, guard, repeat
 from trainkit.data.inputs import Inputs, Part
 from trainkit.data.parquet import Prompt, write_parquet
 from trainkit.data.rows import PartRows, check_golds, check_left, draw, split_inputs
+from trainkit.data.select import Selected
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -43,9 +44,12 @@ class Dataset:
     """Every task that is trained on, and every set that validates, each source once."""
     counts: dict[str, int] = field(default_factory=dict)
     """rows (of the split or parquet), repeated (left out), train, validation, too_long_train and
-    too_long_validation (left out), longest_prompt and mean_prompt (tokens)."""
+    too_long_validation (left out), longest_prompt and mean_prompt (tokens); with --select easier, harder
+    (left out) and unseen (kept)."""
     marks: tuple[str, ...] = ()
     """"overlap" and "validate on test", for the manifest and every number that follows."""
+    selected: Selected | None = None
+    """What `--select` chose."""
     warning: str | None = None
     """A sentence where the model's stop ids do not end a reply as its chat template does."""
 
@@ -83,6 +87,8 @@ def write_dataset(inputs: Inputs, folder: Path) -> Dataset:
         "longest_prompt": max(len(prompt.ids) for prompt in (*flat_train, *flat_validation)),
         "mean_prompt": round(sum(len(prompt.ids) for prompt in flat_train) / len(flat_train)),
     }
+    if split.selected:
+        counts |= {name: getattr(split.selected, name) for name in ("easier", "harder", "unseen")}
     in_lock = [mark for mark in marks if mark == ON_TEST]
     weights = [part.weight for part in inputs.train]
     lock = marked_lock(maker.lock(split.train, flat_train, weights), in_lock)
@@ -94,6 +100,7 @@ def write_dataset(inputs: Inputs, folder: Path) -> Dataset:
         parts=tuple(parts.values()),
         counts=counts,
         marks=marks,
+        selected=split.selected,
         warning=maker.warning(lock.reading["stop_ids"]),
     )
     maker.write(dataset, flat_train, flat_validation, maker.lock(split.validation, flat_validation))

@@ -13,6 +13,7 @@ from evalkit.locks.parquet import check_parquet, read_rows
 from evalkit.records import Row
 from prompts.errors import Mismatch, UserError
 from trainkit.data.inputs import Inputs, Part
+from trainkit.data.select import Selected, Selection
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -39,6 +40,8 @@ class Split:
     validation: tuple[PartRows, ...]
     rows: int
     repeated: int
+    selected: Selected | None = None
+    """What `--select` chose of the rows to train on."""
 
     def by_source(self) -> list[PartRows]:
         """All rows that are used of each task or set, those kept out with those that are trained on."""
@@ -58,6 +61,8 @@ def split_inputs(inputs: Inputs, tokenizer: PreTrainedTokenizerFast | None) -> S
     if inputs.options.limit is not None and inputs.options.limit < 1:
         raise UserError(f"--limit {inputs.options.limit}: at least 1 row is needed")
     seen: set[str] = set()
+    options = inputs.options
+    selection = Selection(options.select, options.samples) if options.select else None
     train, kept_out, total, repeated = [], [], 0, 0
     for part in inputs.train:
         rows = chosen_rows(inputs, part, tokenizer)
@@ -69,9 +74,10 @@ def split_inputs(inputs: Inputs, tokenizer: PreTrainedTokenizerFast | None) -> S
             kept_out.append(PartRows(part, kept))
         else:
             used = tuple(unique[: inputs.options.limit])
-        train.append(PartRows(part, used))
+        train.append(PartRows(part, selection.choose(used) if selection else used))
     named = [PartRows(part, tuple(_once(part.task.rows))) for part in inputs.validation]
-    return Split(tuple(train), (*kept_out, *named), total, repeated)
+    selected = selection.summary() if selection else None
+    return Split(tuple(train), (*kept_out, *named), total, repeated, selected)
 
 
 def is_repeated(row: Row) -> bool:

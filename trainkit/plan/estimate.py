@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from evalkit.machine import Gpu
 from prompts.errors import UserError
 from trainkit.algorithms import NEEDS_CRITIC
+from trainkit.data.select import Selected
 from trainkit.options import Options
 from trainkit.plan import memory, reference
 from trainkit.plan.batch import Batch, check_batch, micro_batch
@@ -30,7 +31,7 @@ COMFORTABLE_BUDGET = 8192
 USUAL_RESPONSE = 0.55
 """Mean response length as a share of the limit, where nothing better is known (293 of 512, measured)."""
 MOST_SEQUENCES = 1024
-"""What vLLM computes at once (overrides.py)."""
+"""What vLLM computes at once where --max-seqs does not say (trainkit/launch/draw_settings.py)."""
 WORK_SPACE = 2 * GIB
 """What vLLM needs beside weights and KV cache."""
 
@@ -57,6 +58,7 @@ class EstimateFor:
     float32: bool
     assumed: tuple[str, ...] = ()
     """What is not known and was assumed, in words."""
+    selected: Selected | None = None
 
     @property
     def room(self) -> int:
@@ -220,13 +222,14 @@ def holds(request: EstimateFor, budget: int, checkpointing: bool) -> bool:
 def step_seconds(request: EstimateFor, checkpointing: bool) -> dict[str, float]:
     """Estimated seconds of each phase of a step."""
     options = request.options
+    most = options.max_seqs or MOST_SEQUENCES
     work = Work(
         prompts=options.batch,
         samples=options.samples,
         prompt=request.mean_prompt,
         response=USUAL_RESPONSE * request.response_length,
         longest=request.response_length,
-        in_flight=max(1, min(MOST_SEQUENCES, int(cache_tokens(request) / request.mean_tokens))),
+        in_flight=max(1, min(most, int(cache_tokens(request) / request.mean_tokens))),
         checkpointing=checkpointing,
         with_reference=options.kl > 0,
     )

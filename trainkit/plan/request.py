@@ -16,6 +16,7 @@ from prompts.render import render
 from prompts.tokens import encode, load_tokenizer
 from trainkit.data.inputs import PROMPT_LENGTH, find_inputs
 from trainkit.data.rows import PartRows, check_left, split_inputs
+from trainkit.data.select import Selected
 from trainkit.options import Options
 from trainkit.plan import reference
 from trainkit.plan.batch import total_steps
@@ -77,18 +78,21 @@ def estimate_for(options: Options, on: Gpu | None) -> EstimateFor:
             *(["the parameters are those that config.json implies"] if shape.counted else []),
             *lengths.assumed,
         ),
+        selected=lengths.selected,
     )
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of the longest and of the usual prompt and of a response, training rows, what was assumed."""
+    """Tokens of the longest and of the usual prompt and of a response, training rows, what was assumed, and
+    what --select chose of the rows."""
 
     longest: int
     mean: float
     response: int
     rows: int
     assumed: tuple[str, ...] = ()
+    selected: Selected | None = None
 
 
 def _assumed(options: Options) -> Lengths:
@@ -118,7 +122,7 @@ def _lengths(options: Options, files: ModelFiles) -> Lengths:
             trained += lengths
             rows += fitting * used.part.weight
     said = () if known else (f"there is no tokenizer: a token is taken for {CHARACTERS} characters",)
-    return Lengths(longest, fmean(trained), inputs.response_length, round(rows), said)
+    return Lengths(longest, fmean(trained), inputs.response_length, round(rows), said, split.selected)
 
 
 def _sampled(rows: Sequence[Row]) -> Sequence[Row]:

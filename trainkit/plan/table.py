@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from trainkit.draw.share import AT_MOST
 from trainkit.plan import reference
 from trainkit.plan.batch import count, in_words
 from trainkit.plan.duration import OTHER_GPU
@@ -23,6 +24,7 @@ def sentences(plan: RunEstimate) -> list[str]:
         f"{request.options.model}, {request.shape.parameters / 1e9:.2f}B parameters, on {where}; "
         f"prompts of up to {request.prompt_length} and responses of up to {request.response_length} tokens.",
         *in_words(plan.batch, request.mean_tokens, request.steps),
+        *drawn(plan),
     ]
     if request.assumed:
         lines.append(f"Assumed: {'; '.join(request.assumed)}.")
@@ -50,6 +52,28 @@ def sentences(plan: RunEstimate) -> list[str]:
         f"About {plan.step_seconds:.0f} s a step, {clock(total)} for {count(request.steps, 'step')} "
         "with the start (to a factor of two; validation and saving come on top)."
     )
+    return lines
+
+
+def drawn(plan: RunEstimate) -> list[str]:
+    """What `--select` left, and how many groups will probably teach; more prompts with `--draw needed`."""
+    options, selected = plan.request.options, plan.request.selected
+    lines = []
+    if selected:
+        lines.append(
+            f"--select keeps {count(selected.rows, 'row')}: {selected.easier:,} are easier and "
+            f"{selected.harder:,} harder; {selected.unseen:,} of those kept were never seen."
+        )
+        if selected.teaching is not None:
+            lines.append(
+                f"About {selected.teaching:.0%} of their groups will teach, "
+                f"{round(options.batch * selected.teaching)} of {options.batch} in a batch."
+            )
+    if options.draw == "needed" or (options.draw is None and options.algorithm == "dapo"):
+        lines.append(
+            f"From the second step on so many prompts are drawn that about {options.batch} groups teach, "
+            f"{AT_MOST * options.batch} at most: generation takes longer than estimated here."
+        )
     return lines
 
 
@@ -97,7 +121,11 @@ def render(plan: RunEstimate) -> Group:
 
 
 def as_dict(plan: RunEstimate) -> dict[str, Any]:
-    """The plan for scripts; sizes in bytes per GPU, times in seconds a step."""
+    """The plan for scripts; sizes in bytes per GPU, times in seconds a step.
+
+    `rows_selected` and `groups_probably_teaching` (a share) are null without `--select`.
+    """
+    selected = plan.request.selected
     return {
         "trajectories": plan.batch.trajectories,
         "mini_batches": plan.batch.updates,
@@ -112,6 +140,8 @@ def as_dict(plan: RunEstimate) -> dict[str, Any]:
         "capacity": round(plan.capacity),
         "cache_tokens": plan.cache_tokens,
         "seconds": plan.seconds,
+        "rows_selected": selected and selected.rows,
+        "groups_probably_teaching": selected and selected.teaching,
         "fits": plan.fits,
         "assumed": list(plan.request.assumed),
     }

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from functools import wraps
 from typing import Any, TypedDict
 
+import torch
+from verl.trainer.ppo import core_algos
 from verl.utils import tensordict_utils
 from verl.workers import engine_workers
 from verl.workers.engine.fsdp import transformer_impl
@@ -33,11 +35,13 @@ class Sizes(TypedDict):
 
 
 def install() -> None:
-    """Put the three functions in the place of verl's, in this process."""
+    """Put our functions in the place of verl's, in this process."""
     require("mini_batches")
     tensordict_utils.make_iterator = mini_batches
     transformer_impl.prepare_micro_batches = micro_batches
     engine_workers.TrainingWorker.train_batch = train_batch
+    for name in ("vanilla", "gspo"):
+        core_algos.POLICY_LOSS_REGISTRY[name] = with_own_log_probs(core_algos.POLICY_LOSS_REGISTRY[name])
 
 
 def mini_batches(tensordict: Any, mini_batch_size: int, epochs: int, *args: Any, **kwargs: Any) -> Any:
@@ -92,3 +96,18 @@ def micro_batches(data: Any, **kwargs: Any) -> Any:
         fitting = next(size for size in range(most, 0, -1) if len(data) % size == 0)
         tensordict_utils.assign_non_tensor_data(data, "micro_batch_size_per_gpu", fitting)
     return verls_micro_batches(data=data, **kwargs)
+
+
+def with_own_log_probs(loss: Any) -> Any:
+    """A policy loss that takes the policy's own log-probs for old ones that are NaN: not computed.
+
+    The trainer leaves them out for the first optimizer step of a batch, which is taken from the very weights
+    that answered (trainkit.plugins.trainer_steps). The ratio is 1, and its gradient that of the policy.
+    """
+
+    @wraps(loss)
+    def filled(old_log_prob: torch.Tensor, log_prob: torch.Tensor, **rest: Any) -> Any:
+        known = torch.where(old_log_prob.isnan(), log_prob.detach(), old_log_prob)
+        return loss(old_log_prob=known, log_prob=log_prob, **rest)
+
+    return filled

@@ -15,7 +15,7 @@ CAPTURE_VARIABLE = "TRAINKIT_CAPTURE"
 """`<count>:<file>`: how many prompts vLLM's engine notes, and where (trainkit.plugins.token_capture)."""
 WITHOUT_VARIABLE = "TRAINKIT_WITHOUT"
 """Names of `OPTIONAL`, separated by commas: patches that only save time, left out for once."""
-OPTIONAL = ("nested_rows", "freeze_heap")
+OPTIONAL = ("nested_rows", "freeze_heap", "first_log_probs")
 
 
 def left_out() -> frozenset[str]:

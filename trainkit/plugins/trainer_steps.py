@@ -1,6 +1,7 @@
-"""Three steps of verl 0.9.1's trainer, for a batch that is only a part of what was generated.
+"""Four steps of verl 0.9.1's trainer, for a batch that is only a part of what was generated.
 
 `_balance_batch` shares each mini-batch among the GPUs, where verl shares the batch and tears groups;
+`_compute_old_log_prob` leaves out the first mini-batch, whose old log-probs are those of the update itself;
 `_update_actor` hands the mini-batches' sizes and divisors on (trainkit.plugins.mini_batches); and
 `_compute_metrics` counts everything that was generated. They act where `StrictReplayBuffer` has divided
 the batch; `--groups unordered` switches that off.
@@ -25,10 +26,12 @@ from verl.utils.seqlen_balancing import (
 
 from trainkit.draw.groups import Division
 from trainkit.plugins.mini_batches import KEY
+from trainkit.plugins.switch import left_out
 from trainkit.plugins.versions import require
 
-verls_balance, verls_update, verls_metrics = (
+verls_balance, verls_log_probs, verls_update, verls_metrics = (
     PPOTrainer._balance_batch,
+    PPOTrainer._compute_old_log_prob,
     PPOTrainer._update_actor,
     PPOTrainer._compute_metrics,
 )
@@ -37,10 +40,12 @@ CLIPPED = ("actor/pg_clipfrac", "actor/pg_clipfrac_lower")
 
 
 def install() -> None:
-    """Put the three steps in the place of verl's, in this process."""
+    """Put our steps in the place of verl's, in this process."""
     require("trainer_steps")
     PPOTrainer._balance_batch = balance
     PPOTrainer._update_actor = update
+    if "first_log_probs" not in left_out():
+        PPOTrainer._compute_old_log_prob = old_log_probs
     PPOTrainer._compute_metrics = compute_metrics
 
 
@@ -85,6 +90,40 @@ def _note_balance(lengths: list[list[int]], metrics: dict[str, Any]) -> None:
     metrics.update(log_seqlen_unbalance(seqlen_list=flat, partitions=partitions, prefix="global_seqlen"))
 
 
+@wraps(verls_log_probs)
+def old_log_probs(trainer: Any, batch: Any, metrics: dict[str, Any]) -> Any:
+    """Old log-probs of all mini-batches but the first; NaN stands for its own (mini_batches).
+
+    The entropy that verl reports is then that of the other mini-batches, so with one alone nothing is
+    left out; nor is it where something else reads old log-probs, or the first comes up again.
+    """
+    sizes, config = trainer.replay_buffer.sizes, trainer.config
+    needed = (
+        trainer.replay_buffer.division is None
+        or len(sizes) < 2
+        or config.actor_rollout_ref.actor.ppo_epochs > 1
+        or config.actor_rollout_ref.rollout.calculate_log_probs
+        or config.algorithm.use_kl_in_reward
+    )
+    if needed:
+        return verls_log_probs(trainer, batch, metrics)
+    rank = sum(sizes)
+    first = [i for i in range(len(batch)) if i % rank < sizes[0]]
+    others = [key for i, key in enumerate(batch.keys) if i % rank >= sizes[0]]
+    verls_log_probs(trainer, batch.select_keys(others), metrics)
+    unknown = _ragged([batch.tags[i]["response_len"] for i in first], float("nan"))
+    keys = [batch.keys[i] for i in first]
+    fields = TensorDict({"old_log_probs": unknown}, batch_size=len(keys))
+    tq.kv_batch_put(keys=keys, partition_id=batch.partition_id, fields=fields)
+    return batch
+
+
+def _ragged(lengths: list[int], value: float) -> torch.Tensor:
+    """Rows of these lengths, filled with one value."""
+    offsets = torch.tensor([0, *lengths]).cumsum(0)
+    return torch.nested.nested_tensor_from_jagged(torch.full((sum(lengths),), value), offsets)
+
+
 @wraps(verls_update)
 def update(trainer: Any, batch: Any, metrics: dict[str, Any]) -> Any:
     """Say in the batch which rows make up which optimizer step, and what their losses are divided by."""
@@ -112,10 +151,7 @@ def compute_metrics(trainer: Any, batch: Any, metrics: dict[str, Any], *args: An
         verls_metrics(trainer, batch, metrics, *args, **kwargs)
         return
     keys = [one.key for one in division.left_out]
-    zeros = torch.nested.nested_tensor_from_jagged(
-        torch.zeros(sum(one.tokens for one in division.left_out)),
-        torch.tensor([0, *(one.tokens for one in division.left_out)]).cumsum(0),
-    )
+    zeros = _ragged([one.tokens for one in division.left_out], 0.0)
     nothing = TensorDict({"advantages": zeros, "returns": zeros}, batch_size=len(keys))
     tq.kv_batch_put(keys=keys, partition_id=batch.partition_id, fields=nothing)
     tags = trainer.replay_buffer.left_out_tags

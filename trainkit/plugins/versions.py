@@ -20,8 +20,8 @@ DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {"verl": ("verl",), "vllm": ("vll
 PATCHES: Mapping[str, tuple[str, ...]] = {
     "agent_loop": ("verl", "vllm"),  # AgentLoopWorkerTQ._run_agent_loop, AgentLoopManagerTQ
     "replay_buffer": ("verl",),  # ReplayBuffer.sample, two private methods; trainer_base.create_rl_sampler
-    "trainer_steps": ("verl",),  # PPOTrainer._balance_batch, _update_actor, _compute_metrics
-    "mini_batches": ("verl",),  # make_iterator, prepare_micro_batches, TrainingWorker.train_batch
+    "trainer_steps": ("verl",),  # four methods of PPOTrainer
+    "mini_batches": ("verl",),  # make_iterator, prepare_micro_batches, train_batch, POLICY_LOSS_REGISTRY
     "checkpoint_callback": ("verl",),  # CheckpointCallback.on_save
     "nested_rows": ("verl",),  # tensordict_utils.index_select_tensor_dict
     "cpu_platform": ("verl",),  # PlatformBase, the process group, the critic's attention
