@@ -2,8 +2,9 @@
 
     python tests/helpers/verl_worker.py MODEL_FOLDER        (prints one JSON object, about a minute)
 
-The model is the first layers of a real one. Two training steps of six groups each, three of which teach;
-their shares of tokens are unlike, so that a wrong divisor shows. Old log-probs and advantages are verl's.
+The model is the first layers of a real one, with the few tokens that are used. Two training steps of six
+groups each, three of which teach; their shares of tokens are unlike, so that a wrong divisor shows. Old
+log-probs and advantages are verl's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 LAYERS = 2
 SAMPLES = 4
 PLAIN, TEACHING, KEPT_TOKENS = "every group", "those that teach", "divided by what is left"
+OWN_LOG_PROBS = "those that teach, the first without old log-probs"
 QUESTION = "7 + 5 ="
 ANSWERS = (" 12", " twelve", " it is 12", " 7 + 5 = 12")
 RIGHT = ((1, 0, 0, 1), (0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 1, 1), (0, 0, 0, 0), (0, 0, 1, 0))
@@ -36,18 +38,32 @@ def environment() -> None:
     folder = tempfile.mkdtemp()
     os.environ.update(of_run(Path(folder), "cpu", 0))
     os.environ |= {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
-    os.environ |= {"MASTER_PORT": "29541", "TRAINKIT_DEVICE": "cpu"}
+    os.environ |= {"MASTER_PORT": "29543", "TRAINKIT_DEVICE": "cpu"}
 
 
-def first_layers(model: Path) -> Path:
-    """A folder with the model's files and a configuration of fewer layers."""
+def small(model: Path) -> tuple[Path, dict[str, list[int]]]:
+    """The model's first layers with the few tokens that are used, and their ids of each text."""
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoTokenizer
+
     folder = Path(tempfile.mkdtemp())
-    for path in model.iterdir():
-        if path.name != "config.json":
-            (folder / path.name).symlink_to(path)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer.save_pretrained(folder)
+    texts = {text: tokenizer.encode(text) for text in (QUESTION, *ANSWERS)}
+    used = sorted({token for ids in texts.values() for token in ids})
+    weights = {
+        name: value
+        for name, value in load_file(model / "model.safetensors").items()
+        if not name.startswith("model.layers.") or int(name.split(".")[2]) < LAYERS
+    }
+    embeddings = "model.embed_tokens.weight"
+    weights[embeddings] = weights[embeddings][used].clone()
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
     config = json.loads((model / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": LAYERS}))
-    return folder
+    ends = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    changed = {"num_hidden_layers": LAYERS, "vocab_size": len(used), **ends}
+    (folder / "config.json").write_text(json.dumps(config | changed))
+    return folder, {text: [used.index(token) for token in ids] for text, ids in texts.items()}
 
 
 def configuration(model: Path, word: str, mini_batches: int) -> Any:
@@ -86,13 +102,13 @@ def configuration(model: Path, word: str, mini_batches: int) -> Any:
 class Harness:
     """One worker, many updates from the same weights."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, texts: dict[str, list[int]]) -> None:
+        import torch
         from omegaconf import open_dict
-        from transformers import AutoTokenizer
         from verl.workers.engine_workers import ActorRolloutRefWorker
 
-        self.model = model
-        self.tokenizer = AutoTokenizer.from_pretrained(model)
+        torch.set_num_threads(1)  # more of them wait for each other on a busy machine
+        self.model, self.texts = model, texts
         config = configuration(model, "grpo", 1)
         with open_dict(config):
             config.actor_rollout_ref.actor.optim.total_training_steps = 2
@@ -128,13 +144,13 @@ class Harness:
         for row, (rewards, times) in enumerate(zip(RIGHT, LONG[step], strict=True)):
             for sample, reward in enumerate(rewards):
                 key = f"group{row}_{sample}_0"
-                answer = " ".join([ANSWERS[(row + sample) % 4]] * times)
-                responses[key] = self.tokenizer.encode(answer)
+                responses[key] = self.texts[ANSWERS[(row + sample) % 4]] * times
                 made.append(Trajectory(key, f"group{row}", sample, row, float(reward), len(responses[key])))
         return made, responses
 
     def run(self, word: str, cuts: int, which: str) -> dict[str, Any]:
         """Two training steps; the norms of all gradients before clipping, and the weights afterwards."""
+        import torch
         from verl.utils.config import omega_conf_to_dataclass
         from verl.workers.utils.losses import ppo_loss
 
@@ -158,6 +174,11 @@ class Harness:
                 "rows": [part.rows for part in division.mini_batches],
                 "tokens": [part.tokens for part in division.mini_batches],
             }
+            if which == OWN_LOG_PROBS:
+                first = data["old_log_probs"].unbind()
+                unknown = [torch.full_like(row, float("nan")) for row in first[: sizes["here"][0]]]
+                rest = [*unknown, *first[sizes["here"][0] :]]
+                data["old_log_probs"] = torch.nested.as_nested_tensor(rest, layout=torch.jagged)
             if which == KEPT_TOKENS:
                 sizes |= {"rows": None, "tokens": None}
             norms += self.update(data, config, None if which == PLAIN else sizes)
@@ -175,7 +196,7 @@ class Harness:
         from verl.utils import tensordict_utils as tu
         from verl.workers.utils.padding import response_from_nested, response_to_nested
 
-        prompt = torch.tensor(self.tokenizer.encode(QUESTION))
+        prompt = torch.tensor(self.texts[QUESTION])
         answers = [torch.tensor(responses[one.key]) for one in trained]
 
         def ragged(rows: list[torch.Tensor]) -> torch.Tensor:
@@ -248,12 +269,13 @@ def farthest(some: dict[str, Any], others: dict[str, Any]) -> float:
 
 
 def main(model: Path) -> dict[str, Any]:
-    harness = Harness(first_layers(model))
+    harness = Harness(*small(model))
     found = {}
     for word in ("grpo", "dr-grpo", "gspo", "rloo"):
         for cuts in (1, 3):
             plain = harness.run(word, cuts, PLAIN)
-            for which in (TEACHING, KEPT_TOKENS) if (word, cuts) == ("grpo", 1) else (TEACHING,):
+            others = {("grpo", 1): [KEPT_TOKENS], ("grpo", 3): [OWN_LOG_PROBS], ("gspo", 3): [OWN_LOG_PROBS]}
+            for which in (TEACHING, *others.get((word, cuts), [])):
                 less = harness.run(word, cuts, which)
                 moved = farthest(plain["weights"], harness.first)
                 found[f"{word}, {cuts}, {which}"] = {
