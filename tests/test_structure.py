@@ -194,10 +194,10 @@ VERL = {
     "trainkit/plugins/agent_loop.py",
     "trainkit/plugins/checkpoint_callback.py",
     "trainkit/plugins/cpu_platform.py",
-    "trainkit/plugins/mini_batches.py",
-    "trainkit/plugins/nested_rows.py",
+    "trainkit/plugins/steps/mini_batches.py",
+    "trainkit/plugins/steps/nested_rows.py",
     "trainkit/plugins/replay_buffer.py",
-    "trainkit/plugins/trainer_steps.py",
+    "trainkit/plugins/steps/trainer_steps.py",
 }
 HEAVY = ("torch", "vllm", "verl", "transformers", "pandas", "pyarrow", "numpy", "scipy", "ray")
 

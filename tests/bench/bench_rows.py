@@ -47,7 +47,7 @@ def seconds(select: Callable[[Any, list[int]], Any], batch: Any) -> float:
 def test_rows() -> None:
     import torch
 
-    from trainkit.plugins import nested_rows
+    from trainkit.plugins.steps import nested_rows
 
     torch.set_num_threads(1)
     batch, ours, verls = made_batch(), [], []

@@ -114,7 +114,7 @@ class Harness:
             config.actor_rollout_ref.actor.optim.total_training_steps = 2
         self.worker = ActorRolloutRefWorker(config.actor_rollout_ref, role="actor")
         self.worker.init_model()
-        from trainkit.plugins import mini_batches
+        from trainkit.plugins.steps import mini_batches
 
         mini_batches.install()
         self.engine = self.worker.actor.engine
@@ -243,7 +243,7 @@ class Harness:
         """One training step as verl's `_update_actor` asks for it; the gradient norms of its updates."""
         from verl.utils import tensordict_utils as tu
 
-        from trainkit.plugins.mini_batches import KEY
+        from trainkit.plugins.steps.mini_batches import KEY
 
         rows = config.actor_rollout_ref.actor.ppo_mini_batch_size * SAMPLES
         tu.assign_non_tensor(

@@ -10,7 +10,7 @@ from pathlib import Path
 from evalkit.engines.vllm_install import CPU_ENV, GPU_ENV
 from prompts.errors import UserError
 from prompts.files import write_whole
-from trainkit.plugins.switch import CAPTURE_VARIABLE, DEVICE_VARIABLE
+from trainkit.plugins.switch import CAPTURE_VARIABLE, DEVICE_VARIABLE, RUN_VARIABLE
 
 VLLM_PLUGINS = {
     "trainkit_cpu": "trainkit.plugins.cpu_vllm:plugin",
@@ -36,6 +36,8 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
         "VERL_FILE_LOGGER_PATH": str(run / "verl_metrics.jsonl"),
         CAPTURE_VARIABLE: f"{capture}:{run / 'tokens_vllm.jsonl'}",
         DEVICE_VARIABLE: device,
+        RUN_VARIABLE: str(os.getpid()),
+        "VERL_USE_EXTERNAL_MODULES": "trainkit.plugins.own_socket",
         "TOKENIZERS_PARALLELISM": "false",
         "HYDRA_FULL_ERROR": "1",
         "RAY_DEDUP_LOGS": "0",
@@ -47,7 +49,7 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
     if device == "cpu":
         threads = str(os.cpu_count() or 1)
         added |= {
-            "VERL_USE_EXTERNAL_MODULES": "trainkit.plugins.cpu_platform",
+            "VERL_USE_EXTERNAL_MODULES": "trainkit.plugins.cpu_platform,trainkit.plugins.own_socket",
             "OMP_NUM_THREADS": threads,
             **CPU_ENV,
             # Ray's default of 15 makes workers lose to anything else on the machine.

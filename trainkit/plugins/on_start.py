@@ -12,11 +12,11 @@ from trainkit.plugins.freeze_heap import freeze_heap
 from trainkit.plugins.switch import DEVICE_VARIABLE, left_out
 
 if DEVICE_VARIABLE in os.environ:
-    from trainkit.plugins import mini_batches
+    from trainkit.plugins.steps import mini_batches
 
     mini_batches.install()
     if "nested_rows" not in left_out():
-        from trainkit.plugins.nested_rows import install
+        from trainkit.plugins.steps.nested_rows import install
 
         install()
     freeze_heap()

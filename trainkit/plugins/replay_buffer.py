@@ -20,8 +20,8 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from trainkit.draw.groups import Division, Trajectory, divide, in_order
 from trainkit.draw.passes import RowEvidence
 from trainkit.draw.share import TeachingShare
-from trainkit.plugins import trainer_steps
-from trainkit.plugins.row_order import RowOrder
+from trainkit.plugins.steps import trainer_steps
+from trainkit.plugins.steps.row_order import RowOrder
 from trainkit.plugins.versions import require
 
 

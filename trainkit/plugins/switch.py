@@ -13,6 +13,8 @@ DEVICE_VARIABLE = "TRAINKIT_DEVICE"
 """Tells the plug-in modules that trainkit started the process, and for which device."""
 CAPTURE_VARIABLE = "TRAINKIT_CAPTURE"
 """`<count>:<file>`: how many prompts vLLM's engine notes, and where (trainkit.plugins.token_capture)."""
+RUN_VARIABLE = "TRAINKIT_RUN"
+"""A name that no other run on the machine has (trainkit.plugins.own_socket)."""
 WITHOUT_VARIABLE = "TRAINKIT_WITHOUT"
 """Names of `OPTIONAL`, separated by commas: patches that only save time, left out for once."""
 OPTIONAL = ("nested_rows", "freeze_heap", "first_log_probs")
@@ -26,4 +28,4 @@ def left_out() -> frozenset[str]:
 def check_left_out() -> None:
     """UserError where a name in the variable is none that can be left out."""
     if unknown := sorted(left_out() - set(OPTIONAL)):
-        raise UserError(f"{WITHOUT_VARIABLE}={unknown[0]}: only {' and '.join(OPTIONAL)} can be left out")
+        raise UserError(f"{WITHOUT_VARIABLE}={unknown[0]}: only {', '.join(OPTIONAL)} can be left out")

@@ -410,7 +410,7 @@ def test_a_refused_data_set_leaves_no_folder(smollm2: Path, tmp_path: Path) -> N
 ROWS = """
 import torch
 from tensordict import TensorDict
-from trainkit.plugins.nested_rows import select, verls_own
+from trainkit.plugins.steps.nested_rows import select, verls_own
 
 torch.manual_seed(0)
 lengths = torch.randint(1, 40, (64,)).tolist()

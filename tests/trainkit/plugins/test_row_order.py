@@ -17,7 +17,7 @@ from torchdata.stateful_dataloader.sampler import RandomSampler  # noqa: E402
 
 from trainkit.draw.passes import RowEvidence  # noqa: E402
 from trainkit.draw.share import TeachingShare  # noqa: E402
-from trainkit.plugins.row_order import RowOrder  # noqa: E402
+from trainkit.plugins.steps.row_order import RowOrder  # noqa: E402
 
 ROWS, BATCH, FETCHED = 60, 16, 2
 

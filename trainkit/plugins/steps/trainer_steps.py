@@ -2,7 +2,7 @@
 
 `_balance_batch` shares each mini-batch among the GPUs, where verl shares the batch and tears groups;
 `_compute_old_log_prob` leaves out the first mini-batch, whose old log-probs are those of the update itself;
-`_update_actor` hands the mini-batches' sizes and divisors on (trainkit.plugins.mini_batches); and
+`_update_actor` hands the mini-batches' sizes and divisors on (trainkit.plugins.steps.mini_batches); and
 `_compute_metrics` counts everything that was generated. They act where `StrictReplayBuffer` has divided
 the batch; `--groups unordered` switches that off.
 """
@@ -25,7 +25,7 @@ from verl.utils.seqlen_balancing import (
 )
 
 from trainkit.draw.groups import Division
-from trainkit.plugins.mini_batches import KEY
+from trainkit.plugins.steps.mini_batches import KEY
 from trainkit.plugins.switch import left_out
 from trainkit.plugins.versions import require
 
@@ -111,10 +111,11 @@ def old_log_probs(trainer: Any, batch: Any, metrics: dict[str, Any]) -> Any:
     first = [i for i in range(len(batch)) if i % rank < sizes[0]]
     others = [key for i, key in enumerate(batch.keys) if i % rank >= sizes[0]]
     verls_log_probs(trainer, batch.select_keys(others), metrics)
-    unknown = _ragged([batch.tags[i]["response_len"] for i in first], float("nan"))
-    keys = [batch.keys[i] for i in first]
-    fields = TensorDict({"old_log_probs": unknown}, batch_size=len(keys))
-    tq.kv_batch_put(keys=keys, partition_id=batch.partition_id, fields=fields)
+    where = {"partition_id": batch.partition_id}
+    known = tq.kv_batch_get(keys=others[:1], select_fields=["old_log_probs"], **where)["old_log_probs"]
+    unknown = _ragged([batch.tags[i]["response_len"] for i in first], float("nan")).to(known.dtype)
+    fields = TensorDict({"old_log_probs": unknown}, batch_size=len(first))
+    tq.kv_batch_put(keys=[batch.keys[i] for i in first], fields=fields, **where)
     return batch
 
 

@@ -102,7 +102,7 @@ def with_own_log_probs(loss: Any) -> Any:
     """A policy loss that takes the policy's own log-probs for old ones that are NaN: not computed.
 
     The trainer leaves them out for the first optimizer step of a batch, which is taken from the very weights
-    that answered (trainkit.plugins.trainer_steps). The ratio is 1, and its gradient that of the policy.
+    that answered (trainkit.plugins.steps.trainer_steps). The ratio is 1, and its gradient that of the policy.
     """
 
     @wraps(loss)
