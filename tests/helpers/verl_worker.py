@@ -26,7 +26,7 @@ OWN_LOG_PROBS = "those that teach, the first without old log-probs"
 QUESTION = "7 + 5 ="
 ANSWERS = (" 12", " twelve", " it is 12", " 7 + 5 = 12")
 RIGHT = ((1, 0, 0, 1), (0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 1, 1), (0, 0, 0, 0), (0, 0, 1, 0))
-"""Rewards of six groups: of each two, one teaches; cut in three, each mini-batch has both kinds."""
+"""Rewards of six groups, three of which teach."""
 LONG = ((1, 3, 2, 2, 1, 1), (2, 1, 1, 1, 3, 2))
 """In two steps: how often the answers of a group repeat themselves."""
 

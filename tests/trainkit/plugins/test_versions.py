@@ -120,7 +120,7 @@ def test_only_what_saves_time_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -
     check_left_out()
     monkeypatch.setenv(WITHOUT_VARIABLE, "reward")
     with pytest.raises(
-        UserError, match="TRAINKIT_WITHOUT=reward: only nested_rows and freeze_heap can be left"
+        UserError, match="TRAINKIT_WITHOUT=reward: only nested_rows, freeze_heap, first_log_probs can"
     ):
         check_left_out()
 
