@@ -18,8 +18,8 @@ from trainkit.option_file import read_toml
 from trainkit.options import PRESETS, Options, require_model_and_task, resolve
 
 DATA_OPTIONS = (
-    "model", "task", "question_field", "answer_field", "data", "parquet", "prompt", "prompts", "limit", "select",
-    "samples", "temperature", "prompt_length", "response_length", "validate", "seed",
+    "model", "task", "question_field", "answer_field", "data", "parquet", "prompt", "prompts", "limit",
+    "select", "samples", "temperature", "prompt_length", "response_length", "validate", "seed",
     "allow_overlap", "trust_remote_code",
 )  # fmt: skip
 """What decides the training data; `trainkit data` takes these and a folder."""

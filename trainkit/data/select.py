@@ -64,7 +64,7 @@ class Selected:
 
 
 class Selection:
-    """`--select`, read once: its bounds, what its run saw, and what it chose of the rows that it was shown."""
+    """`--select`, read once: its bounds, what its run saw, and what it chose of the rows shown to it."""
 
     def __init__(self, text: str, samples: int) -> None:
         self.text, self.samples = text, samples
@@ -96,8 +96,9 @@ class Selection:
         """What all choices came to. Raises UserError where the run knows no row, or none stays."""
         if self._unseen == self._shown:
             raise UserError(
-                f"--select {self.text}: {self.run} knows none of the {self._shown:,} training rows; name a "
-                "training run on these rows, or score them: evalkit score --task TASK --split train --samples 8"
+                f"--select {self.text}: {self.run} knows none of the {self._shown:,} training rows; name "
+                "a training run on these rows, or score them: "
+                "evalkit score --task TASK --split train --samples 8"
             )
         if not self._kept:
             raise UserError(

@@ -85,7 +85,8 @@ def estimate_for(options: Options, on: Gpu | None) -> EstimateFor:
 @dataclass(frozen=True)
 class Lengths:
     """Tokens of the longest and of the usual prompt and of a response, training rows, what was assumed, and
-    what --select chose of the rows."""
+    what --select chose of the rows.
+    """
 
     longest: int
     mean: float

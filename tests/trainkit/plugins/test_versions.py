@@ -109,7 +109,8 @@ def test_trainkit_refuses_another_verl_in_one_sentence_before_anything_starts(tm
     (tmp_path / "verl-9.9.9.dist-info/METADATA").write_text(
         "Metadata-Version: 2.1\nName: verl\nVersion: 9.9.9\n"
     )
-    done = command(tmp_path, "grpo", "--task", "sums", "--device", "cpu", "--output", "run")
+    asked = ("--model", "smollm2-135m", "--task", "sums", "--device", "cpu", "--output", "run")
+    done = command(tmp_path, "grpo", *asked)
     assert done.returncode == 2
     assert done.stderr.startswith("error: verl 9.9.9 is installed, and trainkit patches verl 0.9.1; ")
     assert done.stderr.count("\n") == 1 and not (tmp_path / "run").exists()
