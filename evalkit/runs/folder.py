@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -29,6 +29,9 @@ from evalkit.runs.record_lines import CODE, FILE_NAME, check_sorted, iter_record
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME as LOCK_FILE
 from prompts.lock import Lock, read_lock, write_lock
+
+if TYPE_CHECKING:
+    import pandas
 
 ENGINE_ENDS = 3.0
 """Seconds that an engine's process may need to end after evalkit was killed."""
@@ -85,6 +88,12 @@ class Run:
         """
         lock = self.lock
         return sorted_records(self.name, self.manifest, lock, list(iter_records(self.folder, self.manifest)))
+
+    def frame(self) -> pandas.DataFrame:
+        """The records as a pandas DataFrame, one row a completion (`evalkit.runs.frame`)."""
+        from evalkit.runs.frame import frame_of
+
+        return frame_of(self.records)
 
 
 def sorted_records(name: str, manifest: Manifest, lock: Lock, records: Sequence[Record]) -> list[Record]:

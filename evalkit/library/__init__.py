@@ -1,0 +1,1 @@
+"""evalkit from Python: what `from evalkit import …` hands out."""
