@@ -19,8 +19,10 @@ from evalkit.settings import settings
 from prompts.errors import UserError
 
 
-def score_model(model: str | Path, task: str, *, results: Path | None = None, **options: Any) -> Run:
-    """Score a model on a task as `evalkit score` does, and return the finished run.
+def score_model(
+    model: str | Path, task: str | list[str], *, results: Path | None = None, **options: Any
+) -> Run:
+    """Score a model on a task, or several, as `evalkit score` does, and return the finished run.
 
     `options` are those of the command, as `evalkit.score.options.ScoreOptions` names them: split, prompt,
     limit, samples, temperature, engine, output and so on. `results` is the folder that the run is written
@@ -36,7 +38,7 @@ def score_model(model: str | Path, task: str, *, results: Path | None = None, **
     from evalkit.score.options import ScoreOptions
     from evalkit.score.pipeline import score_model as score_plan
 
-    asked = ScoreOptions(model=str(model), task=task, **options)
+    asked = ScoreOptions(model=str(model), task=[task] if isinstance(task, str) else task, **options)
     command = _command({"model": model, "task": task, **options})
     folder = results or settings().results
     return score_plan(plan_of(asked), command=command, results=folder, output=asked.output)
