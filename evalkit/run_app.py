@@ -12,8 +12,8 @@ import typer
 
 from evalkit.terminal import close_output, guard_streams
 from prompts.errors import Mismatch, UserError
+from prompts.install import DISTRIBUTION
 
-DISTRIBUTION = "lockstep-evalkit"
 INTERRUPTED = 130
 # What click raises for an unknown option, value or command; typer brings a click of its own.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from prompts.errors import UserError
+from prompts.install import DISTRIBUTION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,4 +91,4 @@ def template_folders(given: Iterable[Path] | None) -> list[Path]:
 def cache_dir() -> Path:
     """Where evalkit keeps models that it made: `$XDG_CACHE_HOME/lockstep-evalkit` or `~/.cache/…`."""
     root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "lockstep-evalkit"
+    return (Path(root) if root else Path.home() / ".cache") / DISTRIBUTION

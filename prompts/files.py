@@ -5,8 +5,11 @@ The only place that does so. `whole_file` and `whole_folder` are for what is wri
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import stat
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +18,12 @@ from typing import Any
 import orjson
 
 from prompts.errors import UserError
+
+
+BOM = b"\xef\xbb\xbf"
+"""What some editors put before a text in UTF-8."""
+LARGEST = 1 << 30
+"""Bytes of a file that is read whole (locks, manifests, configurations, tokenizers)."""
 
 
 @contextmanager
@@ -103,14 +112,55 @@ def write_new_folder(output: Path, contents: Mapping[str, bytes]) -> None:
             path.write_bytes(content)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read one JSON object; UserError where the file is missing or broken."""
+def shortened(name: str, longest: int = 80) -> str:
+    """A part of a file's name, of at most so many bytes; what is cut off is told apart by its hash.
+
+    File systems take 255 bytes for a whole name.
+    """
+    raw = name.encode("utf-8", "surrogatepass")
+    if len(raw) <= longest:
+        return name
+    digest = hashlib.sha256(raw).hexdigest()[:8]
+    return f"{raw[: longest - 9].decode('utf-8', 'ignore')}-{digest}"
+
+
+def read_plain(path: Path) -> bytes:
+    """The bytes of a file, without a byte order mark.
+
+    UserError where it is missing, cannot be read, is no plain file (a pipe would be waited for, for
+    ever), or is larger than any file that is read whole.
+    """
     try:
-        value = orjson.loads(path.read_bytes())
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise UserError(f"{path} is no plain file; put the file itself there")
+        if found.st_size > LARGEST:
+            raise UserError(f"{path} has {found.st_size:,} bytes; at most {LARGEST:,} are read")
+        return path.read_bytes().removeprefix(BOM)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a NUL in its name
+        raise UserError(f"{str(path)!r} cannot be read: {error}") from None
+
+
+def read_toml(path: Path, content: bytes | None = None) -> dict[str, Any]:
+    """Read a TOML file (or `content`, which stood in it); UserError where it is missing or broken."""
+    content = read_plain(path) if content is None else content
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise UserError(f"{path} cannot be read as TOML: it is nested too deeply") from None
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read as TOML: {error}") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one JSON object; UserError where the file is missing or broken."""
+    content = read_plain(path)
+    try:
+        value = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise UserError(f"{path} is not JSON: {error}") from None
     if not isinstance(value, dict):

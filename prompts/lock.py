@@ -21,6 +21,7 @@ import orjson
 
 from prompts.errors import Mismatch, UserError
 from prompts.files import write_whole
+from prompts.install import UPGRADE
 from prompts.lock_reading import reading_of
 from prompts.template import Template, template_of, template_values
 
@@ -102,10 +103,7 @@ class Lock:
         if type(schema) is not int or not isinstance(carries, dict):
             raise UserError(f"{source} is no prompt lock: its schema or what it carries cannot be read")
         if schema > SCHEMA:
-            raise UserError(
-                f"{source} has schema {schema}, this evalkit reads up to {SCHEMA}; "
-                "upgrade it: pip install -U lockstep-evalkit"
-            )
+            raise UserError(f"{source} has schema {schema}, this evalkit reads up to {SCHEMA}; {UPGRADE}")
         lock = cls(**{name: value[name] for name in SECTIONS}, carries=carries)
         for key, expected in lock.as_dict().items():
             if key in ("fingerprint", "sha256", "carries_sha256") and value.get(key) != expected:

@@ -22,6 +22,7 @@ from evalkit.machine import Gpu, computes_in_float32, find_gpus
 from evalkit.models.resolve import Model, find_model_files, resolve_model
 from evalkit.settings import settings
 from prompts.errors import UserError
+from prompts.install import install
 from prompts.files import scratch_folder
 from trainkit.data.dataset import Dataset, write_dataset
 from trainkit.data.inputs import Inputs, find_inputs, relocked, task_names
@@ -90,7 +91,7 @@ def require_verl() -> None:
     """UserError where verl is not installed."""
     if importlib.util.find_spec("verl") is None:
         raise UserError(
-            "training needs verl 0.9.1, which is not installed here: pip install 'lockstep-evalkit[gpu]'; "
+            f"training needs verl 0.9.1, which is not installed here; in a checkout: {install('gpu')}; "
             "`trainkit plan` and `--dry-run` work without it"
         )
 

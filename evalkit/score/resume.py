@@ -15,8 +15,11 @@ from evalkit.models.computation import computation_differences
 from evalkit.runs.folder import Run, read_run
 from evalkit.score.plan import RunPlan
 from prompts.errors import UserError
+from prompts.files import shortened
 from prompts.lock import difference_of_locks
 
+LONGEST = 200
+"""Bytes of a folder's name before its hash; file systems take 255 for the whole."""
 OWN_FILES = {"records.jsonl", "prompt.lock.json", "engine.log"}
 """What a run that was killed before it had a manifest may have left."""
 
@@ -36,7 +39,7 @@ def default_folder(plan: RunPlan, results: Path) -> Path:
     """
     said = {key: value for key, value in _identity(plan).items() if value is not None}
     parts = (model_slug(plan.model.name), plan.task.name, plan.task.split, plan.template.ref)
-    stem = "-".join(re.sub(r"[^\w.+@-]+", "_", part) for part in parts)
+    stem = shortened("-".join(re.sub(r"[^\w.+@-]+", "_", part) for part in parts), LONGEST)
     folder = results / f"{stem}-{_digest(said)}"
     if (folder / "manifest.json").exists() and _computed_otherwise(read_run(folder), plan):
         return results / f"{stem}-{_digest({**said, 'computation': plan.lock.carries.get('computation')})}"

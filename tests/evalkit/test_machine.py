@@ -52,7 +52,7 @@ def test_a_missing_package_comes_with_its_command() -> None:
     root = ROOT
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert "('verl', " in done.stdout
-    assert "('gguf', \"pip install 'lockstep-evalkit[hf]'\")" in done.stdout
+    assert "('gguf', \"pip install -e '.[hf]'\")" in done.stdout
 
 
 LISTING = """0, GPU-4a1f, NVIDIA H200, 143771, 143167

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from prompts.errors import UserError
+from prompts.install import install
 
 WRITTEN_FOR: Mapping[str, tuple[str, ...]] = {"verl": ("0.9.1",), "vllm": ("0.24.", "0.30.")}
 """By package the versions, or how they begin, in which every patch was read against the source and tested."""
@@ -55,9 +56,7 @@ def unsupported(packages: tuple[str, ...], *, missing: bool = True) -> str | Non
     for package in packages:
         found, tested = installed(package), WRITTEN_FOR[package]
         if found is None and missing:
-            return (
-                f"{package} is not installed; `make setup` or pip install 'lockstep-evalkit[gpu]' brings it"
-            )
+            return f"{package} is not installed; `make setup` or, in a checkout, {install('gpu')} brings it"
         if found is not None and not found.startswith(tested):
             versions = " or ".join(start + "*" * start.endswith(".") for start in tested)
             return (

@@ -11,6 +11,7 @@ from typing import Any
 
 from prompts.errors import UserError
 from prompts.files import read_json, write_json
+from prompts.install import UPGRADE
 
 FILE_NAME = "train.json"
 SCHEMA = 1
@@ -75,7 +76,7 @@ def read_job(folder: Path) -> Job:
     """
     value = read_json(folder / FILE_NAME)
     if value.pop("schema", 0) > SCHEMA:
-        raise UserError(f"{folder} was made by a newer trainkit; upgrade it: pip install -U lockstep-evalkit")
+        raise UserError(f"{folder} was made by a newer trainkit; {UPGRADE}")
     known = fields(Job)
     needed = [item.name for item in known if item.default is MISSING and item.default_factory is MISSING]
     if missing := [name for name in needed if name not in value]:

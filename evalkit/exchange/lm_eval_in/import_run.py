@@ -24,7 +24,7 @@ from evalkit.runs.manifest import Manifest
 from evalkit.runs.summary import summarize
 from evalkit.tasks.rows import Item, final_answer, make_rows
 from prompts.errors import UserError
-from prompts.files import whole_folder
+from prompts.files import shortened, whole_folder
 from prompts.lock import Lock
 
 QUESTION_FIELDS = ("question", "problem", "input")
@@ -55,7 +55,7 @@ def read_log(path: Path, filter: str | None = None) -> ImportedRun:
     notes.append(f"verdicts of filter {log.filter}; not known: {', '.join(lock.reading['unknown'])}")
     manifest = manifest_of_log(log, lock, records)
     model = manifest.model.name.rstrip("/").split("/")[-1]
-    stem = f"{model}-{log.task}-{log.filter}-{log.date:%Y%m%d-%H%M%S}"
+    stem = shortened(f"{model}-{log.task}-{log.filter}", 200) + f"-{log.date:%Y%m%d-%H%M%S}"
     return ImportedRun(
         name=re.sub(r"[^\w.@=-]+", "_", stem),
         path=path,
@@ -69,7 +69,7 @@ def read_log(path: Path, filter: str | None = None) -> ImportedRun:
 def write_run(run: ImportedRun, results: Path) -> Path:
     """Write the result folder, whole or not at all. UserError where it exists or cannot be written."""
     folder = results / run.name
-    if folder.exists():
+    if _exists(folder):
         raise UserError(
             f"{folder} exists: this log was imported before; remove the folder to import it again"
         )
@@ -79,6 +79,13 @@ def write_run(run: ImportedRun, results: Path) -> Path:
             writer.append(record)
         writer.finish(run.manifest, summarize(run.records, None))
     return folder
+
+
+def _exists(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}") from None
 
 
 def _question(line: Mapping[str, Any]) -> str:
