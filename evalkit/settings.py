@@ -12,14 +12,17 @@ runs = "runs"             # EVALKIT_RUNS: where training runs are written
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from prompts.errors import UserError
+from prompts.files import read_toml
 from prompts.install import DISTRIBUTION
+
+OWN_TEMPLATES = Path("prompt-templates")
+"""Where `evalkit prompts new` writes, and every command looks, unless the settings or --prompts say more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,9 @@ def settings() -> Settings:
     for name in _NAMES:
         if text := os.environ.get(f"EVALKIT_{name.upper()}"):
             paths[name] = _path(name, text.split(os.pathsep) if name == "prompts" else text, Path())
+    own = root / OWN_TEMPLATES
+    if "prompts" not in paths and own.is_dir():
+        paths["prompts"] = (own,)
     return Settings(**{"results": root / "results", "runs": root / "runs", **paths})
 
 
@@ -60,13 +66,12 @@ def _table(path: Path) -> dict[str, Any] | None:
 
     Raises UserError for a broken file or an unknown key.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
-    values: dict[str, Any] | None = table.get("tool", {}).get("evalkit")
+    tool = read_toml(path).get("tool")
+    values: Any = tool.get("evalkit") if isinstance(tool, dict) else None
+    if not isinstance(values, dict | None):
+        raise UserError(f"{path}: [tool.evalkit] is {values!r}, not a table of keys")
     if unknown := sorted(set(values or {}) - set(_NAMES)):
         raise UserError(f"{path}: [tool.evalkit] has no key {unknown[0]!r}; known: {', '.join(_NAMES)}")
     return values

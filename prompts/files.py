@@ -19,7 +19,6 @@ import orjson
 
 from prompts.errors import UserError
 
-
 BOM = b"\xef\xbb\xbf"
 """What some editors put before a text in UTF-8."""
 LARGEST = 1 << 30

@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 import orjson
 
 from prompts.errors import Mismatch, UserError
-from prompts.files import write_whole
+from prompts.files import read_plain, write_whole
 from prompts.install import UPGRADE
 from prompts.lock_reading import reading_of
 from prompts.template import Template, template_of, template_values
@@ -239,7 +239,7 @@ def read_lock(path: Path | str) -> Lock | None:
             return None
     else:
         try:
-            content = path.read_bytes()
+            content = read_plain(path)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
     digest = hashlib.sha256(content).digest()

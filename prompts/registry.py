@@ -7,13 +7,13 @@ and locks cite the ref, so a change is a new version.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from prompts.edited_release import refusal
 from prompts.errors import UserError
+from prompts.files import read_json
 from prompts.template import BUILT_IN, RELEASED, Template, near_names, read_template
 
 
@@ -56,15 +56,12 @@ def load_folder(folder: Path, verify: bool = True) -> dict[str, Template]:
 def read_released(folder: Path) -> dict[str, str]:
     """The hashes of the released templates of a folder; empty where nothing was released yet."""
     path = folder / RELEASED
-    try:
-        released = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}; restore it from version control") from None
-    if not isinstance(released, dict):
-        raise UserError(f"{path} holds no object of refs and hashes; restore it from version control")
-    return released
+    try:
+        return read_json(path)
+    except UserError as error:
+        raise UserError(f"{error}; restore it from version control") from None
 
 
 def get_template(ref: str, extra: Sequence[Path] = ()) -> Template:

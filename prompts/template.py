@@ -6,7 +6,6 @@ import difflib
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from prompts.errors import UserError
+from prompts.files import read_toml
 
 BUILT_IN = Path(__file__).parent / "templates"
 RELEASED = "released.json"
@@ -107,10 +107,7 @@ def template_of(values: Mapping[str, Any], source: str) -> Template:
 
 def read_template(path: Path, text: str | None = None) -> Template:
     """Read one TOML file, or what once stood in it; UserError names the key that is wrong."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8") if text is None else text)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as TOML: {error}") from None
+    values = read_toml(path, None if text is None else text.encode())
     turns = _checked_turns(path, values.pop("turns", []))
     _check_values(path, values)
     template = Template(

@@ -6,7 +6,6 @@ Importing this module loads neither transformers nor torch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from prompts.chat_limits import check_length, try_template
 from prompts.errors import UserError
+from prompts.files import read_json
 from prompts.render import Message, Rendered
 from prompts.tokenizer_digest import tokenizer_digest as tokenizer_digest
 
@@ -200,10 +200,7 @@ def resolve_stop_ids(tokenizer: PreTrainedTokenizerFast, model_folder: Path | st
     path = Path(model_folder) / "generation_config.json"
     found: Any = None
     if path.exists():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
-        except (ValueError, AttributeError) as error:
-            raise UserError(f"{path} is no JSON object: {error}") from None
+        found = read_json(path).get("eos_token_id")
     ids = {tokenizer.eos_token_id, *(found if isinstance(found, list) else [found])} - {None}
     if wrong := [value for value in ids if type(value) is not int]:
         raise UserError(f"{path}: eos_token_id holds {wrong[0]!r}; token ids are whole numbers")

@@ -124,6 +124,7 @@ MAY_IMPORT = {
         "trainkit.options",
         "trainkit.plugins",
         "evalkit.engines",
+        TOP,
         "prompts",
     },
     "trainkit.diagnose": {

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import difflib
 import json
-import tomllib
 from dataclasses import fields
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from prompts.errors import UserError
+from prompts.files import read_toml as read_table
 from trainkit.options import Options
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Options of a TOML file, under the names of the dataclass (dashes or underscores)."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from None
+    content = read_table(path)
     kinds = get_type_hints(Options)
     values = {}
     for key, value in content.items():

@@ -106,6 +106,7 @@ class Options:
         default_factory=list,
         metadata={"help": "A verl setting that trainkit has no option for: key=value (repeatable)."},
     )
+    trust_run: bool = option(False, "Resume a run that was begun elsewhere: its pickles can run code.")
     allow_unsafe_set: bool = option(
         False, "Let --set change what may alter prompts, rewards or code (marked)."
     )
@@ -175,6 +176,7 @@ MAY_CHANGE = (
     "token_budget",
     "max_seqs",
     "go_on",
+    "trust_run",
 )
 """Options that may differ when a run is resumed: they change neither data nor what a step learns."""
 

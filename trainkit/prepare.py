@@ -22,8 +22,8 @@ from evalkit.machine import Gpu, computes_in_float32, find_gpus
 from evalkit.models.resolve import Model, find_model_files, resolve_model
 from evalkit.settings import settings
 from prompts.errors import UserError
-from prompts.install import install
 from prompts.files import scratch_folder
+from prompts.install import install
 from trainkit.data.dataset import Dataset, write_dataset
 from trainkit.data.inputs import Inputs, find_inputs, relocked, task_names
 from trainkit.data.try_reward import find_reward, reward_mark, same_reward
@@ -32,6 +32,7 @@ from trainkit.launch.set_option import check_known, parse_set, unsafe_keys
 from trainkit.launch.settings import Facts, build, to_arguments
 from trainkit.option_file import to_toml
 from trainkit.options import Options, names_run
+from trainkit.origin import mark_origin, require_own
 from trainkit.plan.batch import total_steps
 from trainkit.plan.disk import check_room, checkpoint_bytes
 from trainkit.plan.estimate import EstimateFor, RunEstimate, check_fits, estimate
@@ -80,6 +81,8 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
         job, plan, far = _describe(inputs, model, dataset, folder, reward, dry)
         if before is not None:
             same_prompts(folder, building, inputs.model.folder, options)
+        if far.step and not far.complete:
+            require_own(folder, trusted=options.trust_run)
         if not dry and not far.complete:
             _move_into_place(building, folder, job, plan, far, resuming=before is not None)
     warnings = [dataset.warning]
@@ -253,6 +256,8 @@ def _move_into_place(
     (building / "train.toml").write_text(to_toml(options), encoding="utf-8")
     write_job(job, building)
     needed = checkpoint_bytes(options, plan.request.shape)
+    if not far.step:  # nothing of the folder is loaded by verl
+        mark_origin(building)
     if not resuming:
         check_room(building, needed)
         if folder.exists():

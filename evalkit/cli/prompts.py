@@ -10,7 +10,7 @@ import typer
 
 from evalkit.cli import options
 from evalkit.cli.app import app
-from evalkit.settings import template_folders
+from evalkit.settings import OWN_TEMPLATES, template_folders
 from evalkit.text import json_text
 
 prompts_app = typer.Typer(
@@ -87,7 +87,7 @@ def new_command(
     from prompts.template import BUILT_IN
 
     configured = template_folders(None)
-    folder = prompts or next(iter(configured), Path("prompt-templates"))
+    folder = prompts or next(iter(configured), OWN_TEMPLATES)
     folders = list(dict.fromkeys([*configured, *([folder] if folder.is_dir() else [])]))
     known = load_templates(folders, verify=False)
     newest = any(template.name == name for template in known.values())

@@ -57,6 +57,11 @@ def show_command(
         print(json_text(shown))
         return
     print(f"{loaded.name}, split {loaded.split}: {len(loaded.rows):,} rows, prompt {loaded.template}")
+    if loaded.repeats > 1:
+        print(
+            f"{len(loaded.rows) * loaded.repeats:,} rows of the file are {len(loaded.rows):,} questions x "
+            f"{loaded.repeats} samples; score them so: --samples {loaded.repeats} --temperature 1.0"
+        )
     problems = Counter((row.problem or "").split(" of ")[0] for row in loaded.rows if row.problem)
     for problem, count in problems.most_common():
         print(f"{count:,} rows will be unscored: {problem}")

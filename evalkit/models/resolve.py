@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 from evalkit.models import smollm2
 from evalkit.models.checkpoint import is_checkpoint, list_steps, open_checkpoint, prepare_checkpoint
 from evalkit.models.safetensors import weights_sha256
-from evalkit.models.trusted_lock import trusted_lock
+from evalkit.models.trusted_lock import checkpoint_manifest, trusted_lock
 from evalkit.settings import settings
 from prompts.errors import UserError
+from prompts.files import read_json
 from prompts.lock import Lock
 
 _STEP = re.compile(r"(?P<run>[^:]+):(?:global_)?step_(?P<step>\d+)")
@@ -75,7 +75,7 @@ def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:
     config = _read_config(folder)
     if "auto_map" in config and not trust_remote_code:
         raise UserError(
-            f"{name} brings code of its own ({next(iter(config['auto_map'].values()))}) that would run here; "
+            f"{name} brings code of its own ({_code_of(config['auto_map'])}) that would run here; "
             "read it, then allow it with --trust-remote-code"
         )
     shards = _shards(folder)
@@ -87,20 +87,33 @@ def resolve_model(name: str, *, trust_remote_code: bool = False) -> Model:
         revision=revision,
         weights_sha256=weights_sha256(shards),
         lock=lock,
-        max_length=config.get("text_config", config).get("max_position_embeddings"),
+        max_length=_positions(folder, config),
         marks=tuple(dict.fromkeys((*marks, *(map(str, lock.data.get("marks", ())) if lock else ())))),
     )
 
 
+def _code_of(auto_map: Any) -> str:
+    """What a configuration's `auto_map` names, whatever form it has."""
+    values = list(auto_map.values()) if isinstance(auto_map, dict) else auto_map
+    return str(values[0] if isinstance(values, list) and values else values)
+
+
+def _positions(folder: Path, config: dict[str, Any]) -> int | None:
+    text = config.get("text_config")
+    found = (text if isinstance(text, dict) else config).get("max_position_embeddings")
+    if found is not None and (type(found) is not int or found < 1):
+        raise UserError(
+            f"{folder}/config.json: max_position_embeddings is {found!r}, not a whole number above 0"
+        )
+    return found
+
+
 def _training_marks(folder: Path) -> tuple[str, ...]:
     """The marks in the manifest that trainkit leaves in a checkpoint; none where there is no such file."""
-    path = folder / "manifest.json"
-    if not path.is_file():
-        return ()
-    try:
-        return tuple(map(str, json.loads(path.read_text(encoding="utf-8")).get("marks", ())))
-    except (ValueError, AttributeError, TypeError) as error:
-        raise UserError(f"{path} is no manifest of a checkpoint: {error}") from None
+    marks = checkpoint_manifest(folder).get("marks") or ()
+    if not isinstance(marks, list | tuple):
+        raise UserError(f"{folder}/manifest.json is no manifest of a checkpoint: its marks are {marks!r}")
+    return tuple(map(str, marks))
 
 
 def model_lock(name: str, folder: Path) -> Lock | None:
@@ -179,36 +192,53 @@ def _from_hub(name: str, weights: bool = True) -> tuple[Path, str | None]:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
+    adapter = folder / "adapter_config.json"
+    if adapter.is_file() and not path.exists():
+        base = str(read_json(adapter).get("base_model_name_or_path"))
+        raise UserError(
+            f"{folder} holds a LoRA adapter for {base}, not a model; merge it first, with peft's "
+            "AutoPeftModelForCausalLM.from_pretrained(…).merge_and_unload().save_pretrained(…), put the "
+            f"tokenizer files beside it, and score that folder: --model {folder}-merged"
+        )
     if not path.exists():
         raise UserError(
             f"{folder} is no model folder: config.json is missing; a folder that "
             "`save_pretrained` wrote, or a global_step_N of a training run, is needed"
         )
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{path} holds {type(config).__name__}, not an object")
-    return config
+    return read_json(path)
 
 
 def _shards(folder: Path) -> list[Path]:
     """The safetensors files of a folder; UserError where one that the index names is missing."""
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise UserError(f"{index} names no weight files; copy or download the folder again") from None
-        if missing := [name for name in names if not (folder / name).exists()]:
+        weights = read_json(index).get("weight_map")
+        named = (
+            set(weights.values())
+            if isinstance(weights, dict) and all(map(_is_name, weights.values()))
+            else ()
+        )
+        if not (names := sorted(named)):
+            raise UserError(f"{index} names no weight files; copy or download the folder again")
+        if missing := [name for name in names if not (folder / name).is_file()]:
             raise UserError(
                 f"{folder} misses {len(missing)} of {len(names)} weight files ({missing[0]} …); "
                 "copy or download the folder again"
             )
         return [folder / name for name in names]
     if found := sorted(folder.glob("*.safetensors")):
+        if odd := [path for path in found if not path.is_file()]:
+            raise UserError(f"{odd[0]} is no plain file; copy or download the folder again")
         return found
     pickled = any((*folder.glob("*.bin"), *folder.glob("*.pt")))
     why = "only pickled ones, which can run code when loaded" if pickled else "no file *.safetensors"
     raise UserError(f"{folder} holds no weights ({why}); save the model with safetensors: `save_pretrained`")
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a value of an index is the name of a file in the same folder."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value.encode("utf-8", "replace")) < 256
+        and not set(value) & set("/\0")
+    )

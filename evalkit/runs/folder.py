@@ -9,20 +9,19 @@ be gzipped (records.jsonl.gz); readers open both.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from evalkit.file_lock import FileLock
 from evalkit.records import Record
 from evalkit.runs.manifest import MANIFEST_FILE, SUMMARY_FILE, Manifest, Summary, read_manifest, read_summary
 from evalkit.runs.record_lines import CODE, FILE_NAME, check_sorted, iter_records, known_ids
@@ -148,19 +147,6 @@ def read_runs(root: Path, *, verify: bool = True) -> tuple[list[Run], list[UserE
     return sorted(runs, key=lambda run: (run.manifest.date, run.name), reverse=True), broken
 
 
-def _locked(file: IO[bytes]) -> bool:
-    """Whether the file is ours now; the engine of a killed evalkit holds it for a moment longer."""
-    until = time.monotonic() + ENGINE_ENDS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except OSError:
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.05)
-
-
 class RunWriter:
     """Appends records to a run, and finishes it. Holds a file lock, so that one process writes.
 
@@ -177,12 +163,15 @@ class RunWriter:
             self._file = (folder / FILE_NAME).open("ab", buffering=0)
         except OSError as error:
             raise UserError(f"{folder} cannot be written: {error.strerror}") from None
-        if not _locked(self._file):
+        self._hold = FileLock(self._file.fileno(), folder / FILE_NAME)
+        # the engine of an evalkit that was killed holds the file for a moment longer
+        if holder := self._hold.acquire(ENGINE_ENDS):
             self._file.close()
-            raise UserError(f"{folder} is being written by another process")
+            raise UserError(f"{folder} is being written by {holder}")
         try:
             self.done = self._resume()
         except UserError:
+            self._hold.release()
             self._file.close()
             raise
         write_lock(lock, folder)  # first: a folder with a manifest has a lock
@@ -266,5 +255,5 @@ class RunWriter:
     def close(self) -> None:
         if self._file.closed:
             return
-        fcntl.flock(self._file, fcntl.LOCK_UN)  # an engine's process may hold the file open, too
+        self._hold.release()  # an engine's process may hold the file open, too
         self._file.close()

@@ -26,6 +26,8 @@ FILE_NAME = "records.jsonl"
 CODE: dict[str, int] = {name: code for code, name in enumerate(OUTCOMES)}
 """Outcomes as numbers: their positions in `evalkit.records.OUTCOMES`."""
 _CHUNK = 1 << 17
+LONGEST_LINE = 1 << 26
+"""Bytes of a record at most: a packed file may unpack to any size."""
 _CHANGED = "the file was cut or edited"
 
 
@@ -33,6 +35,9 @@ def open_records(folder: Path) -> IO[bytes]:
     """The run's records.jsonl, gzipped or not, as a binary file. Raises UserError where there is none."""
     plain, zipped = folder / FILE_NAME, folder / f"{FILE_NAME}.gz"
     try:
+        for path in (plain, zipped):
+            if path.exists() and not path.is_file():
+                raise UserError(f"{path} is no plain file")
         if plain.exists():
             return plain.open("rb")
         if zipped.exists():
@@ -69,6 +74,8 @@ def iter_blocks(folder: Path, manifest: Manifest) -> Iterator[Block]:
                 chunk = file.read(_CHUNK)
             except (EOFError, OSError, zlib.error) as error:
                 refuse(number + rest.count(b"\n"), error)
+            if len(rest) > LONGEST_LINE:
+                refuse(number, ValueError(f"it is longer than {LONGEST_LINE:,} bytes"))
             text, newline, rest = (rest + chunk).rpartition(b"\n") if chunk else (rest, b"", b"")
             if text:
                 starts = _starts(text)

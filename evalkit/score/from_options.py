@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from evalkit.models.resolve import resolve_model
+from evalkit.records import Sampling
 from evalkit.score.mixture import join_plans
 from evalkit.score.options import ScoreOptions
 from evalkit.score.plan import RunPlan, plan_run, select
@@ -49,7 +51,7 @@ def plan_of(options: ScoreOptions) -> RunPlan:
                 rows,
                 prompt=options.prompt,
                 folders=template_folders(options.prompts),
-                sampling=options.sampling(max(task.max_tokens for task in tasks)),
+                sampling=_sampling(options, rows, max(task.max_tokens for task in tasks)),
                 engine=options.engine,
                 options=options.engine_options(),
                 allow_mismatch=options.allow_mismatch,
@@ -58,3 +60,17 @@ def plan_of(options: ScoreOptions) -> RunPlan:
             for rows in tasks
         ]
     )
+
+
+def _sampling(options: ScoreOptions, rows: Task, max_tokens: int) -> Sampling:
+    """What was asked for; a file whose rows were repeated on purpose (avg@32) asks for so many samples."""
+    sampling = options.sampling(max_tokens)
+    if rows.repeats == 1 or sampling.samples > 1:
+        return sampling
+    sampled = sampling.temperature > 0
+    how = f"{rows.repeats} samples of each" if sampled else "greedy, each is asked once"
+    print(
+        f"{rows.name}: each of {len(rows.rows):,} questions stands there {rows.repeats} times; {how}",
+        file=sys.stderr,
+    )
+    return replace(sampling, samples=rows.repeats) if sampled else sampling

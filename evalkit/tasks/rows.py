@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -53,6 +54,19 @@ def make_rows(items: Iterable[Item]) -> tuple[Row, ...]:
             )
         )
     return tuple(rows)
+
+
+def without_repeats(rows: tuple[Row, ...]) -> tuple[tuple[Row, ...], int]:
+    """Each question once, and how often, where all stand there equally often (verl's data for avg@32).
+
+    Else the rows as they are, once.
+    """
+    first = [row for row in rows if not (row.problem or "").startswith("duplicate of")]
+    times = Counter((row.problem or row.id).removeprefix("duplicate of ") for row in rows if row.gold)
+    counts = set(times.values())
+    if len(counts) != 1 or len(first) * (repeats := counts.pop()) != len(rows) or repeats == 1:
+        return rows, 1
+    return tuple(first), repeats
 
 
 def content_id(

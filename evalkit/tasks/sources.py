@@ -11,13 +11,20 @@ from typing import Any
 import orjson
 
 from evalkit.tasks.conversation import CONVERSATION_FIELDS, read_conversation
-from evalkit.tasks.rows import Item, as_object, final_answer, make_rows, media_of, message_text
+from evalkit.tasks.rows import (
+    Item,
+    as_object,
+    final_answer,
+    make_rows,
+    media_of,
+    message_text,
+    without_repeats,
+)
 from evalkit.tasks.task import Task, check_split
 from prompts.errors import UserError
+from prompts.files import BOM
 from prompts.lock import read_lock
 
-BOM = b"\xef\xbb\xbf"
-"""What some editors put before a text in UTF-8."""
 TEMPLATE = "gsm8k-boxed@1"
 MAX_TOKENS = 512
 
@@ -50,10 +57,12 @@ def load(
         else _item(path, number, row, question_field, answer_field)
         for number, row in enumerate(rows, 1)
     ]
+    questions, repeats = without_repeats(make_rows(items))
     return Task(
         name=(lock and lock.data.get("task")) or path.stem,
         split=own_split,
-        rows=make_rows(items),
+        rows=questions,
+        repeats=repeats,
         template=lock.template if lock else _template_for(items),
         max_tokens=(lock and lock.budget.get("max_tokens")) or MAX_TOKENS,
         named=bool(lock and lock.data.get("task")),

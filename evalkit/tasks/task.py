@@ -24,6 +24,8 @@ class Task:
     max_tokens: int
     named: bool = True
     """False for a file of the user's, which belongs to no known task."""
+    repeats: int = 1
+    """How often each row stood in the file, where all did equally often: samples of one question."""
     source: Path | None = None
     """The file it was read from, whose prompt lock may carry the template; None for a known task."""
     gold_field: str | None = None

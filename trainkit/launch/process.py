@@ -7,7 +7,6 @@ why are shown. Ctrl-C ends the run; the same command resumes from the last compl
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from evalkit.engines.child_process import die_with_parent
+from evalkit.file_lock import FileLock
 from prompts.errors import Failed, UserError
 from trainkit.launch.log import failure, open_log
 from trainkit.launch.vllm_watchdog import VllmWatchdog
@@ -40,16 +40,20 @@ def hold(run: Path) -> Iterator[int]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UserError(f"{run.parent} cannot be written: {error.strerror}") from None
+    held = FileLock(descriptor, path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.samestat(os.fstat(descriptor), path.stat()):
-            raise BlockingIOError  # a start that was refused removed it in between
+        holder = held.acquire()
+        if holder is None and not os.path.samestat(os.fstat(descriptor), path.stat()):
+            holder = "another process"  # a start that was refused removed it in between
     except OSError:
+        holder = "another process"
+    if holder is not None:
         os.close(descriptor)
-        raise UserError(f"{run} is being trained by another process; wait for it, or stop it first") from None
+        raise UserError(f"{run} is being trained by {holder}; wait for it, or stop it first")
     try:
         yield descriptor
     finally:
+        held.release()
         if not run.exists():  # the start was refused: nothing of it stays
             path.unlink(missing_ok=True)
         os.close(descriptor)
@@ -61,7 +65,7 @@ def run_verl(
     """Run verl to its end, calling `follow` several times a second; `lock` is what `hold` gave.
 
     Raises Failed with the reason where verl fails; whatever `follow` raises ends verl first, and so
-    do Ctrl-C and SIGTERM (KeyboardInterrupt).
+    do Ctrl-C, SIGTERM and SIGHUP (KeyboardInterrupt).
     """
     with open_log(run) as log:
         start = log.tell()
@@ -77,7 +81,9 @@ def run_verl(
             # A trainkit that is killed takes verl along; Ray's processes follow their driver by themselves.
             preexec_fn=partial(die_with_parent, os.getpid()),
         )
-        before = signal.signal(signal.SIGTERM, _interrupt)
+        # a terminal that is closed (SIGHUP) ends a run as SIGTERM does; under nohup it stays ignored
+        signals = [signal.SIGTERM, *([signal.SIGHUP] if _hears(signal.SIGHUP) else [])]
+        before = {number: signal.signal(number, _interrupt) for number in signals}
         stuck = VllmWatchdog(run / "verl.log", start)
         try:
             while process.poll() is None:
@@ -89,7 +95,8 @@ def run_verl(
             follow()
         finally:
             end(process)
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
     if process.returncode and is_full(run):  # then the log could not take the reason
         raise Failed(
             f"verl ended with exit code {process.returncode}, and the disk of {run} is full; "
@@ -97,6 +104,10 @@ def run_verl(
         )
     if process.returncode:
         raise Failed(f"verl ended with exit code {process.returncode}: {failure(run / 'verl.log', start)}")
+
+
+def _hears(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is not signal.SIG_IGN
 
 
 def _interrupt(*_: object) -> None:

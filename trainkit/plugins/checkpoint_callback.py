@@ -41,7 +41,11 @@ class Callback(CheckpointCallback):  # type: ignore[misc]
                 "fingerprint": lock.fingerprint,
                 "algorithm": job.options["algorithm"],
                 "base": job.base,
-                "command": job.command,
+                # paths of this machine mean nothing elsewhere
+                "command": [
+                    part.replace(str(run), ".").replace(job.model_folder, str(job.base["name"]))
+                    for part in ("python", *job.command[1:])
+                ],
                 "packages": job.packages,
                 "marks": job.marks,
                 "reward": job.reward,

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from prompts.errors import UserError
+from prompts.files import BOM
 
-NEEDED = ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter")
+NEEDED = ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps")
 DEFAULT_FILTERS = ("strict-match", "strict", "none")
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>[^_]+)")
 
@@ -53,6 +54,8 @@ def read_sample_log(path: Path, filter: str | None) -> SampleLog:
     """
     name = _NAME.fullmatch(path.stem)
     lines, replaced = _read_lines(path)
+    results = _results(path, name["date"]) if name else {}
+    _name_filters(lines, results, name["task"] if name else "")
     found = sorted({line["filter"] for line in lines})
     chosen = filter or next((f for f in DEFAULT_FILTERS if f in found), found[0] if len(found) == 1 else None)
     if chosen is None or chosen not in found:
@@ -70,13 +73,41 @@ def read_sample_log(path: Path, filter: str | None) -> SampleLog:
         date=_date(path, name["date"] if name else ""),
         filter=chosen,
         lines=lines,
-        results=_results(path, name["date"]) if name else {},
+        results=results,
         replaced=replaced,
     )
 
 
+def _name_filters(lines: list[dict[str, Any]], results: Mapping[str, Any], task: str) -> None:
+    """Give the lines of a log from before 0.4.7 their `filter`: those of one filter follow one another.
+
+    The names come from the results file, whose keys are "metric,filter"; without it two filters are
+    GSM8K's, strict before flexible (lm-evaluation-harness, pull request 2517).
+    """
+    if all("filter" in line for line in lines):
+        return
+    scores = results.get("results", {})
+    scores = scores.get(task, {}) if isinstance(scores, dict) else {}
+    keys = [str(key).partition(",")[2] for key in scores if "," in str(key) and "stderr" not in str(key)]
+    named, seen, number = list(dict.fromkeys(keys)), set[Any](), 0
+    for line in lines:
+        if str(line["doc_id"]) in seen:
+            seen, number = set(), number + 1
+        seen.add(str(line["doc_id"]))
+        line["filter"] = number
+    count = number + 1
+    if len(named) != count:
+        named = {1: ["none"], 2: ["strict-match", "flexible-extract"]}.get(
+            count, [f"filter-{n + 1}" for n in range(count)]
+        )
+    for line in lines:
+        line["filter"] = named[line["filter"]]
+
+
 def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     lines, replaced = [], 0
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no plain file; give a samples_TASK_DATE.jsonl")
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file, 1):
@@ -93,11 +124,12 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 def _parse(path: Path, number: int, raw: bytes) -> tuple[dict[str, Any], bool]:
     """One line, and whether invalid bytes or lone surrogates in it were replaced."""
+    raw = raw.removeprefix(BOM) if number == 1 else raw
     text = raw.decode("utf-8", "replace")
     changed = text.encode() != raw
     try:
         line = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path.name} line {number} is not JSON: {error}") from None
     missing = [key for key in NEEDED if key not in line] if isinstance(line, dict) else NEEDED
     if missing:

@@ -6,7 +6,6 @@ checkpoint that was moved or copied is not merged again, and one that was overwr
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from evalkit.file_lock import FileLock
 from evalkit.models.checkpoint.recognise import LORA_META, Checkpoint, open_checkpoint
 from evalkit.settings import cache_dir
 from prompts.errors import Failed, Mismatch, UserError
@@ -24,6 +24,8 @@ from prompts.files import read_json, whole_folder, write_json
 
 REPORT = "merge.json"
 """Lies in every merged folder, written last: what was merged and verified."""
+MERGE_SECONDS = 24 * 3600.0
+"""How long a process waits for another one that merges the same checkpoint."""
 FORMAT = 1
 """Raise it where the same checkpoint would be merged into something else than before."""
 
@@ -40,9 +42,14 @@ def prepare_checkpoint(path: Path, *, trust_remote_code: bool = False) -> Path:
     target = root / content_key(checkpoint, root / "digests.json")[:16]
     if not (target / REPORT).exists():
         with (root / f".{target.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # a second process waits for the first one's merge
-            if not (target / REPORT).exists():
-                merge_into(checkpoint, target, trust_remote_code=trust_remote_code)
+            hold = FileLock(lock.fileno(), root / f"{target.name}.lock")
+            if holder := hold.acquire(MERGE_SECONDS):  # a second process waits for the first one's merge
+                raise UserError(f"{checkpoint.name} is being merged by {holder}")
+            try:
+                if not (target / REPORT).exists():
+                    merge_into(checkpoint, target, trust_remote_code=trust_remote_code)
+            finally:
+                hold.release()
     return target
 
 

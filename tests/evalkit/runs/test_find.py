@@ -42,8 +42,7 @@ def root(tmp_path: Path) -> Path:
     ("name", "found"),
     [
         ("base-gsm8k", "base-gsm8k"),
-        ("base-g", "base-gsm8k"),
-        ("demo-1", "demo-100"),
+        ("demo:global_step_100", "demo-100"),
         ("step_50", "demo-50-new"),
         ("global_step_50", "demo-50-new"),
         ("demo:step_50", "demo-50-new"),
@@ -67,6 +66,8 @@ def test_an_exact_name_wins_over_longer_ones(root: Path) -> None:
     ("name", "said"),
     [
         ("base-", r"base- fits 2 runs; say which:\n  .*base-gsm8k\n  .*base-sums"),
+        ("base-g", r"no run 'base-g' in .*near: base-gsm8k"),  # a start ends where a part of the name does
+        ("demo-1", r"no run 'demo-1' in .*near: demo-100"),
         ("bsae-gsm8k", r"no run 'bsae-gsm8k' in .*near: base-gsm8k.*evalkit score --model bsae-gsm8k"),
         ("", r"no run '' in"),
         ("[x]*", r"no run '\[x\]\*' in"),
