@@ -131,7 +131,7 @@ def read_plain(path: Path) -> bytes:
     """
     try:
         found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
             raise UserError(f"{path} is no plain file; put the file itself there")
         if found.st_size > LARGEST:
             raise UserError(f"{path} has {found.st_size:,} bytes; at most {LARGEST:,} are read")
