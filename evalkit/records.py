@@ -108,6 +108,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     lenient: Extraction
     lenient_outcome: Outcome
     seed: int
+    thinking_tokens: Count | None = None
+    """Tokens up to the end of the last thinking block, part of `completion_tokens`; None: no sign of any."""
+    markers: tuple[tuple[Count, str], ...] | None = None
+    """Special tokens with their places in `text`, where the lock reads thinking by them."""
     fields: dict[str, Any] | None = None
     """The fields of the row's source, which a grader of the user's was given; None under a rule of ours."""
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from prompts.errors import UserError
 from prompts.render import Message, render_question
 from prompts.template import Template
+from prompts.thinking import VERSION as THINKING
+from prompts.thinking import divide, opened_by, thinking_specials
 from prompts.tokenizer_digest import tokenizer_parts
 from prompts.tokens import DECODE_FLAGS, FROZEN_DATE, apply_chat, encode_text
 
@@ -55,7 +57,56 @@ def reading_of(
             str(number): {"text": text, "ids": " ".join(map(str, encode_text(tokenizer, text)))}
             for number, text in enumerate(texts, 1)
         },
+        **thinking_entry(template, tokenizer),
     }
+
+
+def thinking_entry(template: Template, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """The key `thinking`: what the prompt leaves open, and the special tokens by which thinking is read.
+
+    Empty where the prompt opens no block and no special token marks one: thinking that the model then
+    writes is plain text, and such locks are what they were before there was this key.
+    """
+    opens = opened_by(*_prompt_end(template, tokenizer))
+    added = tokenizer.added_tokens_decoder.values()
+    special = thinking_specials(str(token) for token in added if token.special)
+    return {"thinking": {"version": THINKING, "opens": opens, "special": special}} if opens or special else {}
+
+
+def _prompt_end(template: Template, tokenizer: PreTrainedTokenizerFast) -> tuple[str, bool]:
+    """The part of a prompt behind the last message, and whether all of it is plain text of the template's."""
+    rendered = render_question(template, probe_questions()[0])
+    if isinstance(rendered, str):
+        return rendered, True
+    kwargs = template.chat_template_kwargs
+    whole = apply_chat(tokenizer, rendered, kwargs).text
+    try:
+        closed = apply_chat(tokenizer, rendered, kwargs, add_generation_prompt=False).text
+    except UserError:
+        closed = ""
+    if closed and whole.startswith(closed):
+        return whole[len(closed) :], False
+    return whole.rpartition(rendered[-1]["content"].strip())[2], False
+
+
+def lost_thinking(template: Template, tokenizer: PreTrainedTokenizerFast) -> str | None:
+    """A sentence where the chat template changes the answers of few-shot turns; None where it keeps them.
+
+    Many strip `<think>` from all messages but the last: the model then sees examples that do not think.
+    """
+    if template.kind != "chat" or not template.turns:
+        return None
+    text = _prompt_text(template, tokenizer, probe_questions()[0])[0]
+    lost = [number for number, turn in enumerate(template.turns, 1) if turn.answer.strip() not in text]
+    if not lost:
+        return None
+    thinks = any(divide(template.turns[number - 1].answer).closed for number in lost)
+    turns = ", ".join(map(str, lost))
+    return (
+        f"the chat template changes the answers of few-shot turns {turns} of {template.ref}"
+        f"{': it strips their thinking' if thinks else ''}, so the model does not see them as they stand; "
+        'take a raw template (kind = "raw"), or write the turns without it'
+    )
 
 
 def probe_questions() -> list[str]:

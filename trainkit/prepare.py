@@ -24,6 +24,8 @@ from evalkit.settings import settings
 from prompts.errors import UserError
 from prompts.files import scratch_folder
 from prompts.install import install
+from prompts.lock_reading import thinking_entry
+from prompts.tokens import load_tokenizer
 from trainkit.data.dataset import Dataset, write_dataset
 from trainkit.data.inputs import Inputs, find_inputs, relocked, task_names
 from trainkit.data.try_reward import find_reward, reward_mark, same_reward
@@ -188,6 +190,7 @@ def _describe(
         resume_step=far.step,
         validate_first=far.validate_first,
     )
+    tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     job = Job(
         options=options.as_dict(),
         base={"name": model.name, "revision": model.revision, "weights_sha256": model.weights_sha256},
@@ -199,12 +202,13 @@ def _describe(
         chat_template_kwargs=dict(template.chat_template_kwargs),
         rule=dataset.lock.rule,
         grader=inputs.train[0].as_dict()["grader"],
+        thinking=dataset.lock.reading.get("thinking"),
         stop_ids=list(dataset.lock.reading["stop_ids"]),
         prompt_length=longest,
         response_length=response_length,
         total_steps=total,
         rows=dict(dataset.counts),
-        parts=[part.as_dict() for part in dataset.parts],
+        parts=[{**part.as_dict(), **thinking_entry(part.template, tokenizer)} for part in dataset.parts],
         reward=reward,
         marks=[
             *dataset.marks,

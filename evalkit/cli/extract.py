@@ -8,6 +8,7 @@ import typer
 
 from evalkit.cli import options
 from evalkit.cli.app import app
+from evalkit.settings import template_folders
 from evalkit.text import json_text
 
 
@@ -19,6 +20,14 @@ def extract_command(
     rule: Annotated[str, typer.Option(help="Extraction rule, as boxed or boxed@1.")] = "lenient",
     output: Annotated[str, typer.Option(help="JSONL to write; - for standard output.")] = "-",
     explain: Annotated[str | None, typer.Option(help="Show how this text is read.", metavar="TEXT")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Read as completions of this model, whose prompt may open a thinking block."),
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="With --model: its prompt template, unless its lock names it.")
+    ] = None,
+    prompts: options.Prompts = None,
 ) -> None:
     """Read the answer of every text of a file, and score it where there is a gold."""
     from prompts.errors import UserError
@@ -36,7 +45,12 @@ def extract_command(
     elif input is not None:
         from evalkit.grade.extract_file import extract_file
 
-        extract_file(input, rule, output)
+        thinking = None
+        if model is not None:
+            from evalkit.score.prompt_view import thinking_of
+
+            thinking = thinking_of(model, prompt, template_folders(prompts))
+        extract_file(input, rule, output, thinking)
 
 
 @app.command("compare-rules")

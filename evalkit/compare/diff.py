@@ -25,6 +25,9 @@ from prompts.lock import Difference
 FEW_DISCORDANT = 8
 """Below this many discordant pairs an interval rests on next to nothing, and the table says so."""
 
+THINKING = ("unfinished_thinking", "mean_thinking_tokens", "mean_answer_tokens")
+"""Keys that only runs with thinking have."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
@@ -44,6 +47,9 @@ class Side:
     truncated: float | None
     mean_completion_tokens: float | None
     tokens_per_second: float | None
+    unfinished_thinking: float | None = None
+    mean_thinking_tokens: float | None = None
+    mean_answer_tokens: float | None = None
     task: str
     template: str
     fingerprint: str
@@ -101,7 +107,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Section):
         return value.merged(None)
     if hasattr(value, "__dataclass_fields__"):
-        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        values = {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        return {name: value for name, value in values.items() if value is not None or name not in THINKING}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
@@ -229,6 +236,9 @@ def side_of(run: Run, questions: Questions, left_out: int, runs: int = 1) -> Sid
         truncated=float(completions.truncated.mean()) if run.summary.truncated is not None else None,
         mean_completion_tokens=float(completions.tokens.mean()) if completions.tokens.any() else None,
         tokens_per_second=run.summary.tokens_per_second,
+        unfinished_thinking=run.summary.unfinished_thinking,
+        mean_thinking_tokens=run.summary.mean_thinking_tokens,
+        mean_answer_tokens=run.summary.mean_answer_tokens,
         task=f"{run.manifest.task} {run.manifest.split}",
         template=run.manifest.template,
         fingerprint=run.manifest.fingerprint,

@@ -68,13 +68,21 @@ def rows_of(diff: Diff) -> list[tuple[str, ...]]:
         rows.append((m.name, *sides, points(m.delta, sign=True), interval(*m.ci), p_text(m.p_value)))
     rows.append(("skill gain", "", "", points(diff.skill_gain, sign=True), interval(*diff.skill_ci), ""))
     rows.append(("format gain", "", "", points(diff.format_gain, sign=True), interval(*diff.format_ci), ""))
-    for label, name in (("no answer", "no_answer"), ("truncated", "truncated")):
+    thinks = diff.base.mean_thinking_tokens is not None or diff.new.mean_thinking_tokens is not None
+    shares_of = {"no answer": "no_answer", "truncated": "truncated"}
+    if thinks:
+        shares_of = {"no answer": "no_answer", "unfinished": "unfinished_thinking", "truncated": "truncated"}
+    for label, name in shares_of.items():
         shares = getattr(diff.base, name), getattr(diff.new, name)
         change = "" if None in shares else points(shares[1] - shares[0], sign=True)
         rows.append((label, *("–" if share is None else points(share) for share in shares), change, "", ""))
-    left, right = diff.base.mean_completion_tokens, diff.new.mean_completion_tokens
-    longer = f"{right - left:+.1f}" if left is not None and right is not None else ""
-    rows.append(("mean tokens", *(_known(length, ".1f") for length in (left, right)), longer, "", ""))
+    lengths = {"mean tokens": "mean_completion_tokens"}
+    if thinks:
+        lengths |= {"thinking tokens": "mean_thinking_tokens", "answer tokens": "mean_answer_tokens"}
+    for label, name in lengths.items():
+        left, right = getattr(diff.base, name), getattr(diff.new, name)
+        longer = f"{right - left:+.1f}" if left is not None and right is not None else ""
+        rows.append((label, *(_known(length, ".1f") for length in (left, right)), longer, "", ""))
     speeds = (_known(side.tokens_per_second, ",.0f") for side in (diff.base, diff.new))
     rows.append(("tokens per second", *speeds, "", "", ""))
     return rows

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from evalkit.extract import extract, resolve_rule
-from evalkit.grade.grade import grade
+from evalkit.extract import resolve_rule
+from evalkit.gold import read_gold
+from evalkit.grade.judge import judge
 from prompts.errors import UserError
+from prompts.exact_json import loads
 from prompts.files import refuse_existing, whole_file
 
 
-def extract_file(source: str, rule: str, output: str) -> None:
+def extract_file(source: str, rule: str, output: str, thinking: Mapping[str, Any] | None = None) -> None:
     """Write id, answer, rule, span (and outcome and reason where a row has a gold) for every row.
 
-    `-` is standard input or output. Streams: memory does not grow with the file. A file to write
-    gets its name only once it is whole. Raises UserError for an unknown rule, a file that cannot be
-    read, or a line that is no object with a text (its number is named).
+    `thinking` is what a lock says of the model that wrote the texts. `-` is standard input or output.
+    Streams: memory does not grow with the file. A file to write gets its name only once it is whole.
+    Raises UserError for an unknown rule, a file that cannot be read, or a line that is no object with a
+    text (its number is named).
     """
     resolve_rule(rule)
     with ExitStack() as stack:
@@ -30,7 +33,7 @@ def extract_file(source: str, rule: str, output: str) -> None:
             lines = sys.stdin.buffer if source == "-" else stack.enter_context(open(source, "rb"))
         except OSError as error:
             raise UserError(f"{source} cannot be read: {error.strerror}") from None
-        rows = _rows(lines, source, rule)
+        rows = _rows(lines, source, rule, thinking)
         if output == "-":
             _print(rows)
             return
@@ -48,21 +51,25 @@ def _print(rows: Iterator[bytes]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _rows(lines: Iterable[bytes], source: str, rule: str) -> Iterator[bytes]:
+def _rows(
+    lines: Iterable[bytes], source: str, rule: str, thinking: Mapping[str, Any] | None
+) -> Iterator[bytes]:
     for number, line in enumerate(lines, 1):
         try:
-            row = orjson.loads(line)
+            row = loads(line)
         except orjson.JSONDecodeError as error:
             raise UserError(f"{source} line {number} is not JSON: {error}") from None
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise UserError(f'{source} line {number} has no "text"; each line is {{"id": ..., "text": ...}}')
-        yield orjson.dumps(_read(row, rule), option=orjson.OPT_APPEND_NEWLINE)
+        yield orjson.dumps(_read(row, rule, thinking), option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _read(row: dict[str, Any], rule: str) -> dict[str, Any]:
-    found = extract(row["text"], rule)
+def _read(row: dict[str, Any], rule: str, thinking: Mapping[str, Any] | None) -> dict[str, Any]:
+    text = row["text"]
+    gold, problem = read_gold(row.get("gold"))
+    judged = judge(text, gold, rule, thinking)
+    found = judged.extraction
     read = {"id": row.get("id"), "answer": found.answer, "rule": found.rule, "span": found.span}
     if row.get("gold") is not None:
-        verdict = grade(found, str(row["gold"]))
-        read |= {"outcome": verdict.outcome, "reason": verdict.reason}
+        read |= {"outcome": judged.grade.outcome, "reason": problem or judged.grade.reason}
     return read

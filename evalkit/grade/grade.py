@@ -12,7 +12,9 @@ from functools import lru_cache
 from evalkit.extract.content import read_content
 from evalkit.extract.numbers import canonical, equal, is_float_print_of
 from evalkit.extract.peers import PEER_COMPARISONS
+from evalkit.gold import acceptable, is_code
 from evalkit.grade.formula import Value, read_formula, same, weight
+from evalkit.grade.user_function import is_function
 from evalkit.records import Extraction, Grade
 
 # Rules that read numbers only: a gold that is no number can't be scored under them.
@@ -42,7 +44,13 @@ def gold_problem(gold: str | None, rule: str) -> str | None:
     """Why a gold can't be scored under a rule, in a few words; None where it can."""
     if gold is None or not gold.strip():
         return "no gold"
+    return next(filter(None, (_problem(answer, rule) for answer in acceptable(gold))), None)
+
+
+def _problem(gold: str, rule: str) -> str | None:
     name = rule.partition("@")[0]
+    if is_code(gold) and not is_function(rule):
+        return "gold is code, which no rule compares: let a grader of your own run it (docs/graders.md)"
     if name in NUMERIC_RULES and _number(gold) is None:
         return "gold is no number"
     if name == "choice" and not _LETTER.fullmatch(gold.strip()):
@@ -58,6 +66,12 @@ def grade(extraction: Extraction, gold: str | None) -> Grade:
     answer = extraction.answer
     if answer is None:
         return Grade("no_answer", f"{extraction.rule} found no answer")
+    return min((_grade(extraction, one) for one in acceptable(gold)), key=lambda found: found.outcome)
+
+
+def _grade(extraction: Extraction, gold: str) -> Grade:
+    """The outcome against one acceptable answer."""
+    answer = str(extraction.answer)
     peer = PEER_COMPARISONS.get(extraction.rule.partition("@")[0])
     if peer is not None:
         return _EQUAL if peer(answer, gold) else _OTHER_TEXT

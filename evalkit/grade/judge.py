@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from evalkit.extract import extract
+from evalkit.extract.peers import PEER_COMPARISONS
 from evalkit.grade.function_pool import FunctionPool
 from evalkit.grade.grade import grade
 from evalkit.grade.grader import ask
 from evalkit.grade.user_function import UserFunction
 from evalkit.records import Completion, Extraction, Grade, Outcome, Record, Row
+from prompts.completion import Decoded
+from prompts.thinking import UNFINISHED, Markers, Thinking, divide
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +29,78 @@ class Judgement:
     lenient_outcome: Outcome
 
 
-def judge(text: str, gold: str | None, rule: str) -> Judgement:
-    """Read and score a text. The lenient cascade tries `rule` first, so strictly right is leniently right."""
-    strict = extract(text, rule)
+def judge(
+    text: str,
+    gold: str | None,
+    rule: str,
+    thinking: Mapping[str, Any] | None = None,
+    markers: Markers = (),
+) -> Judgement:
+    """Read and score a text. The lenient cascade tries `rule` first, so strictly right is leniently right.
+
+    `thinking` is that entry of the lock's `reading`: with it only what follows the thinking is read, by
+    what the prompt opened and by the text's `markers`. Rules of peers read the whole text.
+    """
+    part = final_answer(text, rule, thinking, markers)
+    judgement = _judge(text[part.start : part.end] if thinking else text, gold, rule, part.start)
+    if judgement.grade.outcome == "no_answer" and part.unfinished:
+        return replace(judgement, grade=Grade("no_answer", UNFINISHED))
+    return judgement
+
+
+def final_answer(text: str, rule: str, thinking: Mapping[str, Any] | None, markers: Markers) -> Thinking:
+    """The part of a text that a rule reads (its own region is within), and whether thinking was cut off."""
+    if rule.partition("@")[0] in PEER_COMPARISONS:
+        return Thinking(0, len(text), False, 0)
+    part = divide(text, markers, str((thinking or {}).get("opens") or ""))
+    return part if thinking else replace(part, start=0, end=len(text))
+
+
+def _judge(text: str, gold: str | None, rule: str, start: int) -> Judgement:
+    """As `judge`, for the part of a completion that begins at `start`."""
+    strict = _moved(extract(text, rule), start)
     judgement = grade(strict, gold)
     if strict.answer is not None:  # what the cascade would find first: the text is not read twice
         return Judgement(strict, judgement, strict, judgement.outcome)
-    lenient = extract(text, "lenient")
+    lenient = _moved(extract(text, "lenient"), start)
     return Judgement(strict, judgement, lenient, grade(lenient, gold).outcome)
+
+
+def _moved(found: Extraction, start: int) -> Extraction:
+    """An extraction of a part, with the span in the whole text."""
+    if found.span is None or not start:
+        return found
+    return msgspec.structs.replace(found, span=(found.span[0] + start, found.span[1] + start))
 
 
 class Judge:
     """Reads and scores under one rule of a lock: evaluation, rescoring and the reward each have one.
 
-    `grader` is the function of a `python:` rule; its processes live until `close`. Thread-safe.
+    `grader` is the function of a `python:` rule; its processes live until `close`. `thinking` is that
+    entry of the lock's `reading`, None where it has none. Thread-safe.
     Raises UserError where the grader's file cannot be run.
     """
 
-    def __init__(self, rule: str, grader: UserFunction | None = None) -> None:
-        self.rule = rule
+    def __init__(
+        self, rule: str, grader: UserFunction | None = None, thinking: Mapping[str, Any] | None = None
+    ) -> None:
+        self.rule, self.thinking = rule, thinking
         self.pool = FunctionPool(grader) if grader else None
 
-    def __call__(self, text: str, gold: str | None, row: Mapping[str, Any] = {}) -> Judgement:
-        """The judgement of a completion; `row` is what `grader.row_for_grader` gives, for graders."""
+    def __call__(
+        self, text: str, gold: str | None, row: Mapping[str, Any] = {}, markers: Markers | None = None
+    ) -> Judgement:
+        """The judgement of a completion; `row` is what `grader.row_for_grader` gives, for graders.
+
+        A grader gets what follows the thinking; it is not asked about thinking that was cut off.
+        """
         if self.pool is None:
-            return judge(text, gold, self.rule)
-        extraction, verdict = ask(self.pool, text, gold, row)
+            return judge(text, gold, self.rule, self.thinking, markers or ())
+        part = divide(text, markers or (), str((self.thinking or {}).get("opens") or ""))
+        if part.unfinished:
+            extraction, verdict = Extraction(None, self.rule), Grade("no_answer", UNFINISHED)
+        else:
+            extraction, verdict = ask(self.pool, text[part.start : part.end], gold, row)
         return Judgement(extraction, verdict, extraction, verdict.outcome)
 
     @property
@@ -72,7 +123,7 @@ def unscored(rule: str, reason: str) -> Judgement:
 def make_record(
     row: Row,
     prompt_tokens: int,
-    text: str,
+    decoded: Decoded,
     completion: Completion | None,
     judgement: Judgement,
     *,
@@ -88,7 +139,7 @@ def make_record(
         gold=row.gold,
         prompt_tokens=prompt_tokens,
         completion_tokens=len(completion.token_ids) if completion else 0,
-        text=text,
+        text=decoded.text,
         finish_reason=completion.finish_reason if completion else "none",
         truncated=completion is not None and completion.finish_reason == "length",
         extraction=judgement.extraction,
@@ -97,5 +148,7 @@ def make_record(
         lenient=judgement.lenient,
         lenient_outcome=judgement.lenient_outcome,
         seed=seed,
+        thinking_tokens=decoded.thinking_tokens,
+        markers=decoded.markers,
         fields=fields,
     )

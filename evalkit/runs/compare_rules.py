@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from evalkit.extract import extract, resolve_rule
 from evalkit.extract.rules import RULES
 from evalkit.grade.grade import grade
+from evalkit.grade.judge import final_answer
 from evalkit.records import OUTCOMES, UNANSWERED, Outcome, Record
 from evalkit.runs.folder import Run
 
@@ -65,15 +66,16 @@ def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> RuleComparis
     for record in run.records:
         readings: dict[str, Reading] = {}
         for name in names:
-            readings[name] = _read(record, name, first[name])
+            readings[name] = _read(record, name, first[name], run.lock.reading.get("thinking"))
             counts[name][readings[name][1]] += 1
         if len({outcome == "correct" for _, outcome in readings.values()}) > 1:
             disagreements.append((record, readings))
     return RuleComparison(run.name, len(run.records), counts, tuple(disagreements))
 
 
-def _read(record: Record, rule: str, first: str | None) -> Reading:
+def _read(record: Record, rule: str, first: str | None, thinking: Mapping[str, Any] | None) -> Reading:
     if record.finish_reason in UNANSWERED:
         return None, "unscored"
-    found = extract(record.text, rule, strict=first)
+    part = final_answer(record.text, rule, thinking, record.markers or ())
+    found = extract(record.text[part.start : part.end], rule, strict=first)
     return found.answer, grade(found, record.gold).outcome

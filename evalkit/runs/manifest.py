@@ -179,6 +179,9 @@ class Summary(Section, frozen=True, kw_only=True):
     unscored: float
     unscored_reasons: dict[str, int] = msgspec.field(default_factory=dict)
     mean_completion_tokens: float | None = None
+    unfinished_thinking: float | None = None
+    mean_thinking_tokens: float | None = None
+    mean_answer_tokens: float | None = None
     tokens_per_second: float | None = None
     prompt_from: str | None = None
     original: dict[str, Any] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from evalkit.grade.user_function import PREFIX, UserFunction, is_function, read_
 from evalkit.records import UNANSWERED, Extraction, Record
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.summary import count, summarize
+from evalkit.runs.thinking import lacking_markers, thinking_as_recorded
 from prompts.errors import UserError
 from prompts.lock import Lock
 
@@ -39,19 +41,22 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
     folder = output or run.folder.with_name(f"{run.name}-{name.removeprefix(PREFIX).replace(':', '-')}")
     if folder.exists():
         raise UserError(f"{folder} exists; remove it or give another --output")
-    reading = {**old.reading, "scorer": scorer}
+    reading = {**old.reading, "scorer": scorer, **thinking_as_recorded(old.reading)}
     others = {} if rule else _scorers_of_parts(old)
     if "parts" in old.reading:
         reading["parts"] = {
-            task: {**part, "scorer": others.get(task, scorer)} for task, part in old.reading["parts"].items()
+            task: {**part, "scorer": others.get(task, scorer), **thinking_as_recorded(part)}
+            for task, part in old.reading["parts"].items()
         }
     of_row = {
-        row_id: str(others[part["task"]]["rule"])
+        row_id: reading["parts"][part["task"]]
         for part in old.data.get("parts", ())
         if part["task"] in others
         for row_id in part["ids"]
     }
-    lock = Lock(reading=reading, data=old.data, budget=old.budget)
+    lock = Lock(reading=reading, data=old.data, budget=old.budget, carries=old.carries)
+    if missing := lacking_markers(run.records, reading):
+        print(f"warning: {missing}", file=sys.stderr)
     manifest = run.manifest.changed(
         status="running",
         command=command,
@@ -61,7 +66,7 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
         noise=None,  # flips were counted under the other reading
     )
     start = time.monotonic()
-    with closing(Judge(name, grader)) as judge:
+    with closing(Judge(name, grader, reading.get("thinking"))) as judge:
         records = _all_again(run.records, judge, of_row)  # before anything is written
     manifest = manifest.changed(
         times=msgspec.structs.replace(run.manifest.times, score=time.monotonic() - start), **count(records)
@@ -101,8 +106,8 @@ def _scorers_of_parts(old: Lock) -> dict[str, dict[str, Any]]:
     return entries
 
 
-def _all_again(records: Sequence[Record], judge: Judge, of_row: Mapping[str, str]) -> list[Record]:
-    """Every record, judged anew, in order; `of_row` names rules of rows that are not the judge's.
+def _all_again(records: Sequence[Record], judge: Judge, of_row: Mapping[str, dict[str, Any]]) -> list[Record]:
+    """Every record, judged anew, in order; `of_row` holds the reading of rows that have their own.
 
     A grader's processes work side by side.
     """
@@ -110,14 +115,17 @@ def _all_again(records: Sequence[Record], judge: Judge, of_row: Mapping[str, str
         return list(calls.map(partial(_read_again, judge=judge, of_row=of_row), records))
 
 
-def _read_again(record: Record, judge: Judge, of_row: Mapping[str, str]) -> Record:
-    rule = of_row.get(record.id, judge.rule)
+def _read_again(record: Record, judge: Judge, of_row: Mapping[str, dict[str, Any]]) -> Record:
+    own = of_row.get(record.id)
+    rule = str(own["scorer"]["rule"]) if own else judge.rule
     if record.finish_reason in UNANSWERED:
         nothing = Extraction(None, rule)
         return msgspec.structs.replace(record, extraction=nothing, lenient=nothing)
     row = {"id": record.id, "question": record.question, "fields": record.fields or {}}
-    own = rule == judge.rule
-    judgement = judge(record.text, record.gold, row) if own else judge_by(record.text, record.gold, rule)
+    if own is None:
+        judgement = judge(record.text, record.gold, row, record.markers)
+    else:
+        judgement = judge_by(record.text, record.gold, rule, own.get("thinking"), record.markers or ())
     return msgspec.structs.replace(
         record,
         extraction=judgement.extraction,

@@ -12,6 +12,7 @@ from evalkit.records import OUTCOMES, Record
 from evalkit.runs.manifest import Summary
 from evalkit.stats.pairs import Interval, wilson
 from evalkit.stats.samples import around, clustered_se
+from prompts.thinking import UNFINISHED
 
 
 def count(records: Sequence[Record]) -> dict[str, Any]:
@@ -50,7 +51,27 @@ def summarize(records: Sequence[Record], tokens_per_second: float | None) -> Sum
         unscored_reasons=dict(reasons.most_common()),
         mean_completion_tokens=sum(generated) / len(generated) if generated else None,
         tokens_per_second=tokens_per_second,
+        **_thinking(records),
     )
+
+
+def _thinking(records: Sequence[Record]) -> dict[str, Any]:
+    """The share of completions whose thinking was cut off, and tokens before and after its end.
+
+    Of records without thinking that others of the run have, all tokens are the answer's. Empty where
+    no record shows any thinking.
+    """
+    counted = [record for record in records if record.completion_tokens]
+    if all(record.thinking_tokens is None for record in counted):
+        return {}
+    thinking = sum(record.thinking_tokens or 0 for record in counted) / len(counted)
+    whole = sum(record.completion_tokens for record in counted) / len(counted)
+    unfinished = sum(record.reason == UNFINISHED for record in records) / len(records)
+    return {
+        "unfinished_thinking": unfinished,
+        "mean_thinking_tokens": thinking,
+        "mean_answer_tokens": whole - thinking,
+    }
 
 
 def _share(scored: Sequence[Record], key: Literal["outcome", "lenient_outcome"]) -> tuple[float, Interval]:

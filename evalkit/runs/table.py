@@ -50,6 +50,7 @@ def figures(run: Run) -> list[list[str]]:
         ["accuracy", f"{percent(summary.accuracy)}  (95 % CI {interval(*summary.ci)})"],
         ["lenient", f"{percent(summary.lenient_accuracy)}  (95 % CI {interval(*summary.lenient_ci)})"],
         ["no answer", percent(summary.no_answer)],
+        *_thinking(summary),
         ["truncated", f"{percent(cut)} at {sampling.max_tokens} tokens" if cut is not None else "–"],
         ["unscored", percent(summary.unscored) + _reasons(summary.unscored_reasons)],
         ["mean length", f"{length:.1f} tokens" if length is not None else "–"],
@@ -79,6 +80,21 @@ def decision_sentence(manifest: Manifest) -> str:
     level = 100 * (1 - found.alpha)
     figures = f"{points(found.delta, sign=True)} points, {level:g} % CI {interval(*found.ci)} at this moment"
     return f"after {questions}: {said}: {figures}"
+
+
+def _thinking(summary: Summary) -> list[list[str]]:
+    """Thinking that was cut off, and how long it was; nothing of models that do not think."""
+    unfinished, before, after = (
+        summary.unfinished_thinking,
+        summary.mean_thinking_tokens,
+        summary.mean_answer_tokens,
+    )
+    if unfinished is None or before is None or after is None:
+        return []
+    return [
+        ["unfinished", f"{percent(unfinished)} never closed their thinking (part of no answer)"],
+        ["thinking", f"{before:.1f} tokens, then {after:.1f} of answer"],
+    ]
 
 
 def _line(run: Run) -> list[str]:

@@ -34,8 +34,8 @@ from evalkit.score.progress import RunProgress
 from evalkit.score.provenance import git_state, gpu_name, packages, portable
 from evalkit.score.resume import carry_marks, default_folder, model_slug, open_folder
 from evalkit.score.timing import Timing
+from prompts.completion import Decoded, decode_completion
 from prompts.errors import UserError
-from prompts.tokens import decode
 
 Load = Callable[[RunPlan], Engine]
 
@@ -99,11 +99,11 @@ def fill(
             else:
                 judgement = unscored(plan.rule_of(index), reason)
                 writer.append(
-                    make_record(row, len(ids), "", None, judgement, sample=sample, seed=request.seed)
+                    make_record(row, len(ids), Decoded(""), None, judgement, sample=sample, seed=request.seed)
                 )
     if not wanted:
         return
-    with closing(Judge(plan.lock.rule, plan.grader)) as judge:
+    with closing(Judge(plan.lock.rule, plan.grader, plan.thinking)) as judge:
         _run_engine(plan, writer, spent, wanted, judge, load)
 
 
@@ -158,15 +158,18 @@ def _generate(
                 progress.add(written.result(), length)
 
 
-def _judge(plan: RunPlan, judge: Judge, completion: Completion) -> tuple[str, Judgement]:
-    """The text of a completion, and how it was judged."""
-    text = decode(plan.tokenizer, completion.token_ids)
+def _judge(plan: RunPlan, judge: Judge, completion: Completion) -> tuple[Decoded, Judgement]:
+    """A completion as text, and how it was judged."""
+    thinking = plan.thinking_of(completion.index)
+    decoded = decode_completion(plan.tokenizer, completion.token_ids, thinking)
     if completion.finish_reason == "error":
-        return text, unscored(plan.rule_of(completion.index), completion.error or "engine error")
+        return decoded, unscored(plan.rule_of(completion.index), completion.error or "engine error")
     row = plan.task.rows[completion.index]
-    if (rule := plan.rule_of(completion.index)) != judge.rule:
-        return text, judge_by(text, row.gold, rule)
-    return text, judge(text, row.gold, row_for_grader(row) if plan.grader else {})
+    rule = plan.rule_of(completion.index)
+    if (rule, thinking) != (judge.rule, judge.thinking):  # a row of another task of a mixture
+        return decoded, judge_by(decoded.text, row.gold, rule, thinking, decoded.markers or ())
+    about = row_for_grader(row) if plan.grader else {}
+    return decoded, judge(decoded.text, row.gold, about, decoded.markers)
 
 
 def _write(
@@ -175,17 +178,17 @@ def _write(
     spent: Timing,
     completion: Completion,
     seed: int,
-    judged: Callable[[], tuple[str, Judgement]],
+    judged: Callable[[], tuple[Decoded, Judgement]],
 ) -> Outcome:
     """One completion to one record; returns its outcome."""
     start = time.monotonic()
     row = plan.task.rows[completion.index]
-    text, judgement = judged()
+    decoded, judgement = judged()
     prompt_tokens = len(plan.prompts[completion.index])
     record = make_record(
         row,
         prompt_tokens,
-        text,
+        decoded,
         completion,
         judgement,
         sample=completion.sample,

@@ -6,10 +6,11 @@ Every mistake of the user is found here, in seconds, and nothing has been writte
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalkit.engines.base import EngineOptions
 from evalkit.grade.grade import gold_problem
@@ -18,7 +19,7 @@ from evalkit.grade.user_function import UserFunction
 from evalkit.locks.check import stop_warning, verified_template
 from evalkit.locks.difference import WITH_COMPUTATION, require_same
 from evalkit.locks.overlap import locked_overlap, refuse_overlap
-from evalkit.locks.parts import lock_of, lock_tasks
+from evalkit.locks.parts import lock_of, lock_parts, lock_tasks
 from evalkit.models.computation import computation_of
 from evalkit.models.resolve import Model
 from evalkit.records import Sampling
@@ -26,6 +27,7 @@ from evalkit.tasks.rows import rows_under
 from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
+from prompts.lock_reading import lost_thinking
 from prompts.render import render
 from prompts.template import Template
 from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
@@ -61,6 +63,11 @@ class RunPlan:
     """Where the prompt comes from, in words: the model's lock, or, without one, the task or --prompt."""
 
     @property
+    def thinking(self) -> Mapping[str, Any] | None:
+        """What the lock says of thinking; None where the prompt opens none and no special token marks it."""
+        return self.lock.reading.get("thinking")
+
+    @property
     def limit(self) -> int | None:
         """Positions that prompt and completion have together; None where the model does not say."""
         return self.options.max_model_len or self.model.max_length
@@ -78,11 +85,24 @@ class RunPlan:
     @property
     def warning(self) -> str | None:
         """What will probably go wrong though it can be run, as a sentence; None where all is well."""
-        return stop_warning(self.tokenizer, self.stop_ids) if self.template.kind == "chat" else None
+        if self.template.kind != "chat":
+            return None
+        ends = stop_warning(self.tokenizer, self.stop_ids)
+        return "; ".join(filter(None, (ends, lost_thinking(self.template, self.tokenizer)))) or None
 
     def rule_of(self, index: int) -> str:
         """The rule that reads the answers to a row."""
         return self.rules[index] if self.rules else self.lock.rule
+
+    def thinking_of(self, index: int) -> Mapping[str, Any] | None:
+        """As `thinking`, of the task that a row belongs to."""
+        reading = self._readings.get(self.task.rows[index].id, self.lock.reading)
+        return reading.get("thinking")
+
+    @cached_property
+    def _readings(self) -> dict[str, dict[str, Any]]:
+        """The readings of the rows of a mixture, whose tasks may have different prompts."""
+        return {row_id: part.reading for part in lock_parts(self.lock) if part.ids for row_id in part.ids}
 
     def too_long(self, ids: Sequence[int]) -> bool:
         """Whether a prompt leaves no room for a single token."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from evalkit.locks.check import stop_warning
+from evalkit.locks.check import stop_warning, verified_template
+from prompts.lock import read_lock
+from prompts.lock_reading import lost_thinking, thinking_entry
 from prompts.render import render_question
 from prompts.template import Template
 from prompts.tokens import apply_chat, decode_verbatim, encode_text, load_tokenizer, resolve_stop_ids
+
+QUESTION = "gsm8k-question"
+"""The plainest chat template: what a model's chat template opens does not depend on the question."""
 
 
 def view(
@@ -31,6 +38,8 @@ def view(
 
     folder, _ = model_folder(model)
     tokenizer = load_tokenizer(folder, trust_remote_code)
+    lost = lost_thinking(template, tokenizer)
+    opens = (thinking_entry(template, tokenizer).get("thinking") or {}).get("opens")
     warning = stop_warning(tokenizer, resolve_stop_ids(tokenizer, folder))
     if isinstance(rendered, str):
         text = rendered
@@ -38,7 +47,23 @@ def view(
         text = apply_chat(tokenizer, rendered, template.chat_template_kwargs).text
     ids = encode_text(tokenizer, text)
     tokens = [decode_verbatim(tokenizer, [token]) for token in ids]
-    return {**shown, "model": model, "text": text, "token_ids": ids, "tokens": tokens, "warning": warning}
+    said = "; ".join(filter(None, (warning, lost)))
+    seen = {"model": model, "text": text, "token_ids": ids, "tokens": tokens, "opens": opens or None}
+    return {**shown, **seen, "warning": said or None}
+
+
+def thinking_of(model: str, prompt: str | None, folders: Sequence[Path]) -> dict[str, Any] | None:
+    """What the prompts of a model leave open and how its thinking is read; None where it opens nothing.
+
+    The template is `prompt`, else the one of the model's lock, else a plain question.
+    """
+    from evalkit.models.resolve import model_folder
+
+    folder, _ = model_folder(model)
+    lock = read_lock(folder)
+    ref = prompt or (lock.template if lock else QUESTION)
+    template = verified_template(ref, folders, [folder], folder)
+    return thinking_entry(template, load_tokenizer(folder)).get("thinking")
 
 
 def as_text(shown: dict[str, Any]) -> str:
@@ -53,7 +78,11 @@ def as_text(shown: dict[str, Any]) -> str:
     if "text" in shown:
         ids = shown["token_ids"]
         pairs = " ".join(f"{token}:{text!r}" for token, text in zip(ids, shown["tokens"], strict=True))
-        return "\n".join((*lines, shown["text"], "", f"{len(ids)} tokens for {shown['model']}:", pairs))
+        said = []
+        if opened := shown["opens"]:
+            said = [f"it opens {opened}: what follows is thinking until the model closes it", ""]
+        counted = f"{len(ids)} tokens for {shown['model']}:"
+        return "\n".join((*lines, shown["text"], "", *said, counted, pairs))
     if isinstance(shown["rendered"], str):
         return "\n".join((*lines, shown["rendered"]))
     for message in shown["rendered"]:

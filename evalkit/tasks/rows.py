@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from evalkit.gold import read_gold
 from evalkit.records import Row
 from evalkit.tasks.task import Task
 from prompts.errors import UserError
@@ -37,9 +38,8 @@ def make_rows(items: Iterable[Item]) -> tuple[Row, ...]:
     rows: list[Row] = []
     seen: dict[str, int] = {}
     for item in items:
-        gold = _gold_text(item.gold)
+        gold, problem = read_gold(item.gold)
         row_id = content_id(item.question, gold, item.messages, item.prompt_fields)
-        problem = None if gold else "no gold"
         seen[row_id] = count = seen.get(row_id, 0) + 1
         if count > 1:
             problem, row_id = f"duplicate of {row_id}", f"{row_id}-{count}"
@@ -157,10 +157,3 @@ def as_object(value: Any) -> dict[str, Any]:
         except (ValueError, RecursionError):
             return {}
     return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _gold_text(gold: Any) -> str | None:
-    """A gold as text; None for what is empty or no text or number."""
-    if isinstance(gold, bool) or not isinstance(gold, str | int | float):
-        return None
-    return str(gold).strip() or None

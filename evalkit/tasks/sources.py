@@ -23,6 +23,7 @@ from evalkit.tasks.rows import (
 from evalkit.tasks.task import Task, check_split
 from prompts.errors import UserError
 from prompts.files import BOM
+from prompts.exact_json import loads
 from prompts.lock import read_lock
 
 TEMPLATE = "gsm8k-boxed@1"
@@ -111,14 +112,14 @@ def _read_jsonl(path: Path) -> Iterable[Any]:
                 line = line.removeprefix(BOM)
             if line.strip():
                 try:
-                    yield orjson.loads(line)
+                    yield loads(line)
                 except orjson.JSONDecodeError as error:
                     raise UserError(f"{path} line {number} is not JSON ({error}); mend that line") from None
 
 
 def _read_json(path: Path) -> Iterable[Any]:
     try:
-        rows = orjson.loads(path.read_bytes().removeprefix(BOM))
+        rows = loads(path.read_bytes().removeprefix(BOM))
     except orjson.JSONDecodeError as error:
         raise UserError(f"{path} line {error.lineno} is not JSON ({error.msg}); mend it") from None
     if not isinstance(rows, list):

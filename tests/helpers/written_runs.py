@@ -10,6 +10,7 @@ from evalkit.records import Completion, Record, Row
 from evalkit.runs.folder import RunWriter
 from evalkit.runs.manifest import manifest_of
 from evalkit.runs.summary import count, summarize
+from prompts.completion import Decoded
 from prompts.lock import Lock
 
 LOCK = Lock(
@@ -39,7 +40,8 @@ MANIFEST = manifest_of(
 def record(row_id: str, text: str, gold: str | None = "7", sample: int = 0, reason: str = "stop") -> Record:
     completion = Completion(index=0, sample=sample, token_ids=(1, 2, 3), finish_reason=reason)  # type: ignore[arg-type]
     row = Row(id=row_id, question="q", gold=gold)
-    return make_record(row, 5, text, completion, judge(text, gold, "last-number@1"), sample=sample, seed=1)
+    judgement = judge(text, gold, "last-number@1")
+    return make_record(row, 5, Decoded(text), completion, judgement, sample=sample, seed=1)
 
 
 def write(folder: Path, records: list[Record], finish: bool = True) -> Path:

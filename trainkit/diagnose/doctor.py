@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainkit.diagnose import audit, collapse, crash, learning, mismatch, slow
+from trainkit.diagnose import audit, collapse, crash, learning, mismatch, slow, thinking
 from trainkit.diagnose.finding import Finding
 from trainkit.diagnose.zero_reward import RolloutBatch, explain_zero
 from trainkit.runs.folder import TrainingRun
@@ -17,7 +17,7 @@ from trainkit.runs.folder import TrainingRun
 def diagnose(run: TrainingRun) -> list[Finding]:
     """Every cause that the run's files speak for, most likely first; empty where nothing is wrong."""
     findings = zero_rewards(run) + crash.explanations(run)
-    for module in (audit, mismatch, learning, collapse, slow):
+    for module in (audit, mismatch, learning, collapse, slow, thinking):
         findings += [finding for cause in module.CAUSES if (finding := cause(run))]
     return sorted(findings, key=lambda finding: -finding.weight)
 

@@ -24,8 +24,9 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorke
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from vllm.sampling_params import RequestOutputKind
 
+from prompts.completion import Decoded, decode_completion
 from prompts.render import from_messages
-from prompts.tokens import decode, encode, load_tokenizer
+from prompts.tokens import encode, load_tokenizer
 from trainkit.plugins.freeze_heap import freeze_heap
 from trainkit.plugins.reward import Reward, Shaping, compute, open_judge
 from trainkit.plugins.versions import require
@@ -105,11 +106,13 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
         response_ids = list(output.token_ids)[: job.response_length]
         if not response_ids:
             raise RuntimeError(f"vLLM gave no token for row {row['extra_info']['id']} ({output.stop_reason})")
-        text = decode(self.shared.tokenizer, response_ids)
+        decoded = decode_completion(
+            self.shared.tokenizer, response_ids, job.part(row["data_source"]).get("thinking")
+        )
         truncated = response_ids[-1] not in job.stop_ids
-        reward = await self._reward(text, row, len(response_ids), truncated)
+        reward = await self._reward(decoded, row, len(response_ids), truncated)
         ours = waiting - started + time.perf_counter() - answered
-        self._log(row, text, len(response_ids), truncated, reward, ours)
+        self._log(row, decoded, len(response_ids), truncated, reward, ours)
         fields = tensors(prompt_ids, response_ids, reward.value)
         if output.log_probs:
             fields["rollout_log_probs"] = torch.tensor(output.log_probs[: len(response_ids)])
@@ -119,7 +122,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
             fields["extra_fields"] = {"reward_extra_info": reward.validation_values(truncated)}
         await self._hand_over(row, fields, output.extra_fields, "val" if validate else "train")
 
-    async def _reward(self, text: str, row: Row, tokens: int, truncated: bool) -> Reward:
+    async def _reward(self, decoded: Decoded, row: Row, tokens: int, truncated: bool) -> Reward:
         """The reward; a function's call waits in a thread, so that the other rollouts continue."""
         shared, source, about = self.shared, row["data_source"], row["extra_info"]
         gold, judge = row["reward_model"]["ground_truth"], shared.judge(source)
@@ -127,10 +130,12 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
         seen["fields"] = orjson.loads(about.get("fields") or "{}")
 
         def earned() -> Reward:
-            reward = compute(text, gold, judge, seen)
+            reward = compute(decoded.text, gold, judge, seen, decoded.markers)
             if shared.shaping is None:
                 return reward
-            return shared.shaping.pay(reward, text, seen, tokens, shared.job.response_length, truncated)
+            return shared.shaping.pay(
+                reward, decoded.text, seen, tokens, shared.job.response_length, truncated
+            )
 
         if shared.job.part(source)["grader"] is None and (
             shared.shaping is None or shared.shaping.pool is None
@@ -159,7 +164,9 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
             partition_id=partition,
         )
 
-    def _log(self, row: Row, text: str, tokens: int, truncated: bool, reward: Reward, seconds: float) -> None:
+    def _log(
+        self, row: Row, decoded: Decoded, tokens: int, truncated: bool, reward: Reward, seconds: float
+    ) -> None:
         """Append one line to rollouts.jsonl (its keys are listed in docs/training.md)."""
         started = time.perf_counter()
         info = row["extra_info"]
@@ -172,7 +179,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
             "sample": int(row["session_id"]),
             "question": info["question"],
             "gold": row["reward_model"]["ground_truth"],
-            "text": text,
+            "text": decoded.text,
             "reward": reward.value,
             **({"terms": dict(reward.terms)} if reward.terms else {}),
             "outcome": reward.outcome,
@@ -180,10 +187,17 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
             "lenient_outcome": reward.lenient,
             "truncated": truncated,
             "completion_tokens": tokens,
+            **_thinking(decoded),
             "hook_seconds": round(seconds + self.shared.log_seconds, 6),
         }
         os.write(self.shared.log, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         self.shared.log_seconds = time.perf_counter() - started
+
+
+def _thinking(decoded: Decoded) -> dict[str, Any]:
+    """The keys of a line that only completions with thinking have."""
+    found = {"thinking_tokens": decoded.thinking_tokens, "markers": decoded.markers}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def tensors(prompt_ids: list[int], response_ids: list[int], reward: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from evalkit.grade.function_pool import FunctionPool
 from evalkit.grade.judge import Judge
 from evalkit.grade.user_function import read_function
 from evalkit.records import Outcome
+from prompts.thinking import Markers
 from trainkit.runs.job import Job
 from trainkit.runs.shaping import Answer, Term, shaped, usable, verdict_of
 
@@ -51,17 +52,21 @@ def open_judge(job: Job, source: str = "") -> Judge:
     """
     part = job.part(source)
     grader = part["grader"]
-    return Judge(part["rule"], read_function(grader["rule"], sha256=grader["sha256"]) if grader else None)
+    function = read_function(grader["rule"], sha256=grader["sha256"]) if grader else None
+    return Judge(part["rule"], function, part.get("thinking"))
 
 
-def compute(text: str, gold: str, judge: Judge, row: Mapping[str, Any] = {}) -> Reward:
+def compute(
+    text: str, gold: str, judge: Judge, row: Mapping[str, Any] = {}, markers: Markers | None = None
+) -> Reward:
     """Read and score a completion; thread-safe, some microseconds under a rule of ours.
 
-    The judge's rule carries its version, as the prompt lock names it; `row` is for graders. Raises
+    The judge's rule carries its version, as the prompt lock names it; `row` is for graders,
+    `markers` are the special tokens of the text, where the lock reads thinking by them. Raises
     ValueError where the outcome is `unscored`: golds that cannot be scored are refused before a run
     starts, and a grader that fails must stop it, since no reward would be true.
     """
-    judgement = judge(text, gold, row)
+    judgement = judge(text, gold, row, markers)
     outcome, reason = judgement.grade.outcome, judgement.grade.reason
     if outcome == "unscored":
         raise ValueError(f"an answer to the gold {gold!r} cannot be scored: {reason}")

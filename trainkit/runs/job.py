@@ -42,6 +42,8 @@ class Job:
     marks: list[str]
     command: list[str]
     packages: dict[str, str]
+    thinking: dict[str, Any] | None = None
+    """What the prompt lock says of thinking (`reading.thinking`)."""
     grader: dict[str, str] | None = None
     """Of a rule `python:FILE:FUNCTION`: `rule` with the file's whole path, and the file's `sha256`."""
     reward: dict[str, Any] | None = None
@@ -49,7 +51,7 @@ class Job:
     --reward-file with its `sha256`, or None. None where the reward is the score."""
     parts: list[dict[str, Any]] = field(default_factory=list)
     """A task or validation set each: source (verl's data_source), task, split, template, raw_prompts,
-    chat_template_kwargs, rule, grader. Empty in runs begun before tasks were mixed."""
+    chat_template_kwargs, rule, grader, thinking. Empty in runs begun before tasks were mixed."""
 
     def part(self, source: str) -> dict[str, Any]:
         """What prompts and answers of a source are made and read with."""
@@ -60,6 +62,7 @@ class Job:
             "chat_template_kwargs": self.chat_template_kwargs,
             "rule": self.rule,
             "grader": self.grader,
+            "thinking": self.thinking,
         }
         return next((part for part in self.parts if part["source"] == source), whole)
 

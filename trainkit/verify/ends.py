@@ -14,9 +14,10 @@ from statistics import fmean
 
 from evalkit.compare.diff import Diff, diff_runs
 from evalkit.compare.table import as_json, render_diff
-from evalkit.grade.judge import judge
+from evalkit.grade.judge import Judgement, judge
+from evalkit.grade.user_function import is_function
 from evalkit.locks.parts import lock_of, lock_parts
-from evalkit.records import Record, Sampling
+from evalkit.records import Extraction, Grade, Record, Sampling
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, Times, new_manifest
 from evalkit.runs.summary import count, summarize
@@ -116,8 +117,8 @@ def write_validation(run: TrainingRun, step: int, rollouts: Sequence[Line]) -> R
     if (folder / "summary.json").exists():
         return read_run(folder)
     lock = lock_of(lock, source)
-    lengths, rule = prompt_lengths(run), lock.rule
-    records = [as_record(line, rule, lengths[source, line["id"]], run.options["seed"]) for line in rollouts]
+    lengths = prompt_lengths(run)
+    records = [as_record(line, lock, lengths[source, line["id"]], run.options["seed"]) for line in rollouts]
     writer = RunWriter(folder, manifest(run, step, lock, len(rollouts)), lock)
     for record in records:
         if (record.id, record.sample) not in writer.done:
@@ -141,9 +142,18 @@ def prompt_lengths(run: TrainingRun) -> dict[tuple[str, str], int]:
     return lengths
 
 
-def as_record(line: Line, rule: str, prompt_tokens: int, seed: int) -> Record:
-    """A rollout as a record; its text is read again, since the log keeps outcomes but not spans."""
-    judgement = judge(line["text"], line["gold"], rule)
+def as_record(line: Line, lock: Lock, prompt_tokens: int, seed: int) -> Record:
+    """A rollout as a record; its text is read again, since the log keeps outcomes but not spans.
+
+    Not so under a grader of the user's, which said its word when the rollout was made.
+    """
+    markers = tuple((place, token) for place, token in line.get("markers") or ())
+    if is_function(lock.rule):
+        nothing = Extraction(None, lock.rule)
+        verdict = Grade(line["outcome"], line["reason"])
+        judgement = Judgement(nothing, verdict, nothing, line["lenient_outcome"])
+    else:
+        judgement = judge(line["text"], line["gold"], lock.rule, lock.reading.get("thinking"), markers)
     return Record(
         id=line["id"],
         sample=0,
@@ -160,6 +170,8 @@ def as_record(line: Line, rule: str, prompt_tokens: int, seed: int) -> Record:
         lenient=judgement.lenient,
         lenient_outcome=judgement.lenient_outcome,
         seed=seed,
+        thinking_tokens=line.get("thinking_tokens"),
+        markers=markers if "markers" in line else None,
     )
 
 

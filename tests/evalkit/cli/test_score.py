@@ -27,6 +27,7 @@ from evalkit.score.plan import plan_run, select
 from evalkit.score.resume import default_folder, model_slug
 from evalkit.settings import settings
 from evalkit.tasks.load import load_rows
+from prompts.completion import Decoded
 from prompts.lock import Lock, write_lock
 
 
@@ -287,7 +288,7 @@ def test_reading_results(cli: Cli, tmp_path: Path, smollm2: Path) -> None:
         text = f"It is {row.gold} [red]" if row.fields["a"] < row.fields["b"] else "It is 0"
         completion = Completion(index=0, sample=0, token_ids=(1, 2), finish_reason="stop")
         verdict = judge(text, row.gold, plan.lock.rule)
-        record = make_record(row, 9, text, completion, verdict, sample=0, seed=0)
+        record = make_record(row, 9, Decoded(text), completion, verdict, sample=0, seed=0)
         writer.append(record)
         held.append(record)
     writer.finish(manifest.changed(**count(held)), summarize(held, 5.0))

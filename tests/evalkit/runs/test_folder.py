@@ -30,6 +30,7 @@ from evalkit.runs.manifest import NoiseFloor
 from evalkit.runs.rescore import rescore
 from evalkit.runs.show import choose, marked
 from evalkit.runs.summary import count, summarize
+from prompts.completion import Decoded
 from prompts.errors import UserError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -189,7 +190,7 @@ def test_rescore_brings_a_run_to_the_scorer_of_today(tmp_path: Path) -> None:
 def test_rows_that_were_never_generated_are_unscored_under_every_rule(tmp_path: Path) -> None:
     row = Row(id="b", question="q", gold="7", problem="duplicate of a")
     verdict = unscored("last-number@1", "duplicate of a")
-    never = make_record(row, 5, "", None, verdict, sample=0, seed=1)
+    never = make_record(row, 5, Decoded(""), None, verdict, sample=0, seed=1)
     run = read_run(write(tmp_path / "run", [record("a", "\\boxed{7}"), never]))
     compared = compare_rules(run, ["boxed", "hash", "lenient"])
     assert [compared.counts[rule]["unscored"] for rule in compared.counts] == [1, 1, 1]

@@ -20,6 +20,7 @@ from evalkit.score.pipeline import manifest_of_plan, score_model
 from evalkit.score.plan import RunPlan, plan_run, select
 from evalkit.score.resume import default_folder
 from evalkit.tasks.load import load_rows
+from prompts.completion import Decoded
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, write_lock
 
@@ -56,7 +57,7 @@ def scored(plan: RunPlan, results: Path, finish: bool) -> Run:
         text = f"It is {row.gold}"
         completion = Completion(index=0, sample=0, token_ids=(1, 2), finish_reason="stop")
         verdict = judge(text, row.gold, plan.lock.rule)
-        record = make_record(row, 9, text, completion, verdict, sample=0, seed=0)
+        record = make_record(row, 9, Decoded(text), completion, verdict, sample=0, seed=0)
         writer.append(record)
         held.append(record)
     if finish:

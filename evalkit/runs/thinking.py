@@ -1,0 +1,41 @@
+"""What a stored run knows of thinking: its lock, its records, and what older ones lack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evalkit.records import UNANSWERED, Record
+from prompts.thinking import VERSION, looks_special, needs_markers, opened_by
+
+
+def thinking_as_recorded(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """The key `thinking` for reading a run again: the lock's own, else what its stored prompts leave open.
+
+    A lock from before this key holds rendered prompts, so that an opened block is still seen.
+    """
+    if "thinking" in reading:
+        return {"thinking": reading["thinking"]}
+    opens = {opened_by(text, whole_lines=True) for text in _prompts(reading)}
+    if len(opens) != 1 or not (opened := opens.pop()):
+        return {}
+    return {"thinking": {"version": VERSION, "opens": opened, "special": []}}
+
+
+def lacking_markers(records: Sequence[Record], reading: Mapping[str, Any]) -> str | None:
+    """A sentence where completions were decoded without the markers that thinking is read by; else None."""
+    answered = [record for record in records if record.finish_reason not in UNANSWERED]
+    lacking = sum(record.markers is None for record in answered)
+    if not lacking or not (needs_markers(reading) or any(map(looks_special, _prompts(reading)))):
+        return None
+    return (
+        f"{lacking:,} of {len(answered):,} completions were stored without their special tokens, by which "
+        "this model marks its thinking: what it thought cannot be told from its answer and is read as one "
+        "text; score the model again to have it told apart"
+    )
+
+
+def _prompts(reading: Mapping[str, Any]) -> list[str]:
+    """The rendered prompts that a lock stores; none in those of imported runs."""
+    probe = reading.get("probe") or {}
+    return [entry["text"] for entry in probe.values() if isinstance(entry, dict) and "text" in entry]

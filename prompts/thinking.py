@@ -1,0 +1,193 @@
+"""Where a model thinks and where it answers: the markers of thinking, and what a prompt leaves open.
+
+The markers of model families, as their chat templates write them: `<think>` (R1, Qwen3, QwQ, Nemotron),
+`<seed:think>` (Seed-OSS), `[THINK]` (Magistral), `<|START_THINKING|>` (Command A), `◁think▷` (Kimi-VL),
+`<|begin_of_thought|>`, `<|inner_prefix|>` (Apertus), `<|open|>think<|sep|>` (Kimi K3), gpt-oss' channels
+and Gemma 4's. Matching is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+VERSION = 1
+"""Goes up when a completion would be divided otherwise; part of the lock of models that think."""
+UNFINISHED = "unfinished thinking"
+"""The reason of `no_answer` where a block was never closed."""
+
+Markers = Sequence[tuple[int, str]]
+"""Special tokens that a text was written with: where each stood (characters of the text), its text."""
+
+_NAME = r"(?:think(?:ing)?|thoughts?|reasoning|reflection|analysis|scratchpad)"
+_MARK = re.compile(
+    rf"<(?P<tag>/?(?:\w{{1,20}}:)?{_NAME})>"
+    rf"|(?-i:\[(?P<bracket>/?THINK(?:ING)?)\])"
+    rf"|◁(?P<triangle>/?{_NAME})▷"
+    rf"|<\|(?P<edge>start|end|begin_of|end_of|start_of)_(?P<edged>{_NAME})\|>"
+    rf"|<\|(?P<bar>/?{_NAME})\|>"
+    r"|<\|inner_(?P<inner>prefix|suffix)\|>"
+    rf"|<\|(?P<side>open|close)\|>{_NAME}<\|sep\|>"
+    r"|<\|channel\|>(?P<final>\s{0,4}final\b[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>)?"
+    r"|(?P<gemma><\|channel>\s{0,4}thought|<channel\|>)",
+    re.IGNORECASE,
+)
+_STEMS = (
+    *(
+        "hink",
+        "HINK",
+        "hought",
+        "HOUGHT",
+        "easoning",
+        "EASONING",
+        "eflection",
+        "EFLECTION",
+        "nalysis",
+        "NALYSIS",
+    ),
+    *("cratchpad", "CRATCHPAD", "<|channel", "<channel|", "<|inner_"),
+)
+"""One of these stands in any text that has a marker."""
+_TOKEN = re.compile(
+    rf"</?(?:\w{{1,20}}:)?{_NAME}>|\[/?THINK(?:ING)?\]|<\|\w{{0,10}}_?{_NAME}\|>|◁/?{_NAME}▷"
+    r"|<\|inner_(?:prefix|suffix)\|>|<\|channel\|?>|<channel\|>|<\|open\|>",
+    re.IGNORECASE,
+)
+"""A special token that only models which think have."""
+_FAMILY = re.compile(
+    r"Valid channels: analysis|<\|channel\|>|\[THINK\]|<\|START_(?:THINKING|RESPONSE)\|>|<seed:bos>"
+    r"|<\|channel>|<\|inner_prefix\|>|<\|open\|>message"
+)
+"""What stands in the prompts of models that mark their thinking by special tokens."""
+_ANSWER_BEGINS = re.compile(r"\s*(?:<\|START_RESPONSE\|>|<\|open\|>response<\|sep\|>)")
+_ANSWER_ENDS = re.compile(
+    r"<\|END_RESPONSE\|>|<\|close\|>response<\|sep\|>|<\|(?:return|end|start|call|end_of_msg)\|>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """How a completion divides: its final answer is `text[start:end]`.
+
+    `unfinished` says that a block was never closed; what stands in it is outside the answer. `closed`
+    is where the last closed block ends in the text with its markers, 0 where none was closed.
+    """
+
+    start: int
+    end: int
+    unfinished: bool
+    closed: int
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A block that is open: what it is closed by, where it began, and how it was opened."""
+
+    kind: str
+    begin: int
+    opening: str
+
+
+def divide(text: str, markers: Markers = (), opens: str = "") -> Thinking:
+    """Divide a completion. `opens` is what its prompt left open: the block then began before the text.
+
+    A block is closed only by its own closing marker: `</reflection>` does not close `<think>`. A
+    closing marker without any opening one ends a block that began at the start.
+    """
+    marked, offsets = _with_markers(text, markers, opens)
+    start, closed = 0, 0
+    open_blocks: list[_Block] = []
+    if any(stem in marked for stem in _STEMS):
+        start, open_blocks = _scan(marked)
+        closed = max(0, start - len(opens))
+    end = open_blocks[0].begin if open_blocks else len(marked)
+    if start and (begins := _ANSWER_BEGINS.match(marked, start, end)):
+        start = begins.end()
+    if markers and (ends := _ANSWER_ENDS.search(marked, start, end)):
+        end = ends.start()
+    return Thinking(_plain(start, offsets), _plain(max(start, end), offsets), bool(open_blocks), closed)
+
+
+def opened_by(tail: str, whole_lines: bool = False) -> str:
+    """What the end of a prompt leaves open, "" where nothing: the opening markers without their closing ones.
+
+    With `whole_lines` (a prompt of plain text, which may speak of `<think>` tags) only a marker at the
+    end of a line counts.
+    """
+    _, blocks = _scan(tail)
+    if whole_lines:
+        ends = [tail[block.begin + len(block.opening) :][:1] for block in blocks]
+        blocks = [block for block, end in zip(blocks, ends, strict=True) if end in ("", "\n")]
+    return "".join(block.opening for block in blocks)
+
+
+def thinking_specials(specials: Iterable[str]) -> list[str]:
+    """The special tokens among `specials` that mark thinking: a text decoded without them lost its marks."""
+    return sorted(token for token in specials if _TOKEN.fullmatch(token))
+
+
+def looks_special(prompt: str) -> bool:
+    """Whether a prompt is of a model family that marks its thinking by special tokens."""
+    return bool(_FAMILY.search(prompt))
+
+
+def needs_markers(reading: Mapping[str, Any]) -> bool:
+    """Whether a lock's `reading` says that completions are decoded with their markers."""
+    return bool((reading.get("thinking") or {}).get("special"))
+
+
+def _scan(marked: str) -> tuple[int, list[_Block]]:
+    """Where the last closed block ends (0: none was), and the blocks that stay open, outermost first."""
+    after = 0
+    blocks: list[_Block] = []
+    for found in _MARK.finditer(marked):
+        kind, closes = _kind(found)
+        held = [block.kind for block in blocks]
+        if not closes:
+            if kind not in held:
+                blocks.append(_Block(kind, found.start(), found[0]))
+        elif kind in held:
+            del blocks[held.index(kind) :]
+            if not blocks:
+                after = found.end()
+        elif not blocks:
+            after = found.end()
+    return after, blocks
+
+
+def _kind(found: re.Match[str]) -> tuple[str, bool]:
+    """Which markers belong together, and whether this one closes."""
+    groups = found.groupdict()
+    for form in ("tag", "bracket", "triangle", "bar"):
+        if (name := groups[form]) is not None:
+            return f"{form} {name.lstrip('/').lower()}", name.startswith("/")
+    if edge := groups["edge"]:
+        return f"edge {groups['edged'].lower()}", edge.lower().startswith("end")
+    if inner := groups["inner"]:
+        return "inner", inner.lower() == "suffix"
+    if side := groups["side"]:
+        return "side", side.lower() == "close"
+    if gemma := groups["gemma"]:
+        return "gemma", gemma.startswith("<c")
+    return "channel", groups["final"] is not None
+
+
+def _with_markers(text: str, markers: Markers, opens: str) -> tuple[str, list[tuple[int, int]]]:
+    """The text behind what the prompt opened, with its markers put back; and which spans were put in."""
+    parts, spans, length = [opens], [(0, len(opens))], len(opens)
+    places = [0, *(offset for offset, _ in markers), len(text)]
+    tokens = [*(token for _, token in markers), ""]
+    for (begin, end), token in zip(pairwise(places), tokens, strict=True):
+        parts += (text[begin:end], token)
+        length += end - begin
+        spans.append((length, length + len(token)))
+        length += len(token)
+    return "".join(parts), spans
+
+
+def _plain(place: int, spans: list[tuple[int, int]]) -> int:
+    """The place in the text without the markers."""
+    return place - sum(min(end, place) - begin for begin, end in spans if begin < place)
