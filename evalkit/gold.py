@@ -18,7 +18,7 @@ KEYS = (
     *("target", "targets", "ground_truth", "answer", "answers", "value", "aliases"),
     *("text", "label", "final_answer"),
 )
-"""Keys of objects that hold answers: Search-R1's `target`, TriviaQA's `value` and `aliases`, SQuAD's `text`."""
+"""Keys under which data sets keep answers: Search-R1 `target`, TriviaQA `value` and `aliases`, SQuAD `text`."""
 _CODE = re.compile(
     r"^\s*(?:assert\s|assert\(|from [\w.]+ import |import [\w.]+\s*$|(?:async )?def \w+\(|class \w+[(:]|"
     r"print\(|>>> |#include|if __name__)",

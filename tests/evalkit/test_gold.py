@@ -1,0 +1,154 @@
+"""Golds in the shapes that data sets give them: read as what they are, or refused with what was found.
+
+pytest tests/evalkit/test_gold.py
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from evalkit.gold import acceptable, is_code, read_gold
+from evalkit.grade.grade import gold_problem
+from evalkit.grade.judge import judge
+from evalkit.tasks.load import load_rows
+from prompts.exact_json import loads
+
+
+@pytest.mark.parametrize(
+    ("value", "gold"),
+    [
+        ("18", "18"),
+        (18, "18"),
+        (18.0, "18.0"),
+        (Decimal("0.10"), "0.10"),
+        (2**70 + 1, "1180591620717411303425"),
+        (True, "true"),
+        (False, "false"),
+        (["4"], "4"),
+        (["4", "4 "], "4"),
+        ([4, "four"], '["4", "four"]'),
+        ('["Paris", "paris"]', '["Paris", "paris"]'),
+        ('["Paris"]', "Paris"),
+        ({"target": ["Paris", "paris"]}, '["Paris", "paris"]'),
+        ('{"target": ["Paris"]}', "Paris"),
+        ({"target": 4}, "4"),
+        ({"value": "Paris", "aliases": ["City of Light"], "type": "x"}, '["Paris", "City of Light"]'),
+        ({"text": ["a", "b"], "answer_start": [0, 4]}, '["a", "b"]'),
+        ("[1, 2]", "[1, 2]"),
+        ("{1, 2}", "{1, 2}"),
+        ("[0, 1)", "[0, 1)"),
+        ("nan", "nan"),
+    ],
+)
+def test_golds_are_read_as_what_they_are(value: Any, gold: str) -> None:
+    assert read_gold(value) == (gold, None)
+    assert read_gold(gold) == (gold, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (None, "no gold"),
+        ("  ", "no gold"),
+        (math.nan, "no gold"),
+        ([], "no gold"),
+        ([None, math.nan], "no gold"),
+        ({"target": []}, "no gold"),
+        (math.inf, "the gold is inf, which is no number"),
+        ({"x": 1, "y": 2}, "the gold is an object with the keys x, y; none of them"),
+        ({}, "the gold is an object with the keys none"),
+        ([[1], [2]], "the gold is a list of lists"),
+        ([{"a": 1}], "the gold is a list of objects"),
+        ({"target": [["a"]]}, "the gold is a list of lists"),
+        (b"18", "the gold is of type bytes"),
+    ],
+)
+def test_what_cannot_be_read_says_what_was_found(value: Any, problem: str) -> None:
+    gold, found = read_gold(value)
+    assert gold is None
+    assert found is not None and found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("gold", "text", "rule", "outcome"),
+    [
+        ('["4", "four"]', "\\boxed{4}", "boxed@1", "correct"),
+        ('["4", "four"]', "\\boxed{four}", "boxed@1", "correct"),
+        ('["4", "four"]', "\\boxed{5}", "boxed@1", "wrong"),
+        ('["4", "four"]', "so", "boxed@1", "no_answer"),
+        ('["4", "4.5"]', "#### 4.5", "hash@1", "correct"),
+        ('["4", "four"]', "#### 4", "hash@1", "unscored"),
+        ('["A", "B"]', "The answer is (B).", "choice@1", "correct"),
+        ('["4", "5"]', '\\boxed{["4", "5"]}', "boxed@1", "wrong"),
+        ("true", "\\boxed{True}", "boxed@1", "correct"),
+        ("18446744073709551616", "\\boxed{18446744073709551617}", "boxed@1", "wrong"),
+    ],
+)
+def test_any_acceptable_answer_is_right(gold: str, text: str, rule: str, outcome: str) -> None:
+    assert judge(text, gold, rule).grade.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        "assert f(2) == 3",
+        "def f(x):\n    return x",
+        "import math\nassert f(1)",
+        ">>> f(2)\n3",
+        '["assert f(1) == 2", "assert f(2) == 3"]',
+        "print(3)",
+    ],
+)
+def test_code_is_refused_under_rules_that_compare_values(gold: str) -> None:
+    assert is_code(gold)
+    for rule in ("boxed@1", "math@1", "answer-is@1"):
+        assert str(gold_problem(gold, rule)).startswith("gold is code")
+    assert gold_problem(gold, "python:grade.py:grade") is None
+
+
+@pytest.mark.parametrize(
+    "gold", ["18", "the class (a) wins", "f(x) = 3", "\\sqrt{2}", "import duties", "x: 3"]
+)
+def test_what_is_no_code_is_not_taken_for_it(gold: str) -> None:
+    assert not is_code(gold)
+
+
+def test_json_keeps_every_digit() -> None:
+    content = b'{"a": 1234567890123456789001, "b": 0.12345678901234567890, "c": 1.5, "d": NaN, "e": 18}'
+    assert loads(content) == {
+        "a": 1234567890123456789001,
+        "b": "0.12345678901234567890",
+        "c": 1.5,
+        "d": None,
+        "e": 18,
+    }
+    assert loads(b'{"n": ' + b"9" * 5000 + b"}")["n"] == "9" * 5000
+    with pytest.raises(orjson.JSONDecodeError):
+        loads(b'{"a": 12345678901234567890')
+
+
+def test_files_of_all_kinds(tmp_path: Path) -> None:
+    lines = [18446744073709551616, True, None, ["4"], {"target": ["a", "b"]}, {"x": 1}, "assert f(1) == 2"]
+    path = tmp_path / "golds.jsonl"
+    path.write_text(
+        "".join(json.dumps({"question": f"q{i}", "answer": a}) + "\n" for i, a in enumerate(lines))
+    )
+    rows = load_rows(str(path)).rows
+    assert [row.gold for row in rows] == [
+        *("18446744073709551616", "true", None, "4", '["a", "b"]', None, "assert f(1) == 2")
+    ]
+    assert [row.problem for row in rows][2] == "no gold"
+    assert "an object with the keys x" in str(rows[5].problem)
+    table = pyarrow.table({"question": ["a", "b"], "answer": [math.nan, 3.0]})
+    pyarrow.parquet.write_table(table, tmp_path / "golds.parquet")
+    assert [row.gold for row in load_rows(str(tmp_path / "golds.parquet")).rows] == [None, "3.0"]
+    assert acceptable('["a", "b"]') == ("a", "b")
