@@ -18,9 +18,9 @@ KEYS = (
     *("target", "targets", "ground_truth", "answer", "answers", "value", "aliases"),
     *("text", "label", "final_answer"),
 )
-"""Keys under which data sets keep answers: Search-R1 `target`, TriviaQA `value` and `aliases`, SQuAD `text`."""
+"""Where data sets keep answers: Search-R1 `target`, TriviaQA `value` and `aliases`, SQuAD `text`."""
 _CODE = re.compile(
-    r"^\s*(?:assert\s|assert\(|from [\w.]+ import |import [\w.]+\s*$|(?:async )?def \w+\(|class \w+[(:]|"
+    r"^\s*(?:assert\s|assert\(|from [\w.]+ import \w|(?:async )?def \w+\(|class \w+[(:]|"
     r"print\(|>>> |#include|if __name__)",
     re.MULTILINE,
 )

@@ -85,7 +85,9 @@ def test_nothing_is_dropped(tmp_path: Path) -> None:
     assert len(loaded.rows) == len(golds) == len({row.id for row in loaded.rows})
     first = loaded.rows[0].id
     assert [row.problem for row in loaded.rows[:4]] == [None, f"duplicate of {first}", None, "no gold"]
-    assert loaded.rows[-1].problem == f"duplicate of {first}" and loaded.rows[-1].id == f"{first}-3"
+    assert (
+        loaded.rows[-1].problem == f"duplicate of {first}" and loaded.rows[-1].id == f"{first}-4"
+    )  # [1] is 1
 
 
 @settings(max_examples=50)
