@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prompts.errors import UserError
+from prompts.reading.thinking import VERSION as THINKING
+from prompts.reading.thinking import divide, opened_by, thinking_specials
 from prompts.render import Message, render_question
 from prompts.template import Template
-from prompts.thinking import VERSION as THINKING
-from prompts.thinking import divide, opened_by, thinking_specials
 from prompts.tokenizer_digest import tokenizer_parts
 from prompts.tokens import DECODE_FLAGS, FROZEN_DATE, apply_chat, encode_text
 

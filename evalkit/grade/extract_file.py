@@ -11,11 +11,11 @@ from typing import Any
 
 import orjson
 
+from evalkit.exact_json import loads
 from evalkit.extract import resolve_rule
 from evalkit.gold import read_gold
 from evalkit.grade.judge import judge
 from prompts.errors import UserError
-from prompts.exact_json import loads
 from prompts.files import refuse_existing, whole_file
 
 

@@ -15,8 +15,8 @@ from evalkit.grade.grade import grade
 from evalkit.grade.grader import ask
 from evalkit.grade.user_function import UserFunction
 from evalkit.records import Completion, Extraction, Grade, Outcome, Record, Row
-from prompts.completion import Decoded
-from prompts.thinking import UNFINISHED, Markers, Thinking, divide
+from prompts.reading.completion import Decoded
+from prompts.reading.thinking import UNFINISHED, Markers, Thinking, divide
 
 
 @dataclass(frozen=True, slots=True)

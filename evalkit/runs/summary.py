@@ -12,7 +12,7 @@ from evalkit.records import OUTCOMES, Record
 from evalkit.runs.manifest import Summary
 from evalkit.stats.pairs import Interval, wilson
 from evalkit.stats.samples import around, clustered_se
-from prompts.thinking import UNFINISHED
+from prompts.reading.thinking import UNFINISHED
 
 
 def count(records: Sequence[Record]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalkit.records import UNANSWERED, Record
-from prompts.thinking import VERSION, looks_special, needs_markers, opened_by
+from prompts.reading.thinking import VERSION, looks_special, needs_markers, opened_by
 
 
 def thinking_as_recorded(reading: Mapping[str, Any]) -> dict[str, Any]:

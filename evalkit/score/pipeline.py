@@ -34,8 +34,8 @@ from evalkit.score.progress import RunProgress
 from evalkit.score.provenance import git_state, gpu_name, packages, portable
 from evalkit.score.resume import carry_marks, default_folder, model_slug, open_folder
 from evalkit.score.timing import Timing
-from prompts.completion import Decoded, decode_completion
 from prompts.errors import UserError
+from prompts.reading.completion import Decoded, decode_completion
 
 Load = Callable[[RunPlan], Engine]
 

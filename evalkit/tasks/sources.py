@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from evalkit.exact_json import loads
 from evalkit.tasks.conversation import CONVERSATION_FIELDS, read_conversation
 from evalkit.tasks.rows import (
     Item,
@@ -23,7 +24,6 @@ from evalkit.tasks.rows import (
 from evalkit.tasks.task import Task, check_split
 from prompts.errors import UserError
 from prompts.files import BOM
-from prompts.exact_json import loads
 from prompts.lock import read_lock
 
 TEMPLATE = "gsm8k-boxed@1"

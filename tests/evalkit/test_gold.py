@@ -16,11 +16,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from evalkit.exact_json import loads
 from evalkit.gold import acceptable, is_code, read_gold
 from evalkit.grade.grade import gold_problem
 from evalkit.grade.judge import judge
 from evalkit.tasks.load import load_rows
-from prompts.exact_json import loads
 
 
 @pytest.mark.parametrize(

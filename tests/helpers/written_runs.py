@@ -10,8 +10,8 @@ from evalkit.records import Completion, Record, Row
 from evalkit.runs.folder import RunWriter
 from evalkit.runs.manifest import manifest_of
 from evalkit.runs.summary import count, summarize
-from prompts.completion import Decoded
 from prompts.lock import Lock
+from prompts.reading.completion import Decoded
 
 LOCK = Lock(
     reading={"template": {"ref": "t@1"}, "scorer": {"rule": "last-number@1", "version": SCORER_VERSION}},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evalkit.text import rough_percent as percent
-from prompts.thinking import UNFINISHED
+from prompts.reading.thinking import UNFINISHED
 from trainkit.diagnose.finding import Finding
 from trainkit.runs.folder import TrainingRun
 

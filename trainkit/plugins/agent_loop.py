@@ -24,7 +24,7 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorke
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from vllm.sampling_params import RequestOutputKind
 
-from prompts.completion import Decoded, decode_completion
+from prompts.reading.completion import Decoded, decode_completion
 from prompts.render import from_messages
 from prompts.tokens import encode, load_tokenizer
 from trainkit.plugins.freeze_heap import freeze_heap

@@ -13,7 +13,7 @@ from evalkit.grade.function_pool import FunctionPool
 from evalkit.grade.judge import Judge
 from evalkit.grade.user_function import read_function
 from evalkit.records import Outcome
-from prompts.thinking import Markers
+from prompts.reading.thinking import Markers
 from trainkit.runs.job import Job
 from trainkit.runs.shaping import Answer, Term, shaped, usable, verdict_of
 

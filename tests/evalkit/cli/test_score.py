@@ -27,8 +27,8 @@ from evalkit.score.plan import plan_run, select
 from evalkit.score.resume import default_folder, model_slug
 from evalkit.settings import settings
 from evalkit.tasks.load import load_rows
-from prompts.completion import Decoded
 from prompts.lock import Lock, write_lock
+from prompts.reading.completion import Decoded
 
 
 class Result(NamedTuple):

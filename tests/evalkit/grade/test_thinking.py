@@ -18,11 +18,11 @@ import pytest
 from npm_tokenizers import npm_tokenizer, with_template
 
 from evalkit.grade.judge import Judge
-from prompts.completion import decode_completion, special_tokens
 from prompts.lock_reading import lost_thinking, thinking_entry
+from prompts.reading.completion import decode_completion, special_tokens
+from prompts.reading.thinking import divide, opened_by
 from prompts.registry import get_template
 from prompts.template import Turn
-from prompts.thinking import divide, opened_by
 from prompts.tokens import decode, load_tokenizer
 from trainkit.plugins.reward import compute
 

@@ -30,8 +30,8 @@ from evalkit.runs.manifest import NoiseFloor
 from evalkit.runs.rescore import rescore
 from evalkit.runs.show import choose, marked
 from evalkit.runs.summary import count, summarize
-from prompts.completion import Decoded
 from prompts.errors import UserError
+from prompts.reading.completion import Decoded
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 

@@ -20,9 +20,9 @@ from evalkit.score.pipeline import manifest_of_plan, score_model
 from evalkit.score.plan import RunPlan, plan_run, select
 from evalkit.score.resume import default_folder
 from evalkit.tasks.load import load_rows
-from prompts.completion import Decoded
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, write_lock
+from prompts.reading.completion import Decoded
 
 HASH = {"prompt": "sums-hash", "split": "train"}
 CONTRADICTIONS = [

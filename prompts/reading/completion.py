@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from prompts.thinking import Thinking, divide
+from prompts.reading.thinking import Thinking, divide
 from prompts.tokens import decode, decode_verbatim
 
 if TYPE_CHECKING:
