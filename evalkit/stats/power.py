@@ -10,6 +10,7 @@ Above 5,000 changed questions the normal tail with continuity correction stands 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from statistics import NormalDist
 from typing import Any
@@ -51,20 +52,51 @@ def verdict_power(difference: float, changing: float, n: int) -> float:
         numbers = np.unique(np.linspace(numbers[0], numbers[-1], 250).astype(np.int64))
     weights = _binomial(numbers, n, changing)
     chance = (1 + difference / changing) / 2
-    shown = [_shown(int(changed), chance) for changed in numbers]
-    return float(weights @ np.array(shown) / weights.sum())
+    return float(weights @ np.array(_shown(numbers.tolist(), chance)) / weights.sum())
 
 
-def _shown(changed: int, chance: float) -> float:
-    """The chance that at least as many of `changed` questions are fixed as a verdict needs."""
-    if changed > EXACT_UP_TO:
-        needed = (changed + Z * math.sqrt(changed)) / 2
-        spread = math.sqrt(changed * chance * (1 - chance))
-        if spread == 0:
-            return 1.0
-        return 1 - _NORMAL.cdf((math.ceil(needed) + 0.5 - changed * chance) / spread)
-    fixed = np.arange(fixed_needed(changed), changed + 1)
-    return float(_binomial(fixed, changed, chance).sum())
+def _shown(numbers: Sequence[int], chance: float) -> list[float]:
+    """For each number of changed questions the chance that as many are fixed as a verdict needs.
+
+    The numbers rise. A tail follows from the one before: one more trial adds chance * P(fixed = needed - 1).
+    """
+    if chance >= 1:
+        return [float(fixed_needed(changed) <= changed) for changed in numbers]
+    if not numbers or numbers[0] > EXACT_UP_TO:
+        return [_normal_tail(changed, chance) for changed in numbers]
+    log_p, log_q = math.log(chance), math.log1p(-chance)
+
+    def mass(fixed: int) -> float:
+        if not 0 <= fixed <= trials:
+            return 0.0
+        ways = math.lgamma(trials + 1) - math.lgamma(fixed + 1) - math.lgamma(trials - fixed + 1)
+        return math.exp(ways + fixed * log_p + (trials - fixed) * log_q)
+
+    trials, needed = numbers[0], fixed_needed(numbers[0])
+    tail = float(_binomial(np.arange(needed, trials + 1), trials, chance).sum())
+    shown = []
+    for changed in numbers:
+        if changed > EXACT_UP_TO:
+            shown.append(_normal_tail(changed, chance))
+            continue
+        while trials < changed:
+            tail += chance * mass(needed - 1)
+            trials += 1
+        for fixed in range(needed, fixed_needed(changed)):
+            tail -= mass(fixed)
+        for fixed in range(fixed_needed(changed), needed):
+            tail += mass(fixed)
+        needed = fixed_needed(changed)
+        shown.append(tail)
+    return shown
+
+
+def _normal_tail(changed: int, chance: float) -> float:
+    needed = (changed + Z * math.sqrt(changed)) / 2
+    spread = math.sqrt(changed * chance * (1 - chance))
+    if spread == 0:
+        return 1.0
+    return 1 - _NORMAL.cdf((math.ceil(needed) + 0.5 - changed * chance) / spread)
 
 
 def _binomial(k: NDArray[np.integer[Any]], n: int, chance: float) -> NDArray[np.float64]:
