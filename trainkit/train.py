@@ -12,6 +12,7 @@ from typing import Any
 from evalkit.models.checkpoint import last_complete_step, list_steps
 from evalkit.settings import settings
 from prompts.errors import Failed
+from prompts.files import read_json
 from trainkit.diagnose.doctor import first_step_verdict
 from trainkit.launch.draw_settings import GIVE_UP_AFTER
 from trainkit.launch.environment import environment
@@ -19,7 +20,8 @@ from trainkit.launch.process import hold, run_verl
 from trainkit.launch.start_parts import StartParts, process_started
 from trainkit.options import Options
 from trainkit.plan.table import sentences
-from trainkit.prepare import Prepared, prepare, require_verl, run_folder
+from trainkit.plugins.versions import check_versions
+from trainkit.prepare import Prepared, prepare, run_folder
 from trainkit.runs.job import Job
 from trainkit.runs.metrics import Follower, validation_accuracy
 from trainkit.verify.ends import COMPARISON, compare_ends
@@ -34,7 +36,7 @@ def train(options: Options) -> Path:
     Raises UserError and Mismatch before anything heavy starts, Failed where training fails.
     KeyboardInterrupt leaves a run that the same command resumes.
     """
-    require_verl()
+    check_versions()  # before anything is made
     with hold(run_folder(options)) as lock:
         prepared = prepare(options)
         folder, job = prepared.folder, prepared.job
@@ -114,8 +116,7 @@ class Watch:
         accuracy = validation_accuracy(line)
         if accuracy is not None:
             self.accuracies[line["step"]] = accuracy
-            if self.options.keep:
-                keep_best(self.prepared.folder, self.accuracies, self.options.keep)
+            keep_best(self.prepared.folder, self.accuracies, self.options.keep)
 
     def after_first_step(self) -> None:
         """The proof about tokens, and the question whether there is anything to learn from."""
@@ -138,13 +139,21 @@ class Watch:
         say(f"done: evalkit score --model {model} {shlex.join(score_tasks(self.options.as_dict()))}")
 
 
-def keep_best(folder: Path, accuracies: dict[int, float], keep: int) -> None:
-    """Remove checkpoints that are neither among the best `keep` nor the last one."""
+def keep_best(folder: Path, accuracies: dict[int, float], keep: int | None) -> None:
+    """Remove checkpoints that are neither among the best `keep` nor the last one.
+
+    Without `keep` only those go that were saved because they might be the best, and are not.
+    """
     steps = list_steps(folder)
     scored = sorted((s for s in steps if s in accuracies), key=lambda s: (accuracies[s], s), reverse=True)
-    for step in scored[keep:]:
-        if step != steps[-1]:
+    for step in scored[keep or 1 :]:
+        if step != steps[-1] and (keep or _saved_for_validation(folder / f"global_step_{step}")):
             shutil.rmtree(folder / f"global_step_{step}")
+
+
+def _saved_for_validation(checkpoint: Path) -> bool:
+    path = checkpoint / "manifest.json"
+    return path.exists() and read_json(path).get("saved_for") == "validation"
 
 
 def say(text: str) -> None:

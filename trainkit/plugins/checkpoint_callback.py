@@ -14,13 +14,20 @@ from verl.trainer.ppo.checkpoint_callback import CheckpointCallback
 from prompts.files import write_json
 from prompts.lock import read_lock, write_lock
 from trainkit.plugins.versions import require
+from trainkit.runs import saving
 from trainkit.runs.job import read_job
+from trainkit.runs.saving import SaveSchedule
 
 SCHEMA = 1
 
 
 class Callback(CheckpointCallback):  # type: ignore[misc]
     """Named by `trainer.checkpoint_callback_class`."""
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__(config)
+        self.schedule = SaveSchedule(config.trainer, read_job(Path(config.trainer.default_local_dir)))
+        saving.install(self.schedule)
 
     def on_save(self, trainer: Any, global_step: int, checkpoint_dir: str, **_: Any) -> None:
         """Mark a checkpoint as whole; an exception here stops the run, as verl promises."""
@@ -48,7 +55,9 @@ class Callback(CheckpointCallback):  # type: ignore[misc]
                 ],
                 "packages": job.packages,
                 "marks": job.marks,
+                "saved_for": self.schedule.reason,
                 "reward": job.reward,
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )
+        self.schedule.saved()

@@ -23,6 +23,7 @@ from trainkit.draw.share import TeachingShare
 from trainkit.plugins.steps import trainer_steps
 from trainkit.plugins.steps.row_order import RowOrder
 from trainkit.plugins.versions import require
+from trainkit.runs.saving import begin_step
 
 
 class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
@@ -54,6 +55,8 @@ class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
 
     def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[Any, dict[str, Any]]:
         """What verl's method returns: a batch and metrics; what is left out of it stays in the queue."""
+        if partition_id == "train":
+            begin_step(global_steps)
         if partition_id != "train" or self.ours["groups"] == "unordered":
             return super().sample(global_steps, partition_id, batch_size)  # type: ignore[no-any-return]
         prompts = batch_size
