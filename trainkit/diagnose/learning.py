@@ -140,7 +140,7 @@ def no_advantage(run: TrainingRun) -> Finding | None:
         sentence=f"Most questions teach nothing: all their samples are {'right' if too_easy else 'wrong'}.",
         evidence=f"{rough_percent(share)} of the groups have no advantage, mean reward {reward:.2f}",
         option=("Take harder rows" if too_easy else "Give more --samples (16), take easier rows")
-        + ", or use `trainkit dapo`, which draws until groups differ.",
+        + ", or draw more of them: --draw needed (`trainkit dapo` does so by itself).",
         weight=0.4 + 0.5 * share,
     )
 

@@ -18,6 +18,8 @@ REMEDIES = {
     "testing": "Validate less often: --validate-every.",
     "save_checkpoint": "Save less often: --save-every.",
 }
+LEARNING = ("old_log_prob", "ref", "update_actor")
+"""Phases that take time in proportion to what is trained on."""
 NAMES = {
     "gen": "generation",
     "old_log_prob": "old log-probs",
@@ -33,6 +35,19 @@ def seconds(run: TrainingRun, phase: str) -> float:
     """Median seconds of a phase in a step, the first step (which warms up) left out where there are more."""
     values = [value for _, value in run.series(f"timing_s/{phase}")]
     return median(values[1:] or values) if values else 0.0
+
+
+def usual_shares(run: TrainingRun) -> dict[str, float]:
+    """The recorded shares of a step's phases, where every group was trained on, made those of this run.
+
+    What is left out costs no log-probs and no update, so that these take less of a step and the rest more.
+    """
+    recorded = PHASE_SHARES["cpu" if run.options.get("device") == "cpu" else "cuda"]
+    trained = [value for _, value in run.series("training/token_share_trained")]
+    share = median(trained) if trained else 1.0
+    parts = {phase: part * (share if phase in LEARNING else 1.0) for phase, part in recorded.items()}
+    whole = 1.0 - sum(recorded.values()) + sum(parts.values())
+    return {phase: part / whole for phase, part in parts.items()}
 
 
 def spent_between_steps(run: TrainingRun) -> Finding | None:
@@ -62,7 +77,7 @@ def phase_out_of_proportion(run: TrainingRun) -> Finding | None:
     whole = median(spent[1:] or spent or [0.0])
     if len(run.steps) < 3 or whole <= 0:
         return None
-    usual = PHASE_SHARES["cpu" if run.options.get("device") == "cpu" else "cuda"]
+    usual = usual_shares(run)
     shares = {phase: seconds(run, phase) / whole for phase in usual}
     phase = max(shares, key=lambda name: shares[name] - usual[name])
     if shares[phase] < 1.5 * usual[phase] or shares[phase] < usual[phase] + 0.2:

@@ -8,6 +8,7 @@ came into mini-batches of whole groups (trainkit.draw).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,11 @@ class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
             prompts = self.share.prompts(batch_size, self.ours["draw_multiple"], self.rows)
             if prompts > batch_size:  # the first ones were submitted when the step began
                 self.refill_fn(prompts - batch_size)
-        drawn = 0
+        skipped: list[tuple[Any, Division]] = []
         while True:
             batch, metrics = super().sample(global_steps, partition_id, prompts)
             division = self.divide(batch, global_steps)
-            drawn += division.drawn
+            drawn = division.drawn + sum(before.drawn for _, before in skipped)
             if division.teaching or not self.ours["draw_again"]:
                 break
             if drawn >= self.ours["give_up_after"]:
@@ -76,9 +77,17 @@ class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
                     f"trainkit: {drawn} groups in a row were all right or all wrong, "
                     "so there is nothing to learn from: choose an easier or a harder task"
                 )
-            tq.kv_clear(keys=batch.keys, partition_id=partition_id)
+            skipped.append((batch, division))
             self.refill_fn(prompts)
-        return self.hand_out(batch, division), {**metrics, **_figures(division, drawn)}
+        for before, nothing in skipped:  # left out, and counted in the metrics
+            more = (*division.left_out, *nothing.trained, *nothing.left_out)
+            division = replace(division, left_out=more, drawn=division.drawn + nothing.drawn)
+            batch = KVBatchMeta(
+                keys=[*batch.keys, *before.keys],
+                tags=[*batch.tags, *before.tags],
+                partition_id=partition_id,
+            )
+        return self.hand_out(batch, division), {**metrics, **_figures(division)}
 
     def divide(self, batch: Any, step: int) -> Division:
         """Mini-batches of whole groups, and what the run has seen of the rows."""
@@ -148,10 +157,10 @@ class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
                 file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def _figures(division: Division, drawn: int) -> dict[str, float]:
+def _figures(division: Division) -> dict[str, float]:
     """What a step drew and trained on, for verl's metrics."""
     return {
-        "training/groups_drawn": drawn,
+        "training/groups_drawn": division.drawn,
         "training/groups_teaching": division.teaching,
         "training/trajectories_trained": len(division.trained),
         "training/token_share_trained": division.token_share,

@@ -250,6 +250,16 @@ def test_slow_phases(tmp_path: Path) -> None:
     assert "slow-update-actor" in causes(make_run(tmp_path / "m", steps=steps, rollouts=rows, device="cuda"))
 
 
+def test_a_step_that_learns_from_few_groups_is_not_slow_at_generation(tmp_path: Path) -> None:
+    """Four fifths of the tokens are left out: what remains of log-probs and update is a fifth."""
+    spent = {"timing_s/gen": 12.5, "timing_s/old_log_prob": 1.5, "timing_s/update_actor": 2.5}
+    rows = [[RIGHT, WRONG]] * 4
+    every = [{**metrics, **spent} for metrics in HEALTHY]
+    few = [{**metrics, "training/token_share_trained": 0.2} for metrics in every]
+    assert causes(make_run(tmp_path / "every", steps=every, rollouts=rows, device="cuda")) == ["slow-gen"]
+    assert causes(make_run(tmp_path / "few", steps=few, rollouts=rows, device="cuda")) == []
+
+
 def test_growing_lines_wait_for_the_end_of_a_line(tmp_path: Path) -> None:
     lines = GrowingLines(tmp_path / "a.jsonl")
     assert list(lines.new()) == []
