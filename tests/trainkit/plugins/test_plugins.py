@@ -222,6 +222,19 @@ def test_metrics_join_verl_and_rollouts(tmp_path: Path) -> None:
     )
 
 
+def test_a_step_in_which_nothing_teaches_is_said() -> None:
+    line = {"step": 2, "timing_s/step": 3.0, "critic/score/mean": 0.0, "training/groups_teaching": 0.0}
+    assert "no group teaches: nothing is learned in this step" in describe(line, 9)
+    assert "no group teaches" not in describe({**line, "training/groups_teaching": 1.0}, 9)
+
+
+def test_a_row_that_is_drawn_twice_is_two_groups(tmp_path: Path) -> None:
+    first = [rollout(1, "a", 1.0, group="g1"), rollout(1, "a", 1.0, group="g1")]
+    write_lines(tmp_path / "rollouts.jsonl", [*first, rollout(1, "a", 0.0, group="g2")])
+    write_lines(tmp_path / "verl_metrics.jsonl", [{"step": 1, "data": {}}])
+    assert Follower(tmp_path).poll()[0]["trainkit/no_advantage"] == 1.0
+
+
 def test_cut_back_leaves_no_step_twice(tmp_path: Path) -> None:
     write_lines(tmp_path / "metrics.jsonl", [{"step": step} for step in (0, 1, 2, 3)])
     write_lines(tmp_path / "rollouts.jsonl", [rollout(step, "a", 1.0) for step in (0, 1, 2, 3)])
