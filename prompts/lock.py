@@ -135,16 +135,17 @@ def make_lock(
     sampling: Mapping[str, Any],
     scorer: Mapping[str, Any],
     computation: Mapping[str, Any] | None = None,
+    thinking_tokens: int | None = None,
 ) -> Lock:
     """The lock of prompts that were just rendered.
 
     `prompts` holds (row id, token ids), `sampling` the fields of a Sampling, `scorer` at least
-    `rule` with its version, `computation` what `evalkit.models.computation` found. For a checkpoint
-    whose data is unknown task and split are None.
+    `rule` with its version, `computation` what `evalkit.models.computation` found,
+    `thinking_tokens` the budget of thinking. For a checkpoint whose data is unknown task and split are None.
     """
     hashes = {row_id: ids_sha256(ids) for row_id, ids in prompts}
     sections = {
-        "reading": reading_of(template, tokenizer, stop_ids, scorer),
+        "reading": reading_of(template, tokenizer, stop_ids, scorer, thinking_tokens),
         "data": {"task": task, "split": split, "rows": len(prompts), "prompts": dict(sorted(hashes.items()))},
         "budget": dict(sampling),
         "carries": {"template": template_values(template), "computation": computation},

@@ -24,7 +24,11 @@ PROBE_FILE = Path(__file__).parent / "templates" / "probe.json"
 
 
 def reading_of(
-    template: Template, tokenizer: PreTrainedTokenizerFast, stop_ids: Sequence[int], scorer: Mapping[str, Any]
+    template: Template,
+    tokenizer: PreTrainedTokenizerFast,
+    stop_ids: Sequence[int],
+    scorer: Mapping[str, Any],
+    thinking_tokens: int | None = None,
 ) -> dict[str, Any]:
     """All that decides what the model reads and how its answer is read, as plain JSON values."""
     chat = template.kind == "chat"
@@ -57,20 +61,26 @@ def reading_of(
             str(number): {"text": text, "ids": " ".join(map(str, encode_text(tokenizer, text)))}
             for number, text in enumerate(texts, 1)
         },
-        **thinking_entry(template, tokenizer),
+        **thinking_entry(template, tokenizer, thinking_tokens),
     }
 
 
-def thinking_entry(template: Template, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+def thinking_entry(
+    template: Template, tokenizer: PreTrainedTokenizerFast, budget: int | None = None
+) -> dict[str, Any]:
     """The key `thinking`: what the prompt leaves open, and the special tokens by which thinking is read.
 
     Empty where the prompt opens no block and no special token marks one: thinking that the model then
-    writes is plain text, and such locks are what they were before there was this key.
+    writes is plain text, and such locks are what they were before there was this key. `budget` is the
+    number of tokens that thinking may take; no block is forced to close.
     """
     opens = opened_by(*_prompt_end(template, tokenizer))
     added = tokenizer.added_tokens_decoder.values()
     special = thinking_specials(str(token) for token in added if token.special)
-    return {"thinking": {"version": THINKING, "opens": opens, "special": special}} if opens or special else {}
+    if not (opens or special or budget):
+        return {}
+    limit = {} if budget is None else {"budget": budget, "forced": False}
+    return {"thinking": {"version": THINKING, "opens": opens, "special": special, **limit}}
 
 
 def _prompt_end(template: Template, tokenizer: PreTrainedTokenizerFast) -> tuple[str, bool]:

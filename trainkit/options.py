@@ -81,6 +81,7 @@ class Options:
     )
     prompt_length: int | None = option(None, "Tokens of a prompt at most; longer ones are left out (1024).")
     response_length: int | None = option(None, "Tokens of a response at most; the task's own by default.")
+    thinking_tokens: int | None = option(None, "Budget of thinking; answers after more of it earn nothing.")
     save_every: str = option("50", "Save every N steps or minutes (10m), validated steps, and the last.")
     validate_every: int = option(50, "Validate every N steps, before the first and after the last.")
     validate: list[str] = field(
@@ -193,6 +194,7 @@ ADDED_LATER = (
     "answer_field",
     "reward",
     "reward_file",
+    "thinking_tokens",
 )
 """Options that older runs do not record. Left out they change nothing, nor the name of a run's folder."""
 
@@ -247,7 +249,7 @@ def check(options: Options) -> Options:
         _at_least_one(options, name)
     for name in ("micro_batch", "token_budget", "max_seqs", "steps", "limit", "keep", "gpus"):
         _at_least_one(options, name)
-    for name in ("prompt_length", "response_length"):
+    for name in ("prompt_length", "response_length", "thinking_tokens"):
         _at_least_one(options, name)
     for name, words in CHOICES.items():
         word = getattr(options, name)

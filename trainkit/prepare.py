@@ -199,7 +199,10 @@ def _describe(
         response_length=response_length,
         total_steps=total,
         rows=dict(dataset.counts),
-        parts=[{**part.as_dict(), **thinking_entry(part.template, tokenizer)} for part in dataset.parts],
+        parts=[
+            {**part.as_dict(), **thinking_entry(part.template, tokenizer, options.thinking_tokens)}
+            for part in dataset.parts
+        ],
         reward=reward,
         marks=[
             *dataset.marks,

@@ -16,7 +16,7 @@ from evalkit.grade.grader import ask
 from evalkit.grade.user_function import UserFunction
 from evalkit.records import Completion, Extraction, Grade, Outcome, Record, Row
 from prompts.reading.completion import Decoded
-from prompts.reading.thinking import UNFINISHED, Markers, Thinking, divide
+from prompts.reading.thinking import OVER_BUDGET, UNFINISHED, Markers, Thinking, divide
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,36 @@ def judge(
     rule: str,
     thinking: Mapping[str, Any] | None = None,
     markers: Markers = (),
+    thinking_tokens: int | None = None,
 ) -> Judgement:
     """Read and score a text. The lenient cascade tries `rule` first, so strictly right is leniently right.
 
     `thinking` is that entry of the lock's `reading`: with it only what follows the thinking is read, by
-    what the prompt opened and by the text's `markers`. Rules of peers read the whole text.
+    what the prompt opened and by the text's `markers`, and only where its budget allows so many
+    `thinking_tokens`. Rules of peers read the whole text.
     """
     part = final_answer(text, rule, thinking, markers)
+    if not part.unfinished and over_budget(thinking, thinking_tokens):
+        return _unread(rule, gold, OVER_BUDGET)
     judgement = _judge(text[part.start : part.end] if thinking else text, gold, rule, part.start)
     if judgement.grade.outcome == "no_answer" and part.unfinished:
         return replace(judgement, grade=Grade("no_answer", UNFINISHED))
     return judgement
+
+
+def over_budget(thinking: Mapping[str, Any] | None, tokens: int | None) -> bool:
+    """Whether a completion thought for longer than the lock allows; one cut off is unfinished, not this."""
+    budget = (thinking or {}).get("budget")
+    return budget is not None and tokens is not None and tokens > budget
+
+
+def _unread(rule: str, gold: str | None, reason: str) -> Judgement:
+    """The judgement of a completion that is not read; `unscored` where its gold cannot be scored."""
+    nothing = Extraction(None, rule)
+    verdict = grade(nothing, gold)
+    if verdict.outcome == "no_answer":
+        verdict = Grade("no_answer", reason)
+    return Judgement(nothing, verdict, nothing, verdict.outcome)
 
 
 def final_answer(text: str, rule: str, thinking: Mapping[str, Any] | None, markers: Markers) -> Thinking:
@@ -88,19 +107,23 @@ class Judge:
         self.pool = FunctionPool(grader) if grader else None
 
     def __call__(
-        self, text: str, gold: str | None, row: Mapping[str, Any] = {}, markers: Markers | None = None
+        self,
+        text: str,
+        gold: str | None,
+        row: Mapping[str, Any] = {},
+        markers: Markers | None = None,
+        thinking_tokens: int | None = None,
     ) -> Judgement:
         """The judgement of a completion; `row` is what `grader.row_for_grader` gives, for graders.
 
         A grader gets what follows the thinking; it is not asked about thinking that was cut off.
         """
         if self.pool is None:
-            return judge(text, gold, self.rule, self.thinking, markers or ())
+            return judge(text, gold, self.rule, self.thinking, markers or (), thinking_tokens)
         part = divide(text, markers or (), str((self.thinking or {}).get("opens") or ""))
-        if part.unfinished:
-            extraction, verdict = Extraction(None, self.rule), Grade("no_answer", UNFINISHED)
-        else:
-            extraction, verdict = ask(self.pool, text[part.start : part.end], gold, row)
+        if part.unfinished or over_budget(self.thinking, thinking_tokens):
+            return _unread(self.rule, gold, UNFINISHED if part.unfinished else OVER_BUDGET)
+        extraction, verdict = ask(self.pool, text[part.start : part.end], gold, row)
         return Judgement(extraction, verdict, extraction, verdict.outcome)
 
     @property

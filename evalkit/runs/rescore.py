@@ -123,9 +123,10 @@ def _read_again(record: Record, judge: Judge, of_row: Mapping[str, dict[str, Any
         return msgspec.structs.replace(record, extraction=nothing, lenient=nothing)
     row = {"id": record.id, "question": record.question, "fields": record.fields or {}}
     if own is None:
-        judgement = judge(record.text, record.gold, row, record.markers)
+        judgement = judge(record.text, record.gold, row, record.markers, record.thinking_tokens)
     else:
-        judgement = judge_by(record.text, record.gold, rule, own.get("thinking"), record.markers or ())
+        thinking, markers = own.get("thinking"), record.markers or ()
+        judgement = judge_by(record.text, record.gold, rule, thinking, markers, record.thinking_tokens)
     return msgspec.structs.replace(
         record,
         extraction=judgement.extraction,

@@ -12,7 +12,7 @@ from evalkit.records import OUTCOMES, Record
 from evalkit.runs.manifest import Summary
 from evalkit.stats.pairs import Interval, wilson
 from evalkit.stats.samples import around, clustered_se
-from prompts.reading.thinking import UNFINISHED
+from prompts.reading.thinking import UNREAD
 
 
 def count(records: Sequence[Record]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _thinking(records: Sequence[Record]) -> dict[str, Any]:
         return {}
     thinking = sum(record.thinking_tokens or 0 for record in counted) / len(counted)
     whole = sum(record.completion_tokens for record in counted) / len(counted)
-    unfinished = sum(record.reason == UNFINISHED for record in records) / len(records)
+    unfinished = sum(record.reason in UNREAD for record in records) / len(records)
     return {
         "unfinished_thinking": unfinished,
         "mean_thinking_tokens": thinking,

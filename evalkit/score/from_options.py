@@ -42,6 +42,8 @@ def _rows(options: ScoreOptions, asked: str) -> Task:
 
 def plan_of(options: ScoreOptions) -> RunPlan:
     """The whole plan of a run, of several tasks where several are named; raises what `plan_run` does."""
+    if options.thinking_tokens is not None and options.thinking_tokens < 1:
+        raise UserError(f"--thinking-tokens {options.thinking_tokens}: at least 1, or leave it out")
     tasks = [_rows(options, asked) for asked in options.task]
     model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
     return join_plans(
@@ -56,6 +58,7 @@ def plan_of(options: ScoreOptions) -> RunPlan:
                 options=options.engine_options(),
                 allow_mismatch=options.allow_mismatch,
                 allow_overlap=options.allow_overlap,
+                thinking_tokens=options.thinking_tokens,
             )
             for rows in tasks
         ]

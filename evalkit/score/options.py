@@ -52,6 +52,9 @@ class ScoreOptions:
     temperature: float = option(Sampling.temperature, "0 is greedy.")
     top_p: float = option(Sampling.top_p, "Share of probability that is sampled from.")
     max_tokens: int | None = option(None, "Response limit; unless said the task's.")
+    thinking_tokens: int | None = option(
+        None, "Budget of thinking: an answer after more of it does not count."
+    )
     seed: int = option(Sampling.seed, "Seed of sampled completions.")
     output: Path | None = option(None, "Result folder; unless said one in the results folder.")
     engine: str = option("vllm", "vllm, or hf: plain transformers.")

@@ -167,9 +167,11 @@ def _judge(plan: RunPlan, judge: Judge, completion: Completion) -> tuple[Decoded
     row = plan.task.rows[completion.index]
     rule = plan.rule_of(completion.index)
     if (rule, thinking) != (judge.rule, judge.thinking):  # a row of another task of a mixture
-        return decoded, judge_by(decoded.text, row.gold, rule, thinking, decoded.markers or ())
+        return decoded, judge_by(
+            decoded.text, row.gold, rule, thinking, decoded.markers or (), decoded.thinking_tokens
+        )
     about = row_for_grader(row) if plan.grader else {}
-    return decoded, judge(decoded.text, row.gold, about, decoded.markers)
+    return decoded, judge(decoded.text, row.gold, about, decoded.markers, decoded.thinking_tokens)
 
 
 def _write(

@@ -28,6 +28,7 @@ from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
 from prompts.lock_reading import lost_thinking
+from prompts.reading.thinking import budget_of
 from prompts.render import render
 from prompts.template import Template
 from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
@@ -120,6 +121,7 @@ def plan_run(
     options: EngineOptions | None = None,
     allow_mismatch: bool = False,
     allow_overlap: bool = False,
+    thinking_tokens: int | None = None,
 ) -> RunPlan:
     """Render, encode and lock every row under the right template, and compare it with the model's lock.
 
@@ -155,6 +157,7 @@ def plan_run(
         sampling=asdict(sampling),
         scorer=scorer_like(locked.reading["scorer"], template) if locked else template_entry(template),
         computation=computation_of(model.folder),
+        thinking_tokens=thinking_tokens or (budget_of(locked.reading) if locked else None),
     )
     plan = RunPlan(
         model=model,

@@ -18,6 +18,9 @@ VERSION = 1
 """Goes up when a completion would be divided otherwise; part of the lock of models that think."""
 UNFINISHED = "unfinished thinking"
 """The reason of `no_answer` where a block was never closed."""
+OVER_BUDGET = "thinking over its budget"
+"""The reason of `no_answer` where a block was closed, but after more tokens than the lock's budget."""
+UNREAD = (UNFINISHED, OVER_BUDGET)
 
 Markers = Sequence[tuple[int, str]]
 """Special tokens that a text was written with: where each stood (characters of the text), its text."""
@@ -132,6 +135,12 @@ def thinking_specials(specials: Iterable[str]) -> list[str]:
 def looks_special(prompt: str) -> bool:
     """Whether a prompt is of a model family that marks its thinking by special tokens."""
     return bool(_FAMILY.search(prompt))
+
+
+def budget_of(reading: Mapping[str, Any]) -> int | None:
+    """The tokens that thinking may take by a lock's `reading`; None where it sets no budget."""
+    budget = (reading.get("thinking") or {}).get("budget")
+    return int(budget) if budget else None
 
 
 def needs_markers(reading: Mapping[str, Any]) -> bool:

@@ -160,6 +160,7 @@ class Maker:
                 sampling=self.inputs.sampling,
                 scorer=template_entry(rows.part.template),
                 computation=computation_of(self.inputs.model.folder),
+                thinking_tokens=self.inputs.options.thinking_tokens,
             )
             for rows in used
         ]

@@ -57,7 +57,12 @@ def open_judge(job: Job, source: str = "") -> Judge:
 
 
 def compute(
-    text: str, gold: str, judge: Judge, row: Mapping[str, Any] = {}, markers: Markers | None = None
+    text: str,
+    gold: str,
+    judge: Judge,
+    row: Mapping[str, Any] = {},
+    markers: Markers | None = None,
+    thinking_tokens: int | None = None,
 ) -> Reward:
     """Read and score a completion; thread-safe, some microseconds under a rule of ours.
 
@@ -66,7 +71,7 @@ def compute(
     ValueError where the outcome is `unscored`: golds that cannot be scored are refused before a run
     starts, and a grader that fails must stop it, since no reward would be true.
     """
-    judgement = judge(text, gold, row, markers)
+    judgement = judge(text, gold, row, markers, thinking_tokens)
     outcome, reason = judgement.grade.outcome, judgement.grade.reason
     if outcome == "unscored":
         raise ValueError(f"an answer to the gold {gold!r} cannot be scored: {reason}")

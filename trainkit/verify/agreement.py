@@ -106,6 +106,7 @@ def _score(folder: Path, job: Job, step: int, validated: list[Line], gpu_memory:
         folders=[*settings().prompts, *(Path(entry) for entry in job.options["prompts"])],
         sampling=Sampling(max_tokens=job.response_length),
         options=EngineOptions(gpu_memory=gpu_memory, trust_remote_code=job.trust_remote_code),
+        thinking_tokens=job.options.get("thinking_tokens"),
     )
     return score_model(
         plan, command=f"trainkit agree {folder.name} --step {step}", results=settings().results

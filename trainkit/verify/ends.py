@@ -153,7 +153,8 @@ def as_record(line: Line, lock: Lock, prompt_tokens: int, seed: int) -> Record:
         verdict = Grade(line["outcome"], line["reason"])
         judgement = Judgement(nothing, verdict, nothing, line["lenient_outcome"])
     else:
-        judgement = judge(line["text"], line["gold"], lock.rule, lock.reading.get("thinking"), markers)
+        thinking, tokens = lock.reading.get("thinking"), line.get("thinking_tokens")
+        judgement = judge(line["text"], line["gold"], lock.rule, thinking, markers, tokens)
     return Record(
         id=line["id"],
         sample=0,

@@ -255,3 +255,21 @@ def test_linear_in_the_length() -> None:
         begin = time.process_time()
         divide(text)
         assert time.process_time() - begin < 5
+
+
+def test_a_budget_counts_the_tokens_before_the_block_closes(qwen3: Path, tokenizer: Any) -> None:
+    model = Model(load_tokenizer(qwen3))
+    entry = thinking_entry(model.template, model.tokenizer, 8)["thinking"]
+    assert entry == {"version": 1, "opens": "", "special": [], "budget": 8, "forced": False}
+    model.entry = entry
+    wrote = "<think>\nis it 18\n</think>\n\n\\boxed{18}<|im_end|>"
+    ids = model.tokenizer(wrote, add_special_tokens=False)["input_ids"]
+    decoded = decode_completion(model.tokenizer, ids, entry)
+    closing = model.tokenizer.convert_tokens_to_ids("</think>")
+    assert decoded.thinking_tokens == ids.index(closing) + 1
+    for tokens, outcome in ((8, "correct"), (9, "no_answer"), (None, "correct")):
+        reward = compute(decoded.text, "18", Judge("boxed@1", None, entry), thinking_tokens=tokens)
+        assert reward.outcome == outcome
+    over = compute(decoded.text, "18", Judge("boxed@1", None, entry), thinking_tokens=9)
+    assert over.reason == "thinking over its budget"
+    assert thinking_entry(model.template, tokenizer, None) == {}
