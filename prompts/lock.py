@@ -22,11 +22,11 @@ import orjson
 from prompts.errors import Mismatch, UserError
 from prompts.files import read_plain, write_whole
 from prompts.install import UPGRADE
-from prompts.lock_reading import reading_of
-from prompts.template import Template, template_of, template_values
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+    from prompts.template import Template
 
 FILE_NAME = "prompt.lock.json"
 PARQUET_KEY = b"prompt_lock"
@@ -143,6 +143,9 @@ def make_lock(
     `rule` with its version, `computation` what `evalkit.models.computation` found,
     `thinking_tokens` the budget of thinking. For a checkpoint whose data is unknown task and split are None.
     """
+    from prompts.lock_reading import reading_of  # reading a lock needs no tokenizer
+    from prompts.template import template_values
+
     hashes = {row_id: ids_sha256(ids) for row_id, ids in prompts}
     sections = {
         "reading": reading_of(template, tokenizer, stop_ids, scorer, thinking_tokens),
@@ -158,6 +161,8 @@ def carried_template(lock: Lock) -> Template | None:
 
     Raises Mismatch where its text is not the one that the lock's own hash is of.
     """
+    from prompts.template import template_of
+
     values = lock.carries.get("template")
     if not isinstance(values, dict):
         return None

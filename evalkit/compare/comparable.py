@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from evalkit.compare.align import Aligned
-from evalkit.grade.grade import SCORER_VERSION
 from evalkit.locks.difference import SCORER_KEY, describe, rescore_command
 from evalkit.models.computation import computation_differences, is_same_shape
 from evalkit.runs.folder import Run
@@ -51,6 +50,8 @@ def _message(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]
 
 def _rescore(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]) -> str:
     """The command for runs that another version of the scorer judged; empty where more differs than that."""
+    from evalkit.grade.grade import SCORER_VERSION
+
     if any([key.key for key in keys] != [SCORER_KEY] for _, keys in unlike):
         return ""
     others = {run.folder: keys[0].right for run, keys in unlike}

@@ -11,7 +11,6 @@ from evalkit.models.computation import computation_differences
 from prompts.errors import Mismatch
 from prompts.lock import Difference, Lock, difference_of_locks
 from prompts.text_diff import line_diff
-from prompts.tokens import decode_verbatim
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -172,6 +171,8 @@ def token_diff(
 
 def _around(ids: Sequence[int], first: int, tokenizer: PreTrainedTokenizerFast | None) -> str:
     """Tokens around a position, the one there in brackets with its id."""
+    from prompts.tokens import decode_verbatim
+
     start = max(0, first - NEIGHBOURS)
     shown = []
     for at in range(start, min(len(ids), first + NEIGHBOURS + 1)):

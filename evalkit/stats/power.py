@@ -108,7 +108,7 @@ def _binomial(k: NDArray[np.integer[Any]], n: int, chance: float) -> NDArray[np.
     return probabilities
 
 
-_TABLE = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 1 << 16)))])
+_TABLE = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 1 << 13)))])
 
 
 def _log_factorial(k: Any) -> NDArray[np.float64]:
