@@ -91,11 +91,8 @@ def diff_command(
         raise UserError(f"--choose-on chooses the best of three runs or more, {len(runs)} were given")
     if all_runs and rows:
         raise UserError("--rows shows one run a side; leave --all-runs out")
-    from evalkit.compare.curve import curve_of
-    from evalkit.compare.curve_table import render_curve
     from evalkit.compare.diff import compare_pair, line_up, line_up_all
     from evalkit.compare.looks import warnings
-    from evalkit.compare.rows import list_rows
     from evalkit.compare.table import render_diff
     from evalkit.compare.verdict import check_gates
     from evalkit.runs.find import find_sides, runs_elsewhere
@@ -113,6 +110,9 @@ def diff_command(
     else:
         lined_up = line_up(found, common=common, allow_mismatch=allow_mismatch)
     if len(found) > 2:
+        from evalkit.compare.curve import curve_of
+        from evalkit.compare.curve_table import render_curve
+
         elsewhere = runs_elsewhere(found, choose_on, settings().results) if choose_on else None
         curve = curve_of(lined_up, looks, elsewhere)
         print(render_curve(curve, format))
@@ -120,7 +120,11 @@ def diff_command(
     else:
         diff = compare_pair(lined_up, 0, 1, looks)
         p_value = diff.p_value
-        listing = list_rows(lined_up, rows, number) if rows else None
+        listing = None
+        if rows:
+            from evalkit.compare.rows import list_rows
+
+            listing = list_rows(lined_up, rows, number)
         print(render_diff(diff, format, listing))
     check_gates(diff, fail_if_worse=fail_if_worse, require_better=require_better, p_value=p_value)
 
