@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from evalkit.grade.lock_entry import scorer_like
 from evalkit.locks.difference import WITH_COMPUTATION, explain, mismatch, reading_differences, require_same
 from evalkit.locks.parquet import check_parquet
+from evalkit.locks.parts import lock_parts
 from evalkit.models.computation import computation_of
 from evalkit.models.trusted_lock import trusted_lock
 from prompts.errors import Mismatch, UserError
@@ -55,7 +56,12 @@ def check_all(
     tokenizer = load_tokenizer(folder, trust_remote_code)
     ref = prompt or (locked or read_lock(data) or _no_lock(model, data)).template
     template = verified_template(ref, extra, [folder, data], folder, trust_remote_code)
-    rendered = check_parquet(data, template=template, tokenizer=tokenizer, folder=folder)
+    found = read_lock(data)
+    templates = {
+        str(part.task): find_template(Lock(part.reading, {}, {}).template, load_templates(extra))
+        for part in (lock_parts(found) if found and "parts" in found.data and not prompt else ())
+    }
+    rendered = check_parquet(data, template=template, tokenizer=tokenizer, folder=folder, templates=templates)
     if locked is not None and locked.data["prompts"]:
         require_same(locked, rendered, what=model, model=model, sections=("data",))
     return rendered

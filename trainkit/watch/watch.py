@@ -94,10 +94,21 @@ def place_to_score(run: TrainingRun) -> dict[str, str] | None:
     return {"CUDA_VISIBLE_DEVICES": str(free[0].index)} if free else None
 
 
+FILES = (".jsonl", ".json", ".csv", ".parquet")
+
+
+def _listed(given: str | list[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
 def score_tasks(options: dict[str, Any]) -> list[str]:
-    """The tasks of a run as `evalkit score` takes them."""
-    asked = options["task"]
-    tasks = [asked] if isinstance(asked, str) else asked
+    """The tasks of a run as `evalkit score` takes them: test splits; of files those that validate.
+
+    A file that was trained on is named only where there is nothing else.
+    """
+    tasks = [name.rpartition("*")[0] or name for name in _listed(options["task"])]
+    held = [name for name in _listed(options.get("validate") or []) if Path(name).suffix in FILES]
+    tasks = [name for name in tasks if Path(name).suffix not in FILES] + held or tasks
     arguments = [word for task in tasks for word in ("--task", str(task))]
     for flag in ("question_field", "answer_field"):
         arguments += [

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalkit.locks.check import check_all
 from evalkit.locks.overlap import locked_overlap, question_overlap
 from evalkit.locks.parquet import check_parquet, prompt_messages
 from evalkit.locks.parts import lock_of, lock_parts
@@ -21,7 +22,7 @@ from evalkit.records import Row
 from evalkit.tasks.load import load_rows
 from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
-from prompts.lock import difference_of_locks, ids_sha256, read_lock
+from prompts.lock import Lock, difference_of_locks, ids_sha256, read_lock, write_lock
 from prompts.registry import get_template
 from prompts.tokens import encode, load_tokenizer
 from trainkit.data.dataset import Dataset, write_dataset
@@ -311,7 +312,7 @@ def test_bad_data_is_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-def test_tasks_under_their_own_templates(tmp_path: Path) -> None:
+def test_tasks_under_their_own_templates(tmp_path: Path, model_copy: Callable[[str], Path]) -> None:
     lines = [{"question": f"{n} plus 1?", "answer": str(n + 1)} for n in range(100, 130)]
     path = write_rows(tmp_path / "mine.jsonl", lines)
     dataset = write_dataset(inputs(["sums", str(path)], validate=["train", "test"]), tmp_path / "out")
@@ -320,6 +321,16 @@ def test_tasks_under_their_own_templates(tmp_path: Path) -> None:
     held = read_lock(dataset.validation)
     assert held is not None and [part.task for part in lock_parts(held)] == ["sums", "mine", "sums test"]
     assert dataset.lock.data["marks"] == ["validate on test"] == list(dataset.marks)
+    for parquet in (dataset.train, dataset.validation):
+        assert check_all("smollm2-135m", data=parquet) == read_lock(parquet)
+    checkpoint = model_copy("checkpoint")
+    write_lock(dataset.lock, checkpoint)
+    assert check_all(str(checkpoint), data=dataset.train) == dataset.lock
+    lock = json.loads((checkpoint / "prompt.lock.json").read_text())
+    lock["reading"]["parts"]["mine"]["template"]["sha256"] = "0" * 64
+    write_lock(Lock(lock["reading"], lock["data"], lock["budget"]), checkpoint)
+    with pytest.raises(Mismatch):
+        check_all(str(checkpoint))
 
 
 def test_a_verl_parquet_is_trained_on_as_it_is(sums: Dataset, tmp_path: Path) -> None:
