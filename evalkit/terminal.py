@@ -23,6 +23,8 @@ class GuardedStream:
             stream.reconfigure(errors="replace")
 
     def write(self, text: str) -> int:
+        if not isinstance(text, str):  # so that click, which tries bytes first, sees that this takes text
+            raise TypeError(f"text is written here, not {type(text).__name__}")
         caller = sys._getframe(1).f_globals.get("__name__", "")
         drawn = str(caller).partition(".")[0] == "rich" and self._stream.isatty()
         try:
