@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from prompts.errors import UserError
-from prompts.files import read_toml
 from prompts.install import DISTRIBUTION
 
 OWN_TEMPLATES = Path("prompt-templates")
@@ -68,6 +67,8 @@ def _table(path: Path) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
+    from prompts.files import read_toml  # here: it would slow every `--help` down
+
     tool = read_toml(path).get("tool")
     values: Any = tool.get("evalkit") if isinstance(tool, dict) else None
     if not isinstance(values, dict | None):

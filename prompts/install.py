@@ -6,7 +6,10 @@ A package of the name below on an index would be somebody else's, and so are PyP
 
 from __future__ import annotations
 
-from importlib.metadata import Distribution, distributions
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 DISTRIBUTION = "lockstep-evalkit"
 """The name that `pip list` shows for an installed checkout."""
@@ -22,6 +25,8 @@ def install(extra: str = "") -> str:
 
 def foreign_packages() -> list[str]:
     """A sentence for each distribution of somebody else that brings a package of our names."""
+    from importlib.metadata import distributions  # here: it would slow every `--help` down
+
     return [
         f"{name} {distribution.version} is installed here, which is not this project but PyPI's package of "
         f"the same name, and may be imported in its place; remove it: pip uninstall {name}"
