@@ -103,10 +103,14 @@ def check_command(
         print(f"{report.texts:,} texts scored, {len(report.failures):,} otherwise than they had to be")
         if report.unscored:
             print(f"{report.unscored:,} pairs of row and template left out: the rule cannot score the gold")
+        for found in report.problems:
+            print(f"{found.rows:,} rows: {printable(found.problem)} (the first is {found.first})")
         for failure in report.failures[:10]:
             print(
                 f"{failure.row} {failure.template} {failure.rule}: {printable(failure.text)!r} "
                 f"is {failure.outcome}, not {failure.expected}"
             )
+    if report.refused:
+        raise Failed(f"{report.refused:,} of {report.rows:,} golds are there and cannot be scored")
     if report.failures:
         raise Failed(f"{len(report.failures):,} of {report.texts:,} texts are scored wrongly")

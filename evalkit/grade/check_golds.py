@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from evalkit.extract import extract, resolve_rule
 from evalkit.extract.numbers import canonical
+from evalkit.gold import NO_GOLD, acceptable, is_code
 from evalkit.grade.grade import gold_problem, grade
+from evalkit.grade.user_function import is_function
 from evalkit.records import Row
 from prompts.template import Template
 
@@ -50,6 +52,37 @@ class Report:
     texts: int
     unscored: int
     failures: tuple[Failure, ...]
+    problems: tuple[GoldProblem, ...] = ()
+
+    @property
+    def refused(self) -> int:
+        """Golds that are there and cannot be used, because of their shape or because they are code."""
+        return sum(problem.rows for problem in self.problems if problem.refused)
+
+
+@dataclass(frozen=True)
+class GoldProblem:
+    """Why golds cannot be scored, of how many rows, and the first of them."""
+
+    problem: str
+    rows: int
+    first: str
+    refused: bool
+
+
+def gold_problems(rows: Sequence[Row], templates: Sequence[Template]) -> tuple[GoldProblem, ...]:
+    """Missing golds, golds in shapes that cannot be read, code; the most frequent first."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        problem = row.problem
+        if problem and problem.startswith("duplicate of"):
+            continue
+        if problem is None and row.gold and is_code(row.gold):
+            problem = next(filter(None, (gold_problem(row.gold, t.rule) for t in templates)), None)
+        if problem:
+            found.setdefault(problem, []).append(row.id)
+    problems = [GoldProblem(why, len(ids), ids[0], why != NO_GOLD) for why, ids in found.items()]
+    return tuple(sorted(problems, key=lambda problem: -problem.rows))
 
 
 def check_golds(rows: Sequence[Row], templates: Sequence[Template]) -> Report:
@@ -61,11 +94,17 @@ def check_golds(rows: Sequence[Row], templates: Sequence[Template]) -> Report:
             if row.gold is None or gold_problem(row.gold, template.rule) is not None:
                 unscored += 1
                 continue
-            pairs = [(row.gold, "correct"), *((other, "wrong") for other in neighbours(row.gold))]
+            if is_function(template.rule):
+                unscored += 1  # what a grader wants to read is its own secret
+                continue
+            answers = acceptable(row.gold)
+            others = (other for other in neighbours(answers[0]) if other not in answers)
+            pairs = [*((one, "correct") for one in answers), *((other, "wrong") for other in others)]
             for answer, expected in pairs:
                 texts += 1
                 failures += _try(row, template, written(answer, template.rule), expected)
-    return Report(len(rows), tuple(t.ref for t in templates), texts, unscored, tuple(failures))
+    refs = tuple(template.ref for template in templates)
+    return Report(len(rows), refs, texts, unscored, tuple(failures), gold_problems(rows, templates))
 
 
 def written(answer: str, rule: str) -> str:

@@ -152,3 +152,22 @@ def test_files_of_all_kinds(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(table, tmp_path / "golds.parquet")
     assert [row.gold for row in load_rows(str(tmp_path / "golds.parquet")).rows] == [None, "3.0"]
     assert acceptable('["a", "b"]') == ("a", "b")
+
+
+def test_tasks_check_finds_golds_that_cannot_be_scored(tmp_path: Path) -> None:
+    from evalkit.grade.check_golds import check_golds
+    from prompts.registry import get_template
+
+    golds = ["18", ["4", "four"], True, {"x": 1}, None, "assert f(1) == 2", {"y": 1}, {"x": 2}]
+    path = tmp_path / "golds.jsonl"
+    rows = [{"question": f"q{i}", "answer": gold} for i, gold in enumerate(golds)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = check_golds(load_rows(str(path)).rows, [get_template("gsm8k-boxed")])
+    assert report.failures == ()
+    assert [(found.problem[:40], found.rows, found.refused) for found in report.problems] == [
+        ("the gold is an object with the keys x; n", 2, True),
+        ("no gold", 1, False),
+        ("gold is code, which no rule compares: le", 1, True),
+        ("the gold is an object with the keys y; n", 1, True),
+    ]
+    assert report.refused == 4

@@ -147,7 +147,9 @@ def draw(seed: int, row_id: str) -> str:
 def check_golds(used: PartRows) -> None:
     """UserError where a row cannot be scored: its reward would be none, not zero."""
     part, rule = used.part, used.part.template.rule
-    problems = [(row, problem) for row in used.rows if (problem := gold_problem(row.gold, rule))]
+    problems = [
+        (row, problem) for row in used.rows if (problem := row.problem or gold_problem(row.gold, rule))
+    ]
     if problems:
         row, problem = problems[0]
         raise UserError(
