@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -15,6 +17,8 @@ from prompts.errors import Mismatch, UserError
 from prompts.install import DISTRIBUTION
 
 INTERRUPTED = 130
+OF_THE_USER = {errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ELOOP}
+"""What a file system says of a path that was given, wherever it was met; any other is a bug of ours."""
 # What click raises for an unknown option, value or command; typer brings a click of its own.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -72,6 +76,11 @@ def run_app(application: typer.Typer) -> None:
         if isinstance(error, Mismatch) and error.detail:
             _say(error.detail)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in OF_THE_USER:
+            raise
+        _say(f"error: {str(error.filename or 'a file')[:200]}: {os.strerror(error.errno)}")
+        sys.exit(UserError.exit_code)
     except USAGE_ERROR as error:
         if line := _usage_line(error):
             _say(f"error: {line}")

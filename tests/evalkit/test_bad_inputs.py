@@ -1,0 +1,230 @@
+"""Bad inputs of every kind: one sentence, exit 2 (3 for a refused lock), nothing half-written."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+from evalkit.cli import app
+from evalkit.run_app import run_app
+
+LOG = ROOT / "tests/corpora/lm_eval/base"
+DEEP = "[" * 100_000 + "]" * 100_000
+ROW = '{"question": "1+1?", "answer": "2"}'
+Make = Callable[[Path], list[str]]
+
+
+def verl(messages: str) -> str:
+    """A row in verl's columns."""
+    return f'{{"prompt": [{messages}], "reward_model": {{"ground_truth": "1"}}}}'
+
+
+def file(name: str, content: str | bytes, *arguments: str) -> Make:
+    """A file of that content, and a command on it."""
+
+    def make(folder: Path) -> list[str]:
+        path = folder / name
+        path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
+        return [*arguments, name]
+
+    return make
+
+
+def pipe(name: str, *arguments: str) -> Make:
+    def make(folder: Path) -> list[str]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(folder / name)
+        return list(arguments)
+
+    return make
+
+
+def model(changes: dict[str, str], *arguments: str) -> Make:
+    """A model folder with some files of that content."""
+
+    def make(folder: Path) -> list[str]:
+        (folder / "m").mkdir()
+        for name, content in {"config.json": "{}", **changes}.items():
+            (folder / "m" / name).write_text(content, encoding="utf-8")
+        return [*(arguments or ("score", "--task", "sums", "--limit", "1")), "--model", "m"]
+
+    return make
+
+
+def run_with(name: str, content: bytes | None, *arguments: str) -> Make:
+    """An imported run in which one file has that content, or is gone."""
+
+    def make(folder: Path) -> list[str]:
+        from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
+        from evalkit.exchange.lm_eval_in.log import find_logs
+
+        made = write_run(read_log(find_logs(LOG)[0]), folder / "results")
+        (made / name).unlink(missing_ok=True)
+        if content is not None:
+            (made / name).write_bytes(content)
+        if name.endswith(".gz"):
+            (made / "records.jsonl").unlink()
+        return [*(arguments or ("show",)), made.name]
+
+    return make
+
+
+BAD: dict[str, Make] = {
+    **{
+        f"tasks {name}": file(name, content, "tasks", "show")
+        for name, content in {
+            "deep.json": DEEP,
+            "deep.jsonl": DEEP,
+            "cut.json": '[{"question',
+            "cut.jsonl": ROW + '\n{"qu',
+            "empty.json": "",
+            "empty.jsonl": "",
+            "number.json": "5",
+            "text.jsonl": '"a"',
+            "list.jsonl": "[1]",
+            "nul.csv": b"question,answer\n\x00\x00,2\n\xff\xfe",
+            "latin.csv": "question,answer\né,2\n".encode("latin-1"),
+            "no.parquet": b"PAR1",
+            "empty.parquet": b"",
+            "null.jsonl": '{"question": null, "answer": 2}',
+            "parts.jsonl": '{"question": [{"type": "text"}], "answer": 2}',
+            "other.jsonl": '{"q": 1}',
+            "image.jsonl": '{"question": "<image> what?", "answer": "2", "images": ["a.png"]}',
+            "system.jsonl": verl('{"role": "system", "content": null}, {"role": "user", "content": "a"}'),
+            "picture.jsonl": verl('{"role": "user", "content": [{"type": "image"}]}'),
+            "none.jsonl": '{"prompt": [], "reward_model": {"ground_truth": "1"}}',
+            "surrogate.jsonl": '{"question": "\ud800", "answer": "1"}',
+        }.items()
+    },
+    "tasks pipe": pipe("p.jsonl", "tasks", "show", "p.jsonl"),
+    "tasks missing": lambda folder: ["tasks", "show", "none.jsonl"],
+    "tasks folder": lambda folder: [(folder / "d.jsonl").mkdir(), "tasks", "show", "d.jsonl"][1:],  # type: ignore[list-item]
+    "tasks long name": lambda folder: ["tasks", "show", "x" * 300 + ".jsonl"],
+    **{
+        f"model {name}": model({name: content})
+        for name, content in {
+            "config.json": DEEP,
+            "generation_config.json": "[1]",
+            "model.safetensors.index.json": '{"weight_map": {"a": 5}}',
+            "model.safetensors": "",
+            "tokenizer.json": "{}",
+            "pytorch_model.bin": "x",
+        }.items()
+    },
+    **{
+        f"config {number}": model({"config.json": content})
+        for number, content in enumerate(
+            (
+                "",
+                "[]",
+                "5",
+                '{"auto_map": ["a.b"]}',
+                '{"auto_map": []}',
+                '{"auto_map": "x"}',
+                '{"text_config": 5}',
+                '{"max_position_embeddings": "many"}',
+                '{"max_position_embeddings": -1}',
+                '{"model_type": 7}',
+                "\x00",
+            )
+        )
+    },
+    **{
+        f"index {number}": model({"model.safetensors.index.json": content})
+        for number, content in enumerate(
+            (
+                "5",
+                "{}",
+                '{"weight_map": 5}',
+                '{"weight_map": {}}',
+                '{"weight_map": {"a": "../../x"}}',
+                json.dumps({"weight_map": {"a": "x" * 300}}),
+                '{"weight_map": {"a": "gone.safetensors"}}',
+                DEEP,
+            )
+        )
+    },
+    "model pipe": pipe("m/config.json", "score", "--model", "m", "--task", "sums"),
+    "model missing": lambda folder: ["score", "--model", "none", "--task", "sums"],
+    "model long name": lambda folder: ["score", "--model", "x" * 300, "--task", "sums"],
+    "model adapter": lambda folder: [
+        (folder / "a").mkdir(),
+        (folder / "a/adapter_config.json").write_text('{"base_model_name_or_path": "b"}'),
+        "score",
+        "--model",
+        "a",
+        "--task",
+        "sums",
+    ][2:],  # type: ignore[list-item]
+    **{
+        f"lock {number}": model({"prompt.lock.json": content}, "check")
+        for number, content in enumerate(
+            (
+                "",
+                "{}",
+                "[]",
+                DEEP,
+                '{"reading": {}, "data": {}, "budget": {}, "schema": "x"}',
+                '{"reading": {}, "data": {}, "budget": {}, "schema": 99}',
+                '{"reading": {}, "data": {}, "budget": {}}',
+            )
+        )
+    },
+    **{
+        f"{name} {number}": run_with(name, content)
+        for name, contents in {
+            "manifest.json": (b"", b"[]", b"{}", DEEP.encode(), b"\xff"),
+            "summary.json": (None,),
+            "prompt.lock.json": (b"{}", None),
+            "records.jsonl": (b"{}\n", b"x", None),
+            "records.jsonl.gz": (b"x", gzip.compress(bytes(1 << 28))),
+        }.items()
+        for number, content in enumerate(contents)
+    },
+    **{
+        f"import {name}": file(name, content, "import")
+        for name, content in {
+            "samples_a_1.jsonl": DEEP,
+            "samples_b_1.jsonl": "{}",
+            "samples_c_1.jsonl": "",
+            "d.txt": "x",
+        }.items()
+    },
+    "import pipe": pipe("samples_p_1.jsonl", "import", "samples_p_1.jsonl"),
+    "import nothing": lambda folder: ["import", "none"],
+    "toml deep": file("pyproject.toml", "a = " + DEEP, "runs", "--format"),
+    "toml no table": file("pyproject.toml", "[tool]\nevalkit = 5\n", "runs", "--format"),
+    "report taken": lambda folder: [(folder / "r.html").touch(), "report", "none", "--output", "r.html"][1:],  # type: ignore[list-item]
+}
+
+
+def test_there_are_enough() -> None:
+    assert len(BAD) >= 60
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = BAD[name](tmp_path)
+    if arguments[-1] == "pyproject.toml":
+        arguments = [*arguments[:-1], "table"]
+    before = {path for path in tmp_path.rglob("*") if path.name[0] != "."}
+    monkeypatch.setattr(sys, "argv", ["evalkit", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        run_app(app)
+    said = capfd.readouterr().err
+    lines = [line for line in said.splitlines() if not line.startswith("  ")]
+    assert ended.value.code in (2, 3), said
+    assert "Traceback" not in said and lines and lines[-1].startswith("error: "), said
+    assert {path for path in tmp_path.rglob("*") if path.name[0] != "."} == before
+    shutil.rmtree(tmp_path)
