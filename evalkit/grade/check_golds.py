@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from evalkit.extract import extract, resolve_rule
+from evalkit.extract import resolve_rule
 from evalkit.extract.numbers import canonical
 from evalkit.gold import NO_GOLD, acceptable, is_code
-from evalkit.grade.grade import gold_problem, grade
+from evalkit.grade.grade import gold_problem
+from evalkit.grade.judge import judge
 from evalkit.grade.user_function import is_function
 from evalkit.records import Row
 from prompts.template import Template
@@ -128,8 +129,7 @@ def neighbours(gold: str) -> Iterator[str]:
 
 
 def _try(row: Row, template: Template, text: str, expected: str) -> Iterator[Failure]:
-    for rule in (template.rule, "lenient"):
-        extraction = extract(text, rule, strict=template.rule if rule == "lenient" else None)
-        outcome = grade(extraction, row.gold).outcome
+    read = judge(text, row.gold, template.rule)
+    for rule, outcome in ((template.rule, read.grade.outcome), ("lenient", read.lenient_outcome)):
         if outcome != expected and not (expected == "wrong" and outcome == "no_answer"):
             yield Failure(row.id, template.ref, rule, text, expected, outcome)

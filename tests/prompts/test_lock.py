@@ -239,7 +239,7 @@ def test_an_edited_lock_is_refused(lock: Lock, tmp_path: Path, place: tuple[str,
         ("{", "is not JSON"),
         ("[]", "is no prompt lock"),
         ("{}", "is no prompt lock: it needs the sections reading, data, budget"),
-        ('{"schema": 9, "reading": {}, "data": {}, "budget": {}}', "has schema 9.*pip install -U"),
+        ('{"schema": 9, "reading": {}, "data": {}, "budget": {}}', "has schema 9.*pip install -e"),
     ],
 )
 def test_what_is_no_lock_is_named(tmp_path: Path, content: str, message: str) -> None:
