@@ -56,11 +56,20 @@ def make_rows(items: Iterable[Item]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
+PLACES = ("index", "idx", "id", "extra_info")
+"""Columns that number rows: copies of a row differ in them."""
+
+
 def without_repeats(rows: tuple[Row, ...]) -> tuple[tuple[Row, ...], int]:
     """Each question once, and how often, where all stand there equally often (verl's data for avg@32).
 
     Else the rows as they are, once.
     """
+    known: dict[str, dict[str, Any]] = {}
+    for row in rows:  # a template may show other fields than the question: such rows are no repeats
+        shown = {name: value for name, value in row.fields.items() if name not in PLACES}
+        if known.setdefault((row.problem or row.id).removeprefix("duplicate of "), shown) != shown:
+            return rows, 1
     first = [row for row in rows if not (row.problem or "").startswith("duplicate of")]
     times = Counter((row.problem or row.id).removeprefix("duplicate of ") for row in rows if row.gold)
     counts = set(times.values())
