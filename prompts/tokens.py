@@ -55,10 +55,16 @@ def load_tokenizer(folder: Path | str, trust_remote_code: bool = False) -> PreTr
         tokenizer = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=trust_remote_code, local_files_only=True
         )
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library beneath raises bare Exceptions, and panics on some files
         files = ("tokenizer.json", "tokenizer.model", "vocab.json")
         known = any((folder / name).exists() for name in files)
-        reason = str(error).strip().splitlines()[0] if known else f"it has none of {', '.join(files)}"
+        reason = (
+            (str(error).strip() or type(error).__name__).splitlines()[0]
+            if known
+            else f"it has none of {', '.join(files)}"
+        )
         raise UserError(f"{folder} holds no tokenizer that can be loaded: {reason}") from None
     path = folder / "tokenizer.json"
     if path.is_file():
@@ -93,7 +99,9 @@ def _as_file(tokenizer: Any, path: Path) -> PreTrainedTokenizerFast:
 
     try:
         wanted = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exceptions
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
         raise UserError(f"{path} cannot be read as a tokenizer: {error}") from None
     wanted.no_padding()
     wanted.no_truncation()
