@@ -1,7 +1,5 @@
 """verl's own worker in one process, without Ray and vLLM: updates with every group, or those that teach.
 
-    python tests/helpers/verl_worker.py MODEL_FOLDER        (prints one JSON object, about a minute)
-
 The model is the first layers of a real one, with the few tokens that are used. Two training steps of six
 groups each, three of which teach; their shares of tokens are unlike, so that a wrong divisor shows. Old
 log-probs and advantages are verl's.
@@ -11,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -268,26 +265,19 @@ def farthest(some: dict[str, Any], others: dict[str, Any]) -> float:
     return max(float((some[name] - others[name]).abs().max()) for name in some)
 
 
-def main(model: Path) -> dict[str, Any]:
-    harness = Harness(*small(model))
+def compare(harness: Harness) -> dict[str, Any]:
+    """Every variant against every group; see the constants for what is varied."""
     found = {}
+    more = {("grpo", 1): [KEPT_TOKENS], ("grpo", 3): [OWN_LOG_PROBS], ("gspo", 3): [OWN_LOG_PROBS]}
     for word in ("grpo", "dr-grpo", "gspo", "rloo"):
         for cuts in (1, 3):
             plain = harness.run(word, cuts, PLAIN)
-            others = {("grpo", 1): [KEPT_TOKENS], ("grpo", 3): [OWN_LOG_PROBS], ("gspo", 3): [OWN_LOG_PROBS]}
-            for which in (TEACHING, *others.get((word, cuts), [])):
+            for which in (TEACHING, *more.get((word, cuts), [])):
                 less = harness.run(word, cuts, which)
-                moved = farthest(plain["weights"], harness.first)
                 found[f"{word}, {cuts}, {which}"] = {
                     "norms": [plain["norms"], less["norms"]],
                     "difference": farthest(plain["weights"], less["weights"]),
-                    "moved": moved,
+                    "moved": farthest(plain["weights"], harness.first),
                     "rows": [plain["rows"], less["rows"]],
                 }
-    shutil.rmtree(harness.model)
     return found
-
-
-if __name__ == "__main__":
-    environment()
-    print("FOUND" + json.dumps(main(Path(sys.argv[1]))))

@@ -35,6 +35,7 @@ verls_balance, verls_log_probs, verls_update, verls_metrics = (
     PPOTrainer._update_actor,
     PPOTrainer._compute_metrics,
 )
+STEPS = ("_balance_batch", "_compute_old_log_prob", "_update_actor", "_compute_metrics")
 CLIPPED = ("actor/pg_clipfrac", "actor/pg_clipfrac_lower")
 """Shares of tokens whose loss is clipped: one without advantage never is."""
 

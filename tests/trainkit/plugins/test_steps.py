@@ -1,8 +1,8 @@
 """Leaving out groups without advantage changes no weight: verl's own worker, with and without them.
 
-    pytest tests/trainkit/plugins/test_mini_batches.py      (one process for all tests)
+    pytest tests/trainkit/plugins/test_steps.py      (one process for all tests, about a minute)
 
-What is run, and how, stands in tests/helpers/verl_worker.py.
+What is run, and how, stands in tests/helpers/verl_worker.py and verl_trainer.py.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
-def found(smollm2: Path) -> dict[str, Any]:
-    """Gradient norms and the largest difference of weights after two training steps, by variant."""
+def both(smollm2: Path) -> dict[str, Any]:
+    """What the process found: of the worker's updates, and of all steps of the trainer."""
     done = subprocess.run(
-        [sys.executable, ROOT / "tests/helpers/verl_worker.py", smollm2],
+        [sys.executable, ROOT / "tests/helpers/verl_trainer.py", smollm2],
         capture_output=True,
         text=True,
         timeout=600,
@@ -32,6 +32,12 @@ def found(smollm2: Path) -> dict[str, Any]:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return dict(json.loads(done.stdout.split("FOUND")[1]))
+
+
+@pytest.fixture(scope="module")
+def found(both: dict[str, Any]) -> dict[str, Any]:
+    """Gradient norms and the largest difference of weights after two training steps, by variant."""
+    return dict(both["worker"])
 
 
 @pytest.mark.parametrize("cuts", [1, 3])
@@ -61,3 +67,26 @@ def test_the_first_mini_batch_needs_no_old_log_probs(found: dict[str, Any], word
     variant = found[f"{word}, 3, {OWN_LOG_PROBS}"]
     assert variant["norms"][1] == pytest.approx(variant["norms"][0], rel=1e-5)
     assert variant["difference"] == 0
+
+
+SAME = ("score", "rewards", "advantages", "returns")
+
+
+@pytest.mark.parametrize("word", ["grpo", "gspo"])
+def test_the_trainers_steps_change_neither_weights_nor_what_metrics_mean(
+    both: dict[str, Any], word: str
+) -> None:
+    """Through a real TransferQueue, against verl's own steps: half is left out, and all of it is counted."""
+    step = both["trainer"][word]
+    every, less = step["metrics"]
+    assert step["difference"] == 0
+    assert step["trained"] == [24, 12] and step["left_in_queue"] == [0, 0]
+    assert less["actor/grad_norm"] == pytest.approx(every["actor/grad_norm"], rel=1e-5)
+    assert less["actor/pg_loss"] == pytest.approx(every["actor/pg_loss"], abs=1e-6)
+    for name in [f"critic/{what}/{of}" for what in SAME for of in ("mean", "max", "min")]:
+        assert less[name] == pytest.approx(every[name], abs=1e-6), name
+    counted = [n for n in every if n.startswith(("response_length/", "prompt_length/", "num_turns/"))]
+    assert counted and all(less[name] == every[name] for name in counted)
+    assert less["perf/total_num_tokens"] == every["perf/total_num_tokens"]
+    # verl averages it over micro-batches, whose sizes differ here: by tokens it would be equal.
+    assert less["actor/pg_clipfrac"] == pytest.approx(every["actor/pg_clipfrac"], rel=0.3)
