@@ -71,6 +71,7 @@ ZERO = {
         "no-marker", [("To add 2 and 2, we need", "4", True)] * 8, {"prompt": "What is 2 + 2?"},
     ),
     "another chat format": ("chat-template", [("4\nuser\nWhat is 3 + 3?\nassistant\n6", "4", True)] * 8, {}),
+    "thinking that never ends": ("unfinished-thinking", [("<think> so \\boxed{4}", "4", True)] * 8, {}),
     "nothing said": ("chat-template", [("", "4", False)] * 8, {}),
     "wrong answers": ("too-hard", [WRONG] * 8, {}),
 }  # fmt: skip

@@ -1,0 +1,80 @@
+"""Stored runs of models that think: their figures, and what reading them again can and cannot tell.
+
+pytest tests/evalkit/runs/test_thinking.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from written_runs import LOCK, MANIFEST, record
+
+from evalkit.records import Record
+from evalkit.runs.folder import Run, RunWriter, read_run
+from evalkit.runs.rescore import rescore
+from evalkit.runs.summary import count, summarize
+from evalkit.runs.table import figures
+
+CUT_OFF = ("no_answer", "unfinished thinking")
+
+
+def written(folder: Path, records: list[Record], **reading: Any) -> Run:
+    lock = replace(LOCK, reading={**LOCK.reading, **reading})
+    manifest = MANIFEST.changed(fingerprint=lock.fingerprint, rows=len(records))
+    writer = RunWriter(folder, manifest, lock)
+    for entry in records:
+        writer.append(entry)
+    writer.finish(manifest.changed(**count(records)), summarize(records, 10.0))
+    writer.close()
+    return read_run(folder)
+
+
+def outcomes(run: Run) -> list[tuple[str, str]]:
+    return [(entry.outcome, entry.reason) for entry in run.records]
+
+
+def thought(row_id: str, tokens: int, **values: Any) -> Record:
+    entry = record(row_id, "it is 7")
+    return msgspec.structs.replace(entry, completion_tokens=10, thinking_tokens=tokens, **values)
+
+
+def test_tokens_before_and_after_the_block_are_counted_apart(tmp_path: Path) -> None:
+    cut = thought("b", 10, outcome="no_answer", reason="unfinished thinking")
+    run = written(tmp_path / "run", [thought("a", 4), cut])
+    assert run.summary.unfinished_thinking == 0.5
+    assert (run.summary.mean_thinking_tokens, run.summary.mean_answer_tokens) == (7.0, 3.0)
+    shown = dict(figures(run))
+    assert shown["unfinished"].startswith("50.0 %")
+    assert shown["thinking"] == "7.0 tokens, then 3.0 of answer"
+    plain = written(tmp_path / "plain", [record("a", "it is 7")])
+    assert plain.summary.mean_thinking_tokens is None
+    assert "unfinished" not in dict(figures(plain))
+
+
+def test_a_run_is_read_again_by_its_markers(tmp_path: Path) -> None:
+    text = "17assistantfinal7"
+    markers = ((0, "<|channel|>"), (2, "<|end|>"), (2, "<|start|>"), (11, "<|channel|>"), (16, "<|message|>"))
+    thinking = {"version": 1, "opens": "", "special": ["<|channel|>"]}
+    finished = msgspec.structs.replace(record("a", text), markers=markers)
+    cut = msgspec.structs.replace(record("b", "7"), markers=((0, "<|channel|>"),))
+    run = rescore(written(tmp_path / "run", [finished, cut], thinking=thinking), rule=None, command="again")
+    assert outcomes(run) == [("correct", "equal"), CUT_OFF]
+    assert run.records[0].markers == markers
+    assert run.records[0].extraction.span == (16, 17)
+
+
+def test_older_runs_say_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    probe = {"1": {"text": "# Valid channels: analysis, commentary, final.", "ids": "1"}}
+    rescore(written(tmp_path / "oss", [record("a", "analysis7")], probe=probe), rule=None, command="again")
+    assert "1 of 1 completions were stored without their special tokens" in capsys.readouterr().err
+    probe = {"1": {"text": "<|im_start|>assistant\n<think>\n", "ids": "1"}}
+    run = written(tmp_path / "r1", [record("a", "maybe 7"), record("b", "3</think>7")], probe=probe)
+    assert [entry.outcome for entry in run.records] == ["correct", "correct"]
+    again = rescore(run, rule=None, command="again")
+    assert outcomes(again) == [CUT_OFF, ("correct", "equal")]
+    assert again.lock.reading["thinking"]["opens"] == "<think>"
+    assert capsys.readouterr().err == ""
