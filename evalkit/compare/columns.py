@@ -60,10 +60,14 @@ def load_columns(run: Run, answers: AnswerClasses | None = None) -> RunColumns:
     blocks = list(_read_blocks(run, answers or AnswerClasses()))
     if not blocks:
         raise UserError(f"{run.name} holds no record, there is nothing to compare")
-    columns = RunColumns(*(np.concatenate(column) for column in zip(*blocks, strict=True)))
+    parts = list(zip(*blocks, strict=True))
     del blocks
-    order = np.lexsort((columns.sample, columns.ids))
-    columns = columns.take(order)
+    # One column after the other, so that none of them is held twice but the one at work.
+    arrays = [np.concatenate(parts.pop(0)) for _ in fields(RunColumns)]
+    order = np.lexsort((arrays[1], arrays[0]))  # by id, then by sample
+    for place in range(len(arrays)):
+        arrays[place] = arrays[place][order]
+    columns = RunColumns(*arrays)
     check_sorted(run.name, run.manifest, run.lock, order, columns.ids, columns.sample, columns.outcome)
     return columns
 
