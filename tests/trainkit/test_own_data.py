@@ -3,7 +3,7 @@
 pytest tests/trainkit/test_own_data.py        (the run takes about four minutes on two cores)
 
 The rule of the run has a planted loophole: a grader that takes the gold anywhere in the text, under a
-prompt that asks for counting. `audit` and `doctor` must name it.
+prompt that makes the model say both numbers of the question. `audit` and `doctor` must name it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ name = "counted"
 version = 1
 kind = "chat"
 rule = "python:loose.py:grade"
-user = '''Count from {start} to 99, one number after the other.
-{question}'''
+user = "{question} Say both numbers first, beginning with {start}."
 """
 LOOSE = """
 import re
@@ -112,13 +111,13 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One real run of a step and its resume to a second one."""
     cwd = tmp_path_factory.mktemp("own")
-    asked = "Which number is {} more than {}?"
+    asked = "Which number is larger, {} or {}?"
     for name, numbers, question, gold in (
         ("mine", range(3, 40), "problem", "result"),
         ("theirs", range(40, 70), "frage", "antwort"),
         ("dev", range(80, 86), "problem", "result"),
     ):
-        rows = [{question: asked.format(n % 4 + 1, n), gold: n + n % 4 + 1, "start": n} for n in numbers]
+        rows = [{question: asked.format(n + 30, n), gold: n + 30, "start": n} for n in numbers]
         write(cwd / f"{name}.jsonl", rows)
     (cwd / "prompts").mkdir()
     (cwd / "prompts/counted@1.toml").write_text(COUNTED)

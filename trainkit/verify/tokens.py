@@ -48,7 +48,7 @@ def check_tokens(run: Path, job: Job) -> TokenCheck:
     """
     tokenizer = load_tokenizer(job.model_folder, job.trust_remote_code)
     expected = {
-        (row["data_source"], row["extra_info"]["id"]): tuple(_encode(tokenizer, row, job))
+        (row.get("data_source"), row["extra_info"]["id"]): tuple(_encode(tokenizer, row, job))
         for name in ("train.parquet", "validation.parquet")
         for row in _rows(run / name)
     }
@@ -82,12 +82,12 @@ def check_tokens(run: Path, job: Job) -> TokenCheck:
 def _rows(path: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet
 
-    table = pyarrow.parquet.read_table(path, columns=["data_source", "prompt", "extra_info"])
+    table = pyarrow.parquet.read_table(path)
     return list(table.to_pylist())
 
 
 def _encode(tokenizer: PreTrainedTokenizerFast, row: dict[str, Any], job: Job) -> list[int]:
-    part = job.part(row["data_source"])
+    part = job.part(row.get("data_source", ""))
     return encode(tokenizer, from_messages(row["prompt"], part["raw_prompts"]), part["chat_template_kwargs"])
 
 
