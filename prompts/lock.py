@@ -82,6 +82,11 @@ class Lock:
             raise UserError(f"the prompt lock {self.fingerprint} names no {section}; write a new one")
         return name
 
+    @property
+    def scorer_version(self) -> int:
+        """The version of the scorer that compares the answers; 1 where none is recorded."""
+        return int(self.reading["scorer"].get("version") or 1)
+
     def as_dict(self) -> dict[str, Any]:
         """The content of prompt.lock.json: the sections, and what they hash to."""
         sections = {"reading": self.reading, "data": self.data, "budget": self.budget}

@@ -194,6 +194,7 @@ def _describe(
         rule=dataset.lock.rule,
         grader=inputs.train[0].as_dict()["grader"],
         thinking=dataset.lock.reading.get("thinking"),
+        scorer_version=dataset.lock.scorer_version,
         stop_ids=list(dataset.lock.reading["stop_ids"]),
         prompt_length=longest,
         response_length=response_length,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -19,6 +20,10 @@ class AnswerSpan(NamedTuple):
     end: int
     member: str = ""
     alternatives: tuple[str, ...] = ()
+
+
+Reader = Callable[[str, int, int], AnswerSpan | None]
+Readers = dict[str, Reader]
 
 
 def last_match(pattern: re.Pattern[str], text: str, lo: int, hi: int) -> re.Match[str] | None:

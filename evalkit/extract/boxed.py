@@ -9,33 +9,31 @@ from __future__ import annotations
 import re
 
 from evalkit.extract.answer_span import AnswerSpan
-from evalkit.extract.content import read_content
+from evalkit.extract.declared.braces import closing_brace
+from evalkit.extract.declared.content import Content, read_content
 from evalkit.extract.markers import occurrences
 
 _NUMBER = re.compile(r"-?[0-9][0-9,.]*")
-_BRACE = re.compile(r"[{}]|\\[{}\\]")
-# A box that stays open for longer than this is not closed (characters).
-_LONGEST = 20_000
 _PLACEHOLDER = re.compile(
     r"[\s.…?_]*|(?:your |the )?(?:final )?(?:answer|number|result)(?: here)?|N|答案", re.I
 )
 
 
-def read_boxed(text: str, lo: int, hi: int) -> AnswerSpan | None:
-    """The last box in text[lo:hi]; a Found without answer where that box is not closed."""
+def read_boxed(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
+    """The last box in text[lo:hi]; a AnswerSpan without answer where that box is not closed."""
     best = None
     # "\b" is a backspace where the text was decoded as JSON once too often
     for stem, starts in (("oxed", ("\\b", "\b", "b")), ("box", ("\\f", "\f"))):
         for at in occurrences(text, stem, lo, hi):
             if text.endswith(starts, max(lo, at - 2), at):
-                found = _read_box(text, at + len(stem), hi, text.startswith("\\", max(lo, at - 2)))
+                found = _read_box(text, at + len(stem), hi, read, text.startswith("\\", max(lo, at - 2)))
                 if found is not None:
                     best = found if best is None or found.start > best.start else best
                     break
     return best
 
 
-def _read_box(text: str, at: int, hi: int, command: bool) -> AnswerSpan | None:
+def _read_box(text: str, at: int, hi: int, read: Content, command: bool) -> AnswerSpan | None:
     """What a box holds whose name ends at `at`; a number without braces only after a real command."""
     while at < hi and text[at] in " \t":
         at += 1
@@ -43,19 +41,6 @@ def _read_box(text: str, at: int, hi: int, command: bool) -> AnswerSpan | None:
         end = closing_brace(text, at, hi)
         if end < 0:
             return AnswerSpan(None, at, at)
-        return None if _PLACEHOLDER.fullmatch(text, at + 1, end) else read_content(text, at + 1, end)
+        return None if _PLACEHOLDER.fullmatch(text, at + 1, end) else read(text, at + 1, end, False)
     number = _NUMBER.match(text, at, hi) if command else None
-    return read_content(text, *number.span()) if number else None
-
-
-def closing_brace(text: str, at: int, hi: int) -> int:
-    """The place of the brace that closes the one at `at`, -1 where none does."""
-    depth = 0
-    for brace in _BRACE.finditer(text, at, min(hi, at + _LONGEST)):
-        if brace.group() == "{":
-            depth += 1
-        elif brace.group() == "}":
-            depth -= 1
-            if depth == 0:
-                return brace.start()
-    return -1
+    return read(text, *number.span(), False) if number else None

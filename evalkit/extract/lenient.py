@@ -5,27 +5,40 @@ Order and reasons stand in docs/extraction.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
-from evalkit.extract.answer_span import AnswerSpan
+from evalkit.extract.answer_span import AnswerSpan, Readers
 from evalkit.extract.boxed import read_boxed
+from evalkit.extract.declared.whole import read_box, read_declared
 from evalkit.extract.markers import read_heading, read_json, read_tag
 from evalkit.extract.phrase import read_phrase
 from evalkit.extract.unmarked import read_unmarked
 
 # Readers of marked answers, by the name that an Extraction gives: "lenient@1/boxed".
-MARKED: dict[str, Callable[[str, int, int], AnswerSpan | None]] = {
+FIRST: Readers = {
     "boxed": read_boxed,
     "hash": read_heading,
     "json": read_json,
     "tag": read_tag,
     "answer-is": read_phrase,
 }
+# As first released, but for what they make of a declared answer: a formula is kept whole.
+MARKED: Readers = {
+    "boxed": partial(read_boxed, read=read_box),
+    "hash": partial(read_heading, read=read_declared),
+    "json": partial(read_json, read=read_declared),
+    "tag": partial(read_tag, read=read_declared),
+    "answer-is": partial(read_phrase, read=read_declared),
+}
 
 
-def read_lenient(text: str, lo: int, hi: int) -> AnswerSpan | None:
+# One of these stands in every text that a reader reads anything from: a quick look first.
+_SIGNS = {"boxed": ("ox",), "hash": ("###",), "json": ('"', "'"), "tag": ("</answer>",), "answer-is": ("",)}
+
+
+def read_lenient(text: str, lo: int, hi: int, readers: Readers = MARKED) -> AnswerSpan | None:
     """The marked answer that stands last; without any, what the end of the text says."""
-    found = candidates(text, lo, hi)
+    found = candidates(text, lo, hi, readers)
     if not found:
         unmarked = read_unmarked(text, lo, hi)
         return unmarked and unmarked._replace(member="unmarked")
@@ -36,10 +49,12 @@ def read_lenient(text: str, lo: int, hi: int) -> AnswerSpan | None:
     return best._replace(alternatives=tuple(sorted(filter(None, others))))
 
 
-def candidates(text: str, lo: int, hi: int) -> list[AnswerSpan]:
+def candidates(text: str, lo: int, hi: int, readers: Readers = MARKED) -> list[AnswerSpan]:
     """The last marked answer of each kind."""
     found = []
-    for name, reader in MARKED.items():
+    for name, reader in readers.items():
+        if not any(sign in text for sign in _SIGNS[name]):
+            continue
         candidate = reader(text, lo, hi)
         if candidate is not None:
             found.append(candidate._replace(member=name))

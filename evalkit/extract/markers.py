@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from evalkit.extract.answer_span import AnswerSpan
-from evalkit.extract.content import is_announcement, read_content
+from evalkit.extract.declared.content import Content, is_announcement, read_content
 from evalkit.extract.numbers import canonical
 
 # Markers are tried from the last one back; a text with more that say nothing has no answer.
@@ -31,19 +31,19 @@ def occurrences(text: str, marker: str, lo: int, hi: int) -> Iterator[int]:
         hi = at
 
 
-def read_hash(text: str, lo: int, hi: int) -> AnswerSpan | None:
+def read_hash(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """What follows the last `####` on its line, or on the next line where nothing follows."""
     for at in occurrences(text, "####", lo, hi):
-        found = _after_hashes(text, at + 4, hi)
+        found = _after_hashes(text, at + 4, hi, read)
         if found is not None:
             return found
     return None
 
 
-def read_heading(text: str, lo: int, hi: int) -> AnswerSpan | None:
+def read_heading(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """Like `hash`, but with three or more hashes, and no title of a section: a value, or the last line."""
     for at in occurrences(text, "###", lo, hi):
-        found = _after_hashes(text, at + 3, hi)
+        found = _after_hashes(text, at + 3, hi, read)
         if found is None:
             continue
         start = found.start if found.answer is None else _line_start(text, at, hi)
@@ -62,7 +62,7 @@ def _line_start(text: str, at: int, hi: int) -> int:
     return label.end() if label and label.end() > at else at
 
 
-def _after_hashes(text: str, at: int, hi: int) -> AnswerSpan | None:
+def _after_hashes(text: str, at: int, hi: int, read: Content) -> AnswerSpan | None:
     while at < hi and text[at] in " \t:：#*\u200b":
         at += 1
     if at < hi and text[at] in "\r\n":
@@ -71,17 +71,17 @@ def _after_hashes(text: str, at: int, hi: int) -> AnswerSpan | None:
     end = text.find("\n", at, hi)
     end = hi if end < 0 else end
     label = _ANSWER_LABEL.match(text, at, end)
-    return read_content(text, label.end() if label else at, end)
+    return read(text, label.end() if label else at, end, False)
 
 
-def read_json(text: str, lo: int, hi: int) -> AnswerSpan | None:
+def read_json(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """The value of the last answer field of a JSON object (which need not be valid JSON)."""
     for stem in ("nswer", "NSWER", "esult"):
         for at in occurrences(text, stem, lo, hi):
             field = _JSON_FIELD.match(text, at + 5, hi)
             value = _JSON_VALUE.match(text, field.end(), hi) if field else None
             if value and value.lastgroup:
-                found = read_content(text, value.start(value.lastgroup), value.end(value.lastgroup))
+                found = read(text, value.start(value.lastgroup), value.end(value.lastgroup), False)
                 if found is not None and not is_announcement(found.answer or ""):
                     return _unescaped(found)
     return None
@@ -95,10 +95,10 @@ def _unescaped(found: AnswerSpan) -> AnswerSpan:
     return found._replace(answer=canonical(answer) or answer)
 
 
-def read_tag(text: str, lo: int, hi: int) -> AnswerSpan | None:
+def read_tag(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """What stands in the last closed <answer>...</answer>."""
     for close in occurrences(text, "</answer>", lo, hi):
         opening = text.rfind("<answer>", lo, close)
         if opening >= 0:
-            return read_content(text, opening + 8, close)
+            return read(text, opening + 8, close, False)
     return None

@@ -19,7 +19,9 @@ _VERL_FLEXIBLE = re.compile(r"(\-?[0-9\.\,]+)")
 # lm-evaluation-harness 0.4, lm_eval/tasks/gsm8k/gsm8k.yaml
 _LM_EVAL_STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
 _LM_EVAL_FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
-_LM_EVAL_IGNORED = (re.compile(","), re.compile(r"\$"), re.compile(r"(?s).*#### "), re.compile(r"\.$"))
+# regexes_to_ignore: ",", "\\$", "(?s).*#### ", "\\.$"; the third, as a search, is quadratic in a long answer.
+_LM_EVAL_MARK = "#### "
+_LM_EVAL_POINT = re.compile(r"\.$")
 
 
 def verl_strict(text: str, lo: int, hi: int) -> AnswerSpan | None:
@@ -57,9 +59,12 @@ def _same(answer: str, gold: str) -> bool:
 
 
 def _lm_eval_same(answer: str, gold: str) -> bool:
-    for pattern in _LM_EVAL_IGNORED:
-        answer, gold = pattern.sub("", answer), pattern.sub("", gold)
-    return answer.lower() == gold.lower()
+    return _lm_eval_plain(answer) == _lm_eval_plain(gold)
+
+
+def _lm_eval_plain(text: str) -> str:
+    text = text.replace(",", "").replace("$", "").rpartition(_LM_EVAL_MARK)[2]
+    return _LM_EVAL_POINT.sub("", text).lower()
 
 
 # How each peer compares an answer with a gold (both as text).

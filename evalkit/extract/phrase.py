@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from evalkit.extract.answer_span import AnswerSpan, last_match
-from evalkit.extract.claim import read_claim
-from evalkit.extract.content import is_prose, is_spread, read_content, strip
+from evalkit.extract.declared.claim import read_claim
+from evalkit.extract.declared.content import Content, is_prose, is_spread, read_content, strip
 from evalkit.extract.markers import MOST_TRIED
 from evalkit.extract.numbers import NUMBER, canonical
 
@@ -42,10 +42,12 @@ _IS_THE_ANSWER = re.compile(
     r"\s+(?:is|would be|must be)\s+(?:the|our|my|your)\s+(?:final\s+|correct\s+)?[Aa]$"
 )
 _SENTENCE = re.compile(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$|\\|<)|[。！？<]")
+_FORMULA = re.compile(r"\$\$?[^$\n]+\$\$?|\\\((?:[^\\\n]|\\[^)\n])+\\\)|\\\[(?:[^\\\n]|\\[^\]\n])+\\\]")
+_DIGIT = re.compile(r"\d")
 _NOT_BUT = re.compile(r"not\s[^.\n]{1,80}?\bbut\s+(?:rather\s+)?")
 
 
-def read_phrase(text: str, lo: int, hi: int) -> AnswerSpan | None:
+def read_phrase(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """The last readable answer phrase in text[lo:hi]."""
     stems = _ASCII_STEMS if text.isascii() else _STEMS
     last = {stem: at for stem in stems if (at := text.rfind(stem, lo, hi)) >= 0}
@@ -56,7 +58,7 @@ def read_phrase(text: str, lo: int, hi: int) -> AnswerSpan | None:
             return None
         stem = max(last, key=last.__getitem__)
         at = last.pop(stem)
-        found = _read_at(text, lo, at, stem, hi)
+        found = _read_at(text, lo, at, stem, hi, read)
         if found is not None:
             return found
         earlier = text.rfind(stem, lo, at)
@@ -65,25 +67,25 @@ def read_phrase(text: str, lo: int, hi: int) -> AnswerSpan | None:
     return None
 
 
-def _read_at(text: str, lo: int, at: int, stem: str, hi: int) -> AnswerSpan | None:
+def _read_at(text: str, lo: int, at: int, stem: str, hi: int, read: Content) -> AnswerSpan | None:
     end = at + len(stem)
     if stem in ("\nA", "Ans"):
         mark = re.compile(r"\s?[:：.=]").match(text, end, hi)
-        return _tail(text, mark.end(), hi, False) if mark else None
+        return _tail(text, mark.end(), hi, False, read) if mark else None
     if stem == "ibu" and not text.startswith(("j", "J"), at - 1):
         return None
     before = _BEFORE_MARK.match(text, end, hi)
     end = before.end() if before else end
     mark = _MARK.match(text, end, hi)
     if mark:
-        return _tail(text, mark.end(), hi, _STEMS[stem])
+        return _tail(text, mark.end(), hi, _STEMS[stem], read)
     bare = _BARE_MARK.match(text, end, hi)
     if bare and (not stem.isascii() or "\n" in bare.group() or "*" in bare.group()):
-        return _tail(text, bare.end(), hi, _STEMS[stem])
+        return _tail(text, bare.end(), hi, _STEMS[stem], read)
     return _value_before(text, lo, at)
 
 
-def _tail(text: str, at: int, hi: int, decimal_comma: bool) -> AnswerSpan | None:
+def _tail(text: str, at: int, hi: int, decimal_comma: bool, read: Content) -> AnswerSpan | None:
     after = _AFTER_MARK.match(text, at, hi)
     start = after.end() if after else at
     hi = min(hi, start + _LONGEST_TAIL)
@@ -96,10 +98,14 @@ def _tail(text: str, at: int, hi: int, decimal_comma: bool) -> AnswerSpan | None
         start = contrast.end()
     if start == end:
         return None
+    if read is not read_content and (formula := _FORMULA.match(text, start, end)):
+        stop = _value_end(text, formula.end(), end)
+        if not _DIGIT.search(text, formula.end(), stop):
+            return read(text, *formula.span(), decimal_comma)
     if is_prose(text[start:end]):
         sentence = _SENTENCE.search(text, start, end)
         end = sentence.start() if sentence else end
-        found = read_content(text, start, end, decimal_comma)
+        found = read(text, start, end, decimal_comma)
         if found is not None and found.answer is not None and canonical(found.answer) is None:
             return (
                 AnswerSpan(found.answer, start, end)
@@ -107,7 +113,7 @@ def _tail(text: str, at: int, hi: int, decimal_comma: bool) -> AnswerSpan | None
                 else read_claim(text, start, end, decimal_comma)
             )
         return found
-    return read_content(text, start, _value_end(text, start, end), decimal_comma)
+    return read(text, start, _value_end(text, start, end), decimal_comma)
 
 
 def _value_end(text: str, start: int, end: int) -> int:

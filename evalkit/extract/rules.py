@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from evalkit.extract import peers
-from evalkit.extract.answer_span import AnswerSpan
+from evalkit.extract.answer_span import Reader
 from evalkit.extract.boxed import read_boxed
-from evalkit.extract.choice import read_choice
-from evalkit.extract.lenient import read_lenient
+from evalkit.extract.choice.first import read_choice
+from evalkit.extract.choice.letter import read_letter
+from evalkit.extract.declared.whole import read_box, read_declared
+from evalkit.extract.lenient import FIRST, read_lenient
 from evalkit.extract.markers import read_hash, read_json
-from evalkit.extract.math import read_math
+from evalkit.extract.math import read_math, read_whole_math
 from evalkit.extract.phrase import read_phrase
 from evalkit.extract.unmarked import read_last_number
 from prompts.errors import UserError
 
-Reader = Callable[[str, int, int], AnswerSpan | None]
-
 # Every version that was ever released stays here and callable: a change is a new version.
 RULES: dict[str, dict[int, Reader]] = {
-    "hash": {1: read_hash},
-    "boxed": {1: read_boxed},
-    "answer-is": {1: read_phrase},
-    "json": {1: read_json},
-    "choice": {1: read_choice},
+    "hash": {1: read_hash, 2: partial(read_hash, read=read_declared)},
+    "boxed": {1: read_boxed, 2: partial(read_boxed, read=read_box)},
+    "answer-is": {1: read_phrase, 2: partial(read_phrase, read=read_declared)},
+    "json": {1: read_json, 2: partial(read_json, read=read_declared)},
+    "choice": {1: read_choice, 2: read_letter},
     "last-number": {1: read_last_number},
-    "math": {1: read_math},
-    "lenient": {1: read_lenient},
+    "math": {1: read_math, 2: read_whole_math},
+    "lenient": {1: partial(read_lenient, readers=FIRST), 2: read_lenient},
     "verl-gsm8k-strict": {1: peers.verl_strict},
     "verl-gsm8k-flexible": {1: peers.verl_flexible},
     "lm-eval-strict": {1: peers.lm_eval_strict},

@@ -6,10 +6,10 @@ import re
 from itertools import pairwise
 
 from evalkit.extract.answer_span import AnswerSpan, last_match
-from evalkit.extract.claim import read_claim
-from evalkit.extract.content import read_content
+from evalkit.extract.declared.claim import read_claim
+from evalkit.extract.declared.content import read_content
+from evalkit.extract.declared.words import number_word
 from evalkit.extract.numbers import NUMBER, canonical
-from evalkit.extract.words import number_word
 
 # Only the end of a text may hold an answer that nothing announces (characters).
 _TAIL = 2000

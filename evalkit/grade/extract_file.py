@@ -13,6 +13,7 @@ import orjson
 
 from evalkit.exact_json import loads
 from evalkit.extract import resolve_rule
+from evalkit.extract.choice.options import options_of
 from evalkit.gold import read_gold
 from evalkit.grade.judge import judge
 from prompts.errors import UserError
@@ -67,7 +68,7 @@ def _rows(
 def _read(row: dict[str, Any], rule: str, thinking: Mapping[str, Any] | None) -> dict[str, Any]:
     text = row["text"]
     gold, problem = read_gold(row.get("gold"))
-    judged = judge(text, gold, rule, thinking)
+    judged = judge(text, gold, rule, thinking, options=options_of(row))
     found = judged.extraction
     read = {"id": row.get("id"), "answer": found.answer, "rule": found.rule, "span": found.span}
     if row.get("gold") is not None:

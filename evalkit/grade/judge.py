@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from evalkit.extract import extract
+from evalkit.extract.choice.options import ALL, count_options
 from evalkit.extract.peers import PEER_COMPARISONS
 from evalkit.grade.function_pool import FunctionPool
-from evalkit.grade.grade import grade
+from evalkit.grade.grade import SCORER_VERSION, grade
 from evalkit.grade.grader import ask
 from evalkit.grade.user_function import UserFunction
 from evalkit.records import Completion, Extraction, Grade, Outcome, Record, Row
@@ -29,6 +30,10 @@ class Judgement:
     lenient_outcome: Outcome
 
 
+# The cascade that an older version of the scorer was released with.
+_LENIENT = {2: "lenient@1"}
+
+
 def judge(
     text: str,
     gold: str | None,
@@ -36,17 +41,25 @@ def judge(
     thinking: Mapping[str, Any] | None = None,
     markers: Markers = (),
     thinking_tokens: int | None = None,
+    *,
+    version: int = SCORER_VERSION,
+    question: str | None = None,
+    options: int | None = None,
 ) -> Judgement:
     """Read and score a text. The lenient cascade tries `rule` first, so strictly right is leniently right.
 
     `thinking` is that entry of the lock's `reading`: with it only what follows the thinking is read, by
     what the prompt opened and by the text's `markers`, and only where its budget allows so many
-    `thinking_tokens`. Rules of peers read the whole text.
+    `thinking_tokens`. Rules of peers read the whole text. `version` is that of the scorer, as a lock
+    names it; `question` or `options` says how many options rule `choice` has.
     """
     part = final_answer(text, rule, thinking, markers)
     if not part.unfinished and over_budget(thinking, thinking_tokens):
         return _unread(rule, gold, OVER_BUDGET)
-    judgement = _judge(text[part.start : part.end] if thinking else text, gold, rule, part.start)
+    if options is None:
+        options = count_options(question) if question and rule.startswith("choice") else ALL
+    read = text[part.start : part.end] if thinking else text
+    judgement = _judge(read, gold, rule, part.start, version, options)
     if judgement.grade.outcome == "no_answer" and part.unfinished:
         return replace(judgement, grade=Grade("no_answer", UNFINISHED))
     return judgement
@@ -75,14 +88,14 @@ def final_answer(text: str, rule: str, thinking: Mapping[str, Any] | None, marke
     return part if thinking else replace(part, start=0, end=len(text))
 
 
-def _judge(text: str, gold: str | None, rule: str, start: int) -> Judgement:
+def _judge(text: str, gold: str | None, rule: str, start: int, version: int, options: int) -> Judgement:
     """As `judge`, for the part of a completion that begins at `start`."""
-    strict = _moved(extract(text, rule), start)
-    judgement = grade(strict, gold)
+    strict = _moved(extract(text, rule, options=options), start)
+    judgement = grade(strict, gold, version)
     if strict.answer is not None:  # what the cascade would find first: the text is not read twice
         return Judgement(strict, judgement, strict, judgement.outcome)
-    lenient = _moved(extract(text, "lenient"), start)
-    return Judgement(strict, judgement, lenient, grade(lenient, gold).outcome)
+    lenient = _moved(extract(text, _LENIENT.get(version, "lenient")), start)
+    return Judgement(strict, judgement, lenient, grade(lenient, gold, version).outcome)
 
 
 def _moved(found: Extraction, start: int) -> Extraction:
@@ -101,9 +114,13 @@ class Judge:
     """
 
     def __init__(
-        self, rule: str, grader: UserFunction | None = None, thinking: Mapping[str, Any] | None = None
+        self,
+        rule: str,
+        grader: UserFunction | None = None,
+        thinking: Mapping[str, Any] | None = None,
+        version: int = SCORER_VERSION,
     ) -> None:
-        self.rule, self.thinking = rule, thinking
+        self.rule, self.thinking, self.version = rule, thinking, version
         self.pool = FunctionPool(grader) if grader else None
 
     def __call__(
@@ -119,7 +136,16 @@ class Judge:
         A grader gets what follows the thinking; it is not asked about thinking that was cut off.
         """
         if self.pool is None:
-            return judge(text, gold, self.rule, self.thinking, markers or (), thinking_tokens)
+            return judge(
+                text,
+                gold,
+                self.rule,
+                self.thinking,
+                markers or (),
+                thinking_tokens,
+                version=self.version,
+                question=row.get("question"),
+            )
         part = divide(text, markers or (), str((self.thinking or {}).get("opens") or ""))
         if part.unfinished or over_budget(self.thinking, thinking_tokens):
             return _unread(self.rule, gold, UNFINISHED if part.unfinished else OVER_BUDGET)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.extract import resolve_rule
-from evalkit.grade.grade import SCORER_VERSION
+from evalkit.grade.grade import SCORER_VERSION, callable_version
 from evalkit.grade.user_function import UserFunction, is_function, read_function, short_name
 from prompts.errors import UserError
 from prompts.template import Template
@@ -36,15 +36,13 @@ def template_entry(template: Template) -> dict[str, Any]:
 def scorer_like(locked: Mapping[str, Any], template: Template) -> dict[str, Any]:
     """The entry for scoring what is locked already: its version of the rule, if the rule is the template's.
 
-    A released version of a rule stays callable; of the scorer, and of a function's file, there is only
-    the one that lies there, which is named.
+    A released version of a rule stays callable, and so does the scorer's: what a lock names is kept. The
+    first version of the scorer is gone; locks that name it are scored by the second. Of a function's file
+    there is only the one that lies there, which is named.
     """
-    same = str(locked["rule"]).partition("@")[0] == template.rule
-    return (
-        scorer_entry(str(locked["rule"]))
-        if same and not is_function(template.rule)
-        else template_entry(template)
-    )
+    if str(locked["rule"]).partition("@")[0] != template.rule or is_function(template.rule):
+        return template_entry(template)
+    return {"rule": resolve_rule(str(locked["rule"]))[0], "version": callable_version(locked.get("version"))}
 
 
 def grader_of(template: Template, scorer: Mapping[str, Any]) -> UserFunction | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalkit.extract import extract, resolve_rule
+from evalkit.extract.choice.options import count_options
 from evalkit.extract.rules import RULES
-from evalkit.grade.grade import grade
+from evalkit.grade.grade import SCORER_VERSION, grade
 from evalkit.grade.judge import final_answer
 from evalkit.records import OUTCOMES, UNANSWERED, Outcome, Record
 from evalkit.runs.folder import Run
@@ -66,16 +67,21 @@ def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> RuleComparis
     for record in run.records:
         readings: dict[str, Reading] = {}
         for name in names:
-            readings[name] = _read(record, name, first[name], run.lock.reading.get("thinking"))
+            version = run.lock.scorer_version if own in (name, first[name]) else SCORER_VERSION
+            thinking = run.lock.reading.get("thinking")
+            readings[name] = _read(record, name, first[name], thinking, version)
             counts[name][readings[name][1]] += 1
         if len({outcome == "correct" for _, outcome in readings.values()}) > 1:
             disagreements.append((record, readings))
     return RuleComparison(run.name, len(run.records), counts, tuple(disagreements))
 
 
-def _read(record: Record, rule: str, first: str | None, thinking: Mapping[str, Any] | None) -> Reading:
+def _read(
+    record: Record, rule: str, first: str | None, thinking: Mapping[str, Any] | None, version: int
+) -> Reading:
     if record.finish_reason in UNANSWERED:
         return None, "unscored"
     part = final_answer(record.text, rule, thinking, record.markers or ())
-    found = extract(record.text[part.start : part.end], rule, strict=first)
-    return found.answer, grade(found, record.gold).outcome
+    options = count_options(record.question or "")
+    found = extract(record.text[part.start : part.end], rule, strict=first, options=options)
+    return found.answer, grade(found, record.gold, version).outcome

@@ -103,7 +103,7 @@ def fill(
                 )
     if not wanted:
         return
-    with closing(Judge(plan.lock.rule, plan.grader, plan.thinking)) as judge:
+    with closing(Judge(plan.lock.rule, plan.grader, plan.thinking, plan.lock.scorer_version)) as judge:
         _run_engine(plan, writer, spent, wanted, judge, load)
 
 
@@ -168,9 +168,16 @@ def _judge(plan: RunPlan, judge: Judge, completion: Completion) -> tuple[Decoded
     rule = plan.rule_of(completion.index)
     if (rule, thinking) != (judge.rule, judge.thinking):  # a row of another task of a mixture
         return decoded, judge_by(
-            decoded.text, row.gold, rule, thinking, decoded.markers or (), decoded.thinking_tokens
+            decoded.text,
+            row.gold,
+            rule,
+            thinking,
+            decoded.markers or (),
+            decoded.thinking_tokens,
+            version=judge.version,
+            question=row.question,
         )
-    about = row_for_grader(row) if plan.grader else {}
+    about = row_for_grader(row) if plan.grader else {"question": row.question}
     return decoded, judge(decoded.text, row.gold, about, decoded.markers, decoded.thinking_tokens)
 
 

@@ -53,7 +53,7 @@ def open_judge(job: Job, source: str = "") -> Judge:
     part = job.part(source)
     grader = part["grader"]
     function = read_function(grader["rule"], sha256=grader["sha256"]) if grader else None
-    return Judge(part["rule"], function, part.get("thinking"))
+    return Judge(part["rule"], function, part.get("thinking"), job.scorer_version)
 
 
 def compute(

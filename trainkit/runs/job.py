@@ -66,6 +66,9 @@ class Job:
         }
         return next((part for part in self.parts if part["source"] == source), whole)
 
+    scorer_version: int = 2
+    """Of the scorer, as the lock names it; runs that do not record it began under the second."""
+
 
 def write_job(job: Job, folder: Path) -> None:
     """Write train.json, whole or not at all."""

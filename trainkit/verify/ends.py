@@ -153,8 +153,16 @@ def as_record(line: Line, lock: Lock, prompt_tokens: int, seed: int) -> Record:
         verdict = Grade(line["outcome"], line["reason"])
         judgement = Judgement(nothing, verdict, nothing, line["lenient_outcome"])
     else:
-        thinking, tokens = lock.reading.get("thinking"), line.get("thinking_tokens")
-        judgement = judge(line["text"], line["gold"], lock.rule, thinking, markers, tokens)
+        judgement = judge(
+            line["text"],
+            line["gold"],
+            lock.rule,
+            lock.reading.get("thinking"),
+            markers,
+            line.get("thinking_tokens"),
+            version=lock.scorer_version,
+            question=line["question"],
+        )
     return Record(
         id=line["id"],
         sample=0,

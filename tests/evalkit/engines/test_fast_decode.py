@@ -8,14 +8,13 @@ Where another vLLM is installed (the CPU build), the Python files of 0.24 come f
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from places import TESTS
 
-from evalkit.engines.vllm_install import FAST_DECODE, SCHEDULER, SCHEDULER_RAN, scheduler_for, untested
+from evalkit.engines.vllm_install import FAST_DECODE, SCHEDULER, scheduler_for, untested
 from prompts.errors import UserError
 
 WORKLOADS = TESTS / "helpers/scheduler_workloads.py"
@@ -72,14 +71,3 @@ def test_a_variable_leaves_vllm_its_own(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_untested_vllm_is_said_and_not_refused() -> None:
     assert untested("0.24.0") is None and untested("0.30.1+cpu") is None
     assert untested("0.31.0") == "vLLM 0.31.0 is untested with evalkit; tested are 0.24.* and 0.30.*"
-
-
-def test_what_vllms_process_says_of_the_scheduler_is_known_here() -> None:
-    SCHEDULER_RAN[0] = 0
-    process = os.fork()
-    if process == 0:
-        SCHEDULER_RAN[0] = 1
-        os._exit(0)
-    os.waitpid(process, 0)
-    assert SCHEDULER_RAN[0] == 1
-    SCHEDULER_RAN[0] = 0

@@ -200,7 +200,7 @@ def test_unknown_rule(rule: str, says: str) -> None:
 
 def test_lenient_names_its_member_and_what_it_passed_over() -> None:
     found = extract("#### 18\nNo. The answer is 20.", "lenient")
-    assert (found.answer, found.rule, found.alternatives) == ("20", "lenient@1/answer-is", ("18",))
+    assert (found.answer, found.rule, found.alternatives) == ("20", "lenient@2/answer-is", ("18",))
 
 
 def test_explain_tells_why() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from evalkit.extract import extract
 from evalkit.extract.rules import RULES
 from evalkit.grade.check_golds import check_golds, neighbours, written
-from evalkit.grade.formula import read_formula, same
 from evalkit.grade.grade import gold_problem, grade
+from evalkit.grade.v2.formula import read_formula, same
 from evalkit.records import Extraction, Row
 from prompts.registry import load_templates
 

@@ -435,7 +435,10 @@ def test_a_newer_rule_or_scorer_locks_no_checkpoint_out(model: Path) -> None:
     relock(model, reading=older)
     assert check_all(str(model)).reading == older
     template = get_template("gsm8k-boxed")
-    assert scorer_like({"rule": "boxed@1", "version": 0}, template) == scorer_entry("boxed@1")
+    assert scorer_like({"rule": "boxed@1", "version": 2}, template) == {"rule": "boxed@1", "version": 2}
+    assert scorer_like({"rule": "boxed@1", "version": 0}, template) == {"rule": "boxed@1", "version": 2}, (
+        "the oldest that is still here"
+    )
     assert scorer_like({"rule": "hash@1", "version": 0}, template) == scorer_entry("boxed")
     with pytest.raises(UserError):
         scorer_like({"rule": "boxed@99", "version": 1}, template)
@@ -492,7 +495,7 @@ def test_adopting_asks_where_several_templates_fit(model: Path, tmp_path: Path) 
     strip_lock(path)
     with pytest.raises(UserError, match=r"several templates .*gsm8k-boxed@1, math-boxed@1"):
         adopt(str(model), prompt=None, data=path, force=True)
-    assert adopt(str(model), prompt="math-boxed", data=path, force=True)[0].rule == "math@1"
+    assert adopt(str(model), prompt="math-boxed", data=path, force=True)[0].rule == "math@2"
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from evalkit.extract.answer_span import AnswerSpan
-from evalkit.extract.claim import CLOCK, DATE, EQUALS, read_claim, signed
+from evalkit.extract.declared.claim import CLOCK, DATE, EQUALS, read_claim, signed
+from evalkit.extract.declared.words import number_word
 from evalkit.extract.numbers import NUMBER, canonical
-from evalkit.extract.words import number_word
+
+# How what is declared is read: text, start, end, and whether the language writes a decimal comma.
+Content = Callable[[str, int, int, bool], AnswerSpan | None]
 
 # More than this is no answer but prose: only its first part is read (characters).
 _LONGEST = 1000

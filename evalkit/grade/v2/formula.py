@@ -10,10 +10,21 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from evalkit.grade.polynomial import Quotient, TooLarge, add, atom, constant, divide, multiply, negate, power
+from evalkit.grade.v2.polynomial import (
+    Quotient,
+    TooLarge,
+    add,
+    atom,
+    constant,
+    divide,
+    multiply,
+    negate,
+    power,
+)
 
 _LONGEST = 400
 _DEEPEST = 20
+_FACTORS = ("frac", "sqrt", "pi", "letter", "function", "number", "command", "infinity")
 
 _TOKEN = re.compile(
     r"(?P<number>\d{1,3}(?:(?:,|\{,\}|\\!,|,\\!|\\,)\d{3})+(?!\d)(?:\.\d+)?|\d+\.?\d*(?:\\overline\{\d+\})?|\.\d+)"
@@ -188,16 +199,7 @@ class _Parser:
             if kind in ("times", "over"):
                 self.at += 1
                 value = (multiply if kind == "times" else divide)(value, self.signed())
-            elif kind in (
-                "frac",
-                "sqrt",
-                "pi",
-                "letter",
-                "function",
-                "number",
-                "command",
-                "infinity",
-            ) or text in ("(", "{"):
+            elif kind in _FACTORS or text in ("(", "{"):
                 value = self.adjacent(value)
             else:
                 return value

@@ -15,7 +15,8 @@ _LETTER = re.compile(
     r"(?![)*]{0,2}\s?(?:or|and|,|/|&)\s?\(?[A-E]\b)"
 )
 _ALONE = re.compile(r"\n[ \t*_(（\[]{0,8}(?P<letter>[A-E])[*_)）\].,。 \t]{0,8}(?=\n)")
-_BOXED = re.compile(r"[\s({$\\]*(?:text\w*\{)?[\s(]*(?P<letter>[A-E])(?![A-Za-z0-9])")
+# Possessive, for linear time: what it takes can begin nothing that follows.
+_BOXED = re.compile(r"[\s({$\\]*+(?:text\w*\{)?[\s(]*(?P<letter>[A-E])(?![A-Za-z0-9])")
 # Where a line may stand that is only a letter (characters from the end).
 _TAIL = 2000
 

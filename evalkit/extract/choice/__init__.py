@@ -1,0 +1,1 @@
+"""Rule `choice`: the letter of a multiple-choice answer."""

@@ -1,0 +1,250 @@
+r"""Rule `choice`, second version: the letter that a text declares, of as many options as there are.
+
+Letters that stand alone are looked at from the last one back; what is written before and after one says
+whether it is declared. Three grades: an answer word or mark ("Answer: C", \boxed{C}, <answer>, ####), a
+verdict on it ("C is correct", "so it must be C"), a letter that heads the text or stands alone on a line.
+A better grade beats a later letter; within a grade the last one counts. A remark on another option
+("Option A is incorrect", "not B") declares nothing, and two letters at once are a hedge: no answer.
+"""
+
+from __future__ import annotations
+
+import re
+
+from evalkit.extract.answer_span import AnswerSpan, last_match
+from evalkit.extract.boxed import read_boxed
+from evalkit.extract.choice.context import (
+    ANNOUNCED,
+    ANNOUNCED_FAR,
+    ASCII_STEMS,
+    CONDITION,
+    LEADING_SIGNS,
+    LEADING_WORDS,
+    NEGATED,
+    SET_AS_TEXT,
+    STEMS,
+    VERDICT_AFTER,
+    VERDICT_BEFORE,
+    WRAPPERS,
+)
+
+_WIDE = {0xFF21 + i: chr(65 + i) for i in range(26)}
+# A capital alone, "(b)", or "b" that ends its line after a colon. All begin with one set of
+# characters, for speed.
+_CAPITALS = (
+    r"[A-Z@(:](?:(?![A-Za-z0-9'’])(?<=[A-Z@])(?<![A-Za-z0-9'’\\].)(?!\+\+|-[A-Za-z])|(?<=\()(?<![\w)}]\()[a-j](?=\))"
+    r"|(?<=[:：]) [a-z](?=[.)*]{0,3}[ \t]{0,9}(?:\n|$)))"
+)
+_LETTER = re.compile(_CAPITALS.replace("@(:", "Ａ-Ｚ(:：").replace("@", "Ａ-Ｚ"))
+_ASCII_LETTER = re.compile(_CAPITALS.replace("@", ""))
+_JUDGED = frozenset(" )]}*_\"'”’$）】选項项是正が가이")
+_MOST_LETTERS = 200
+_BEFORE = 110
+_AFTER = 60
+
+_CLOSERS = r"[)\]}）】*_\"'”’$]{0,6}"
+_CAPITAL = r"[(（*\"']{0,3}[A-ZＡ-Ｚ](?![A-Za-z0-9'’])"
+_REMARKED = (
+    r"(?!\)?\s+(?:is|was|are|can|could|would|has|isn|does|seems|leaves|states|says|refers|because"
+    r"|fails|gives|contains|describes)\b)"
+)
+_SEVERAL = re.compile(
+    _CLOSERS + r"(?:\s*(?:,|、|/|&|\+)\s*|\s*,?\s*(?:or|and|und|oder|et|ou|y|o|e|和|或|と|또는|или|и)\s*)"
+    r"(?:also\s|possibly\s|maybe\s|perhaps\s|even\s)?(?:option\s|choice\s)?" + _CAPITAL + _REMARKED
+)
+# The last of several before a verdict on all of them: "A and B are right".
+_SECOND = re.compile(r"(?:[A-Z]\)?,?\s+(?:and|or)|[A-Z]\)?,)\s*[(*]*$")
+# A capital that is a word: "A person", "I think".
+_WORD = re.compile(
+    r"\s+(?!(?:because|since|as|due|which|where|given|is|was|with|for|and|or|but|not|from|based|by|only|seems|would)\b)[a-zà-ÿ]"
+)
+_FORMULA = re.compile(r"\s*(?:[=+^]|_[\d{]|\*(?!\*)\s*\w)|\s+[-−]\s+[\w(]|\(\w\)|\(\w,")
+_DISMISSED = re.compile(
+    _CLOSERS + r"\s*(?:(?:is|was|are|seems|looks)\s+(?:also\s+|clearly\s+|definitely\s+|simply\s+|just\s+)?"
+    r"(?:not\b|n't|incorrect|in-correct|wrong|false|untrue|invalid|"
+    r"impossible|ruled|eliminated|unlikely)|(?:isn|wasn|can|could|cannot|does|do)(?:['’]t|not)?\s(?:be|not)|不|错|是错|wrong|incorrect)"
+)
+_ENDS = re.compile(
+    _CLOSERS + r"\s*(?:[.,;:!。，；！)\n]|$|\b(?:because|since|as|due|given)\b|[-–—]|입니다|です|だ|है|\()"
+)
+_CORRECTION = re.compile(
+    r"\b(?:wait|actually|correction|sorry|instead|no,|mistake|hmm|re-?check|reconsider)", re.IGNORECASE
+)
+_BOXED = re.compile(
+    r"[\s({\[$\\*]*(?:(?:text\w*|math\w*|bf|rm|boldsymbol)\s*\{?[\s({]*)*(?:(?:option|choice|answer|Option|Choice|Answer)[\s:]+)?[\s({]*(?P<letter>[A-Za-zＡ-Ｚ])(?![A-Za-z0-9'’])"
+)
+_HEAD = re.compile(
+    r"[\s*_#>]{0,12}(?:[(（\[](?P<round>[A-Za-z])[)）\]]|(?P<plain>[A-ZＡ-Ｚ])(?:[*_]{0,3}(?:[).:,](?!\w)|[：、．。，])|[*_]{0,3}\s*(?:\n|$)))"
+)
+_OPTION = re.compile(r"(?:^|[\n\s])[(（]?(?P<letter>[A-Z])[).）:]\s")
+_ALONE = re.compile(r"\n[ \t*_(（\[>#]{0,8}(?P<letter>[A-ZＡ-Ｚ])[*_)）\].,。 \t]{0,8}(?=\n)")
+_ONLY = re.compile(
+    r"[\s*_(（\[\"'`]{0,9}(?:(?:[Oo]ption|[Cc]hoice|[Ll]etter)\s(?:\()?)?(?P<letter>[A-Za-zＡ-Ｚ])[\s*_)）\].,。\"'`]{0,9}"
+)
+# The usual end of a reply, read at once; with a word of doubt before it all of the text is looked at.
+_PLAIN = re.compile(
+    r"[Aa](?:nswer|NSWER)(?:\sis|:|\sIS)[:\s]?\s?\*{0,2}:?\s?[(*]{0,3}(?P<letter>[A-Z])[)*]{0,3}\.?\s*\Z"
+)
+_DOUBT = re.compile(r"[iI]f\s|[nN]ot\s|n['’]t\s|[wW]h(?:ether|y)\s|uppos|ssum|nless|ould")
+_TAIL = 2000
+_SHORT = 64
+_LONGEST_BOX = 400
+
+
+def read_letter(text: str, lo: int, hi: int, options: int = 26) -> AnswerSpan | None:
+    """The declared letter; a AnswerSpan without answer where several are declared, or a box is not closed."""
+    last = chr(ord("A") + min(max(options, 1), 26) - 1)
+    plain = _PLAIN.search(text[max(lo, hi - 48) : hi])
+    if plain and plain["letter"] <= last and not _DOUBT.search(text, max(lo, hi - 110), hi):
+        at = max(lo, hi - 48) + plain.start("letter")
+        return AnswerSpan(plain["letter"], at, at + 1)
+    only = _ONLY.fullmatch(text, lo, hi) if hi - lo < _SHORT else None
+    if only:
+        return _within(_letter(only["letter"]), only.start("letter"), last)
+    letters = list((_ASCII_LETTER if text.isascii() else _LETTER).finditer(text, lo, hi))
+    declared = _declared(text, lo, hi, letters, last) if letters else None
+    boxed = _in_box(text, lo, hi, last) if "box" in text else None
+    if boxed is not None and _beats(boxed, declared):
+        return boxed._replace(member="")
+    if declared is not None:
+        return declared._replace(member="")
+    return _standing(text, lo, hi, last) if letters else None
+
+
+def _beats(boxed: AnswerSpan, declared: AnswerSpan | None) -> bool:
+    """Whether a box counts: without a declaration, or with a letter after it or beside a mere verdict."""
+    if declared is None:
+        return True
+    later = declared.start < boxed.start or declared.member == "verdict"
+    return later and (boxed.answer is not None or boxed.start == boxed.end)
+
+
+def _in_box(text: str, lo: int, hi: int, last: str) -> AnswerSpan | None:
+    """The letter of the last box; without answer where it holds none, or more than one."""
+    box = read_boxed(
+        text, lo, hi, lambda text, lo, hi, _: AnswerSpan(text[lo : min(hi, lo + _LONGEST_BOX)], lo, hi)
+    )
+    if box is None or box.answer is None:
+        return box
+    match = _BOXED.match(box.answer)
+    if (
+        match is None
+        or _SEVERAL.match(box.answer, match.end())
+        or _is_word(box.answer, match.end(), match["letter"])
+    ):
+        return AnswerSpan(None, box.start, box.end)
+    return _within(_letter(match["letter"]), box.start + match.start("letter"), last) or AnswerSpan(
+        None, box.start, box.end
+    )
+
+
+def _declared(text: str, lo: int, hi: int, letters: list[re.Match[str]], last: str) -> AnswerSpan | None:
+    """The last letter that an answer word announces, else the last one that is judged right."""
+    verdict: AnswerSpan | None = None
+    for match in letters[: -_MOST_LETTERS - 1 : -1]:
+        at = match.end() - 1
+        if text[at] in "AI" and text[at - 1 : at] not in ("(", "[") and _WORD.match(text, at + 1, hi):
+            continue  # an article, a pronoun
+        letter = _letter(text[at])
+        if letter > last:
+            continue
+        grade = _grade(text, lo, hi, at, letter)
+        if grade == "several":
+            return verdict if verdict and _corrected(text, at, verdict.start) else AnswerSpan(None, at, at)
+        if grade == "announced":
+            return (
+                verdict if verdict and _corrected(text, at, verdict.start) else AnswerSpan(letter, at, at + 1)
+            )
+        if grade == "verdict" and verdict is None:
+            verdict = AnswerSpan(letter, at, at + 1, "verdict")
+    return verdict
+
+
+def _grade(text: str, lo: int, hi: int, at: int, letter: str) -> str:
+    """How a letter is declared: "announced", "verdict", with another one "several", or not ("")."""
+    before, end = text[max(lo, at - _BEFORE) : at], at + 1
+    after = text[end : min(hi, end + _AFTER)]
+    head = before.rstrip(WRAPPERS)
+    while head.endswith(SET_AS_TEXT):
+        head = head[: max(head.rfind("\\"), head.rfind("<"))].rstrip(WRAPPERS)
+    bracketed = before.endswith(("(", "（", "[")) and after[:1] in (")", "）", "]")
+    leads = _leads(head)
+    judged = VERDICT_AFTER.match(after) if bracketed or after[:1] in _JUDGED else None
+    if not (leads or judged or bracketed):
+        return ""
+    announced = _announced(head, ANNOUNCED) if leads else None
+    if announced is None and (bracketed or head.endswith((" option", " choice"))):
+        announced = _announced(head, ANNOUNCED_FAR)
+    if (
+        announced is None
+        and not judged
+        and not (leads and _ENDS.match(after) and VERDICT_BEFORE.search(head))
+    ):
+        return ""
+    if _DISMISSED.match(after) or NEGATED.search(head, max(0, len(head) - 40)):
+        return ""
+    if announced is not None:
+        if CONDITION.search(head, 0, announced.start()) or (not bracketed and _FORMULA.match(after)):
+            return ""
+        return "several" if _SEVERAL.match(after) else "announced"
+    if CONDITION.search(head):
+        return ""
+    if judged and _SECOND.search(before):
+        return "several"
+    return "several" if _SEVERAL.match(after) else "verdict"
+
+
+def _announced(head: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
+    """What announces a letter, from its answer word to the end of `head`."""
+    for stem in ASCII_STEMS if head.isascii() else STEMS:
+        at = head.rfind(stem)
+        if at >= 0 and (found := pattern.match(head, at)):
+            return found
+    return None
+
+
+def _leads(head: str) -> bool:
+    """Whether the last word or sign before a letter is one that leads up to it: a quick look first."""
+    if not head:
+        return False
+    if head[-1] in LEADING_SIGNS or not head[-1].isascii():
+        return True
+    return head[max(head.rfind(" "), head.rfind("\n")) + 1 :].lower() in LEADING_WORDS
+
+
+def _corrected(text: str, start: int, end: int) -> bool:
+    """Whether a word of correction stands between a declaration and the verdict after it."""
+    return _CORRECTION.search(text, max(start, end - 200), end) is not None
+
+
+def _standing(text: str, lo: int, hi: int, last: str) -> AnswerSpan | None:
+    """The letter that stands alone on the last such line, else the one that heads the text."""
+    start = max(lo, hi - _TAIL)
+    alone = last_match(_ALONE, "\n" + text[start:hi] + "\n", 0, hi - start + 2)
+    if alone is not None:
+        return _within(_letter(alone["letter"]), alone.start("letter") + start - 1, last)
+    head = _HEAD.match(text, lo, hi)
+    if head is None or not head.lastgroup:
+        return None
+    letter = _letter(head[head.lastgroup])
+    others = {match["letter"] for match in _OPTION.finditer(text, lo, min(hi, lo + _TAIL))} - {letter}
+    if (
+        others
+        or _SEVERAL.match(text, head.end(head.lastgroup), hi)
+        or (letter == "I" and head.lastgroup == "plain")
+    ):
+        return None
+    return _within(letter, head.start(head.lastgroup), last)
+
+
+def _is_word(text: str, at: int, letter: str) -> bool:
+    """Whether a capital that stands alone is an article or a pronoun."""
+    return letter in "AIa" and _WORD.match(text, at) is not None
+
+
+def _letter(text: str) -> str:
+    return text.translate(_WIDE).upper()
+
+
+def _within(letter: str, at: int, last: str) -> AnswerSpan | None:
+    return AnswerSpan(letter, at, at + 1) if letter <= last else None

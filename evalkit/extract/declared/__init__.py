@@ -1,0 +1,1 @@
+"""What a marker, a box or a phrase declares, once it is found: its content read as an answer."""
