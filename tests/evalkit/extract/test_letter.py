@@ -50,7 +50,7 @@ def test_the_first_version_is_kept() -> None:
     text = "Answer: C. Option A is incorrect because it is small."
     assert extract(text, "choice@1").answer == "A"
     assert extract(text, "choice@2").answer == "C"
-    assert judge(text, "H", "choice@1", 2).grade.outcome == "unscored"
+    assert judge(text, "H", "choice@1", version=2).grade.outcome == "unscored"
 
 
 @given(st.text(alphabet="ABCI ():.\n*answer isotr,nt", max_size=120))
