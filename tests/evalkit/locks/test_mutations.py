@@ -1,0 +1,56 @@
+"""Over 80 edits of a locked model folder are refused, 30 harmless ones are not; two real tokenizer families.
+
+In one process: tests/helpers/mutations.py lists the edits.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from locked import locked
+from mutations import CAUGHT, HARMLESS
+from npm_tokenizers import npm_tokenizer
+
+from evalkit.locks.check import check_all
+from prompts import chat_limits
+from prompts.errors import UserError
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module", params=["smollm2", pytest.param("qwen3", marks=pytest.mark.slow)])
+def model(request: pytest.FixtureRequest, smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder without weights under a lock; SmolLM2's configuration, and the tokenizer of a family."""
+    folder = tmp_path_factory.mktemp("models") / "model"
+    shutil.copytree(smollm2, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    if request.param != "smollm2":
+        from transformers import AutoTokenizer
+
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            (folder / name).unlink()
+        AutoTokenizer.from_pretrained(npm_tokenizer(request.param)).save_pretrained(folder)
+    return locked(folder, "gsm8k-boxed@1")
+
+
+def test_there_are_enough() -> None:
+    assert len(CAUGHT) >= 80 and len(HARMLESS) >= 30
+
+
+def test_every_edit_is_refused_and_no_harmless_one(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_limits, "SECONDS", 2)
+    missed, alarms = [], []
+    for number, (name, edit) in enumerate([*CAUGHT.items(), *HARMLESS.items()]):
+        folder = Path(shutil.copytree(model, tmp_path / str(number)))
+        try:
+            edit(folder)
+            check_all(str(folder))
+            missed += [name] if name in CAUGHT else []
+        except UserError as error:
+            assert str(error)
+            alarms += [f"{name}: {error}"] if name in HARMLESS else []
+        shutil.rmtree(folder)
+    assert (missed, alarms) == ([], [])
