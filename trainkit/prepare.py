@@ -26,7 +26,7 @@ from prompts.lock_reading import thinking_entry
 from prompts.tokens import load_tokenizer
 from trainkit.data.dataset import Dataset, write_dataset
 from trainkit.data.inputs import Inputs, find_inputs, relocked, task_names
-from trainkit.data.try_reward import find_reward, reward_mark, same_reward
+from trainkit.data.try_reward import SHAPED, find_reward, same_reward
 from trainkit.launch.environment import verl_command
 from trainkit.launch.set_option import check_known, parse_set, unsafe_keys
 from trainkit.launch.settings import Facts, build, to_arguments
@@ -207,7 +207,7 @@ def _describe(
         reward=reward,
         marks=[
             *dataset.marks,
-            *([reward_mark(reward)] if reward else []),
+            *([SHAPED] if reward else []),
             *(f"unsafe set {key}" for key in unsafe_keys(options.set)),
         ],
         command=verl_command(to_arguments(build(options, facts))),

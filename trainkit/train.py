@@ -24,6 +24,7 @@ from trainkit.plugins.versions import check_versions
 from trainkit.prepare import Prepared, prepare, run_folder
 from trainkit.runs.job import Job
 from trainkit.runs.metrics import Follower, validation_accuracy
+from trainkit.runs.shaping import in_words
 from trainkit.verify.ends import COMPARISON, compare_ends
 from trainkit.verify.tokens import check_tokens
 from trainkit.watch.console import Monitor
@@ -73,6 +74,7 @@ def summary(prepared: Prepared) -> str:
         f"[{job.fingerprint}]; {rows['train']} training rows{left_out}, {rows['validation']} for validation\n"
         f"{prepared.folder}\n"
         + "\n".join(sentences(prepared.plan))
+        + (f"\nreward: {in_words(job.reward['terms'])}; the score stays what counts" if job.reward else "")
         + "".join(f"\nmarked: {mark}" for mark in job.marks)
         + "".join(f"\nwarning: {warning}" for warning in prepared.warnings)
     )

@@ -78,7 +78,7 @@ def test_the_block_of_the_docs_works_as_it_stands(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert "smollm2-135m on mine.jsonl under hinted@1" in done.stdout
     assert "80 training rows, 20 for validation" in done.stdout
-    assert "marked: shaped reward correct=1 length=-0.2@12 file=1 (reward.py:reward " in done.stdout
+    assert "reward: correct=1 length=-0.2@12 file=1; the score stays what counts" in done.stdout
     assert not (tmp_path / "runs").exists()
 
 

@@ -13,7 +13,7 @@ from evalkit.grade.lock_entry import scorer_entry
 from evalkit.grade.user_function import PREFIX, UserFunction, is_function, read_function
 from prompts.errors import Mismatch, UserError
 from trainkit.data.inputs import Inputs
-from trainkit.runs.shaping import as_values, in_words, parse_terms, usable, verdict_of
+from trainkit.runs.shaping import as_values, parse_terms, usable, verdict_of
 
 TRIED_ROWS = 3
 """Rows on which the function is tried, each with a right, a wrong and an empty answer."""
@@ -83,8 +83,5 @@ def same_reward(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None,
         )
 
 
-def reward_mark(reward: Mapping[str, Any]) -> str:
-    """What is said with every number of a checkpoint that a shaped reward made."""
-    file = reward["file"]
-    of = f" ({Path(file['rule'].removeprefix(PREFIX)).name} {file['sha256'][:12]})" if file else ""
-    return f"shaped reward {in_words(reward['terms'])}{of}"
+SHAPED = "shaped reward"
+"""The mark of every number of a checkpoint that a shaped reward made; its manifest holds the terms."""
