@@ -160,7 +160,7 @@ def test_score_and_reward_stand_side_by_side(own: Path) -> None:
 def test_the_planted_loophole_is_named(own: Path) -> None:
     steps = json.loads(trainkit("audit", "own", "--format", "json", cwd=own))
     assert [step["step"] for step in steps] == [1, 2]
-    assert any(step["credited"] > 0.1 for step in steps)
+    assert any(step["credited"] > 0.02 for step in steps)
     found = json.loads(trainkit("doctor", "own", "--format", "json", cwd=own))
     assert "loophole" in [finding["cause"] for finding in found]
 

@@ -21,7 +21,7 @@ from trainkit.runs.folder import GrowingLines, Line, TrainingRun, existing
 
 LENIENT = "lenient"
 WORTH_NAMING = 0.1
-"""Share of a run's absolute advantage from here on that a loophole is named."""
+"""Share of the absolute advantage of answers taken for correct from which on a loophole is named."""
 SHOWN = 3
 
 
@@ -47,6 +47,8 @@ class StepAudit:
 
     step: int
     total: float
+    paid: float = 0.0
+    """The part of it that came from answers taken for correct."""
     disputed: list[Disputed] = field(default_factory=list)
 
     def share(self, credited: bool) -> float:
@@ -64,7 +66,8 @@ def audit(run: TrainingRun, rules: Sequence[str] = ()) -> list[StepAudit]:
     steps = []
     for step, rollouts in training_steps(run):
         weighed = list(zip(rollouts, advantages(rollouts, run.options["algorithm"]), strict=True))
-        found = StepAudit(step, sum(advantage for _, advantage in weighed))
+        paid = sum(advantage for line, advantage in weighed if line["outcome"] == "correct")
+        found = StepAudit(step, sum(advantage for _, advantage in weighed), paid)
         for rollout, advantage in weighed:
             found.disputed += disputes(run, rollout, named, advantage)[:1]
         steps.append(found)
@@ -121,17 +124,17 @@ def disputes(run: TrainingRun, rollout: Line, rules: Sequence[str], advantage: f
 def loophole(run: TrainingRun) -> Finding | None:
     """Answers that the run's rule pays and another reading calls wrong carry part of what is learned."""
     steps = audit(run)
-    total = sum(step.total for step in steps)
+    paid = sum(step.paid for step in steps)
     credited = [entry for step in steps for entry in step.disputed if entry.credited]
-    share = sum(entry.advantage for entry in credited) / total if total else 0.0
-    if share < WORTH_NAMING:
+    share = sum(entry.advantage for entry in credited) / paid if paid else 0.0
+    if share < WORTH_NAMING or len(credited) < 2:
         return None
     worst = max(credited, key=lambda entry: (entry.rollout["step"], entry.advantage))
     text = " ".join(worst.rollout["text"].split())[-80:]
     return Finding(
         cause="loophole",
         sentence=f"The rule {run.job['rule']} pays answers that are wrong: a loophole, which is learned.",
-        evidence=f"{rough_percent(share)} of the absolute advantage came from {len(credited):,} answers "
+        evidence=f"{rough_percent(share)} of what right answers earned went to {len(credited):,} answers "
         f"that {worst.rule} calls {worst.outcome}; one is {text!r} to the gold {worst.rollout['gold']!r}",
         option=f"See them with `trainkit audit {run.folder.name}`; train under a stricter rule (--prompt).",
         weight=min(0.98, 0.6 + share),
