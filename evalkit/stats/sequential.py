@@ -188,7 +188,7 @@ def equal_capital(
 
     `per_look` counts, for each look, the values among the questions asked since the one before.
     Questions are drawn without replacement: given the sum S of those asked, the rest has the mean
-    (n m - S) / (n - asked) (as `betting_mart` of confseq 0.0.11 with N given). It is kept at its value at
+    (n m - S) / (n - asked) (as `betting_mart` of confseq with N given). It is kept at its value at
     the chunk's start: by Maclaurin's inequality (the mean of the products of k of some nonnegative
     numbers is at most the k-th power of their mean) the product over a chunk has a mean of 1 at most
     all the same, so this is a supermartingale over the looks.
