@@ -1,38 +1,6 @@
 """Read the final answer of a completion.
 
-`extract(text, rule)` is pure and total: it never raises for any text, keeps no state, and takes
-time linear in the length of the text. Rules and their reasons: docs/extraction.md.
+`reading.extract(text, rule)` is pure and total: it never raises for any text, keeps no state, and takes
+time linear in the length of the text. Rules and their reasons: docs/extraction.md. The package itself
+loads no rule, so that comparing runs, which needs `numbers` alone, starts quickly.
 """
-
-from __future__ import annotations
-
-from evalkit.extract.choice.letter import read_letter
-from evalkit.extract.choice.options import ALL
-from evalkit.extract.peers import PEER_COMPARISONS
-from evalkit.extract.region import region
-from evalkit.extract.rules import RULES, resolve_rule
-from evalkit.records import Extraction
-
-__all__ = ["RULES", "extract", "resolve_rule"]
-
-
-def extract(text: str, rule: str, strict: str | None = None, options: int = ALL) -> Extraction:
-    """Read the answer of `text` with `rule` ("boxed" is the newest version, "boxed@1" that one).
-
-    `strict` names the rule of the prompt template: it is tried first, so that what is strictly
-    right is leniently right. `options` limits the letters of `choice`.
-    `answer` is a canonical number where it can be one, else text.
-    Raises UserError for an unknown rule, never for a text.
-    """
-    if strict is not None:
-        found = extract(text, strict, options=options)
-        if found.answer is not None:
-            return found
-    name, reader = resolve_rule(rule)
-    lo, hi = (0, len(text)) if name.partition("@")[0] in PEER_COMPARISONS else region(text)
-    read = read_letter(text, lo, hi, options) if reader is read_letter else reader(text, lo, hi)
-    if read is None:
-        return Extraction(None, name)
-    fired = f"{name}/{read.member}" if read.member else name
-    span = (read.start, read.end) if read.answer is not None else None
-    return Extraction(read.answer, fired, span, read.alternatives)

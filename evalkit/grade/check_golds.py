@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from evalkit.extract import resolve_rule
 from evalkit.extract.numbers import canonical
+from evalkit.extract.rules import resolve_rule
 from evalkit.gold import NO_GOLD, acceptable, is_code
 from evalkit.grade.grade import gold_problem
 from evalkit.grade.judge import judge

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evalkit.extract import extract, resolve_rule
 from evalkit.extract.lenient import candidates
+from evalkit.extract.reading import extract
 from evalkit.extract.region import region
+from evalkit.extract.rules import resolve_rule
 from evalkit.extract.unmarked import read_unmarked
 from evalkit.records import Extraction
 

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from evalkit.exact_json import loads
-from evalkit.extract import resolve_rule
 from evalkit.extract.choice.options import options_of
+from evalkit.extract.rules import resolve_rule
 from evalkit.gold import read_gold
 from evalkit.grade.judge import judge
 from prompts.errors import UserError

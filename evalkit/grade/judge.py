@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from evalkit.extract import extract
 from evalkit.extract.choice.options import ALL, count_options
 from evalkit.extract.peers import PEER_COMPARISONS
+from evalkit.extract.reading import extract
 from evalkit.grade.function_pool import FunctionPool
 from evalkit.grade.grade import SCORER_VERSION, grade
 from evalkit.grade.grader import ask

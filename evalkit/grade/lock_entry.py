@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evalkit.extract import resolve_rule
+from evalkit.extract.rules import resolve_rule
 from evalkit.grade.grade import SCORER_VERSION, callable_version
 from evalkit.grade.user_function import UserFunction, is_function, read_function, short_name
 from prompts.errors import UserError

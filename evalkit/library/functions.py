@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.compare.diff import Diff, diff_runs
-from evalkit.extract import extract
+from evalkit.extract.reading import extract
 from evalkit.grade.grade import grade
 from evalkit.records import Extraction, Grade
 from evalkit.runs.find import find_run

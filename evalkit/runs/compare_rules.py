@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalkit.extract import extract, resolve_rule
 from evalkit.extract.choice.options import count_options
-from evalkit.extract.rules import RULES
+from evalkit.extract.reading import extract
+from evalkit.extract.rules import RULES, resolve_rule
 from evalkit.grade.grade import SCORER_VERSION, grade
 from evalkit.grade.judge import final_answer
 from evalkit.records import OUTCOMES, UNANSWERED, Outcome, Record

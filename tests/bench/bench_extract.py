@@ -17,7 +17,7 @@ import extraction_corpus as corpus
 import gold_corpus
 import pytest
 
-from evalkit.extract import extract
+from evalkit.extract.reading import extract
 from evalkit.text import render_grid
 
 needs_corpus = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.MISSING)

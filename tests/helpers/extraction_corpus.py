@@ -17,7 +17,7 @@ from typing import Any
 
 from places import ROOT
 
-from evalkit.extract import extract
+from evalkit.extract.reading import extract
 from evalkit.extract.rules import RULES
 from evalkit.grade.grade import grade
 from evalkit.records import Extraction

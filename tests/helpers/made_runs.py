@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from places import ROOT
 
-from evalkit.extract import extract
+from evalkit.extract.reading import extract
 from evalkit.grade.judge import judge
 from evalkit.records import Record, Row, Sampling
 from evalkit.runs.folder import Run, RunWriter, read_run

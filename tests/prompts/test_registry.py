@@ -51,7 +51,7 @@ def test_every_built_in_template_is_released_with_the_text_it_has() -> None:
 
 
 def test_every_rule_of_a_template_exists() -> None:
-    from evalkit.extract import resolve_rule
+    from evalkit.extract.rules import resolve_rule
 
     for template in load_templates().values():
         assert resolve_rule(template.rule)[0].startswith(f"{template.rule}@")
@@ -73,7 +73,7 @@ def test_no_worked_example_is_a_gsm8k_question(data_folder: Path) -> None:
 
 
 def test_worked_examples_calculate_right_and_score_right() -> None:
-    from evalkit.extract import extract
+    from evalkit.extract.reading import extract
     from evalkit.grade.grade import grade
 
     turns = get_template("gsm8k-4shot").turns

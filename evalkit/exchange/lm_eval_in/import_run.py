@@ -16,7 +16,7 @@ from typing import Any
 from evalkit.exchange.lm_eval import METRIC, NO_ANSWER
 from evalkit.exchange.lm_eval_in.facts import lock_of, manifest_of_log, prompt_of
 from evalkit.exchange.lm_eval_in.log import SampleLog, read_sample_log
-from evalkit.extract import extract
+from evalkit.extract.reading import extract
 from evalkit.grade.grade import grade
 from evalkit.records import Extraction, Outcome, Record, Row
 from evalkit.runs.folder import RunWriter

@@ -22,7 +22,7 @@ from evalkit.exchange.inspect import to_inspect
 from evalkit.exchange.lm_eval import to_lm_eval
 from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
 from evalkit.exchange.write import export_run
-from evalkit.extract import extract
+from evalkit.extract.reading import extract
 from evalkit.records import Row
 from evalkit.report.collect import collect
 from evalkit.report.page import render_page

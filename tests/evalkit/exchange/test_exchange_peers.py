@@ -22,7 +22,7 @@ from places import TESTS
 from evalkit.compare.diff import diff_runs
 from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
 from evalkit.exchange.write import export_run
-from evalkit.extract import extract
+from evalkit.extract.reading import extract
 from evalkit.records import Row
 from evalkit.runs.folder import Run, read_run
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import extraction_corpus as corpus
 import pytest
 
-from evalkit.extract import extract
+from evalkit.extract.reading import extract
 from evalkit.grade.grade import grade
 
 FILES = sorted(corpus.OWN.glob("*.jsonl"))

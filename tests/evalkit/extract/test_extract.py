@@ -16,10 +16,10 @@ from extraction_corpus import HOSTILE, read_all
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from evalkit.extract import extract, resolve_rule
 from evalkit.extract.numbers import canonical, is_float_print_of
+from evalkit.extract.reading import extract
 from evalkit.extract.region import region
-from evalkit.extract.rules import RULES
+from evalkit.extract.rules import RULES, resolve_rule
 from evalkit.grade.explain import explain
 from evalkit.grade.grade import grade
 from prompts.errors import UserError

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalkit.extract import extract
 from evalkit.extract.choice.options import ALL, count_options, options_of
+from evalkit.extract.reading import extract
 from evalkit.grade.judge import judge
 
 QUESTION = "Which city is the capital of Norway?\nA) Bergen\nB) Oslo\nC) Narvik"

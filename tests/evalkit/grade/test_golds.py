@@ -8,7 +8,7 @@ from __future__ import annotations
 import gold_corpus as corpus
 import pytest
 
-from evalkit.extract import extract
+from evalkit.extract.reading import extract
 from evalkit.grade.grade import grade
 
 pytestmark = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.MISSING)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evalkit.extract import extract
+from evalkit.extract.reading import extract
 from evalkit.extract.rules import RULES
 from evalkit.grade.check_golds import check_golds, neighbours, written
 from evalkit.grade.grade import gold_problem, grade
