@@ -49,15 +49,26 @@ def _message(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]
 
 
 def _rescore(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]) -> str:
-    """The command for runs that another version of the scorer judged; empty where more differs than that."""
+    """The command for runs that older versions of rule and scorer judged; empty where more differs."""
+    if not unlike or not all(_is_version(key) for _, keys in unlike for key in keys):
+        return ""
+    from evalkit.extract.rules import resolve_rule
     from evalkit.grade.grade import SCORER_VERSION
 
-    if any([key.key for key in keys] != [SCORER_KEY] for _, keys in unlike):
-        return ""
-    others = {run.folder: keys[0].right for run, keys in unlike}
-    first = unlike[0][1][0].left
-    old = [run.folder for run in runs if others.get(run.folder, first) != SCORER_VERSION]
-    return f"{rescore_command(*old)}; "
+    old = [
+        run.folder
+        for run in runs
+        if run.lock.reading["scorer"].get("version") != SCORER_VERSION
+        or resolve_rule(run.lock.rule.partition("@")[0])[0] != run.lock.rule
+    ]
+    return f"{rescore_command(*old)}; " if old else ""
+
+
+def _is_version(key: Difference) -> bool:
+    """Whether a key differs in the version of scorer or rule alone, which `evalkit rescore` evens out."""
+    if key.key == "scorer.rule":
+        return str(key.left).partition("@")[0] == str(key.right).partition("@")[0]
+    return key.key == SCORER_KEY
 
 
 def _detail(

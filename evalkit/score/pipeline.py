@@ -51,8 +51,6 @@ def score_model(
 
     Raises UserError where the folder holds another run, Failed where the engine fails.
     """
-    if plan.model.lock is None:
-        print(f"{plan.model.name}: {plan.prompt_from}", file=sys.stderr)
     folder = output or default_folder(plan, results)
     existing = open_folder(folder, plan)
     if existing is not None:
@@ -62,6 +60,8 @@ def score_model(
         return existing
     if load is None:
         check_engine(plan.engine, plan.options)
+    if plan.model.lock is None:
+        print(f"{plan.model.name}: {plan.prompt_from}", file=sys.stderr)
     manifest = existing.manifest.changed(status="running") if existing else manifest_of_plan(plan, command)
     writer = RunWriter(folder, manifest, existing.lock if existing else plan.lock)
     spent = Timing.before(manifest)

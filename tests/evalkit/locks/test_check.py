@@ -181,7 +181,7 @@ TAMPERED_TEMPLATES = {
     "text": ("Put the answer", "Write the answer", ("+", "Write the answer", "[' Put' = ", "[' Write' = ")),
     "system message": ("good at sums", "bad at sums", ("-You are good at sums", "+You are bad at sums")),
     "worked example": ("It is", "That is", ("turns_sha256", "+It", "That is \\boxed{2}.")),
-    "extraction rule": ('"boxed"', '"last-number"', ("scorer.rule: boxed@1 | last-number",)),
+    "extraction rule": ('"boxed"', '"last-number"', ("scorer.rule: boxed@2 | last-number",)),
     "kwargs of the chat template": (
         "[[turns]]",
         "[chat_template_kwargs]\nenable_thinking = false\n[[turns]]",
