@@ -549,7 +549,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_line_says_it_in_exit_codes(model: Path, rows: Path) -> None:
     done = run("check", str(model))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "read as locked (gsm8k-boxed@1, rule boxed@1, fingerprint" in done.stdout
+    assert "read as locked (gsm8k-boxed@1, rule boxed@2, fingerprint" in done.stdout
     done = run("check", str(model), "--prompt", "gsm8k-hash")
     assert done.returncode == 3 and done.stdout == ""
     assert done.stderr.startswith("error: ") and "first differing token" in done.stderr
