@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,11 @@ def test_filters_agree_with_diff(driver: Any, made: tuple[Path, list[Run]]) -> N
     ):
         set_value(driver, "show", choice)
         assert shown(driver) == expected, choice
+    set_value(driver, "show", "all")
+    reasons = Counter(f"{record.outcome}: {record.reason}" for record in runs[2].records)
+    for reason, expected in reasons.most_common(3):
+        set_value(driver, "reason", reason)
+        assert shown(driver) == expected, reason
 
 
 @needs_gsm8k
@@ -149,8 +155,8 @@ def test_span_and_word_diff(driver: Any, made: tuple[Path, list[Run]]) -> None:
         "const d = document.getElementById('diff').cloneNode(true);"
         "d.querySelectorAll(arguments[0]).forEach(e => e.remove()); return d.textContent"
     )
-    assert driver.execute_script(kept, "ins") == base["text"]
-    assert driver.execute_script(kept, "del") == new["text"]
+    assert driver.execute_script(kept, "ins") == base.text
+    assert driver.execute_script(kept, "del") == new.text
 
 
 @needs_gsm8k
@@ -163,7 +169,7 @@ def test_keyboard_alone(driver: Any, made: tuple[Path, list[Run]]) -> None:
     assert driver.execute_script("return document.activeElement.id") == "find"
     assert 0 < shown(driver) < 100
     number = shown(driver)
-    for _ in range(4):
+    for _ in range(5):  # past the four lists: show, reason, base, new
         press(driver, Keys.TAB)
     assert driver.execute_script("return document.activeElement.closest('#rows') !== null")
     press(driver, Keys.ENTER)
@@ -341,7 +347,7 @@ def test_hostile_text_does_nothing(driver: Any, hostile: tuple[Path, list[Run]])
 
 def readable(text: str) -> str:
     """The text as the page must show it: what hides or reorders as its code."""
-    from evalkit.report.page import visible
+    from evalkit.text import printable as visible
 
     return visible(text)
 
