@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import resource
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -23,6 +22,8 @@ MEMORY = 1 << 30
 """Bytes that a trial may take beyond what the process has."""
 CHARACTERS = 8_000_000
 """Of one prompt: twice what a context of a million tokens holds."""
+IN_RAY = "RAY_RAYLET_PID"
+"""Set by Ray in its workers, whose many threads do not bear a fork."""
 _TOO_LONG, _NO_MEMORY = 3, 4
 _tried: dict[str, str | None] = {}
 
@@ -35,7 +36,7 @@ def try_template(template: str, render: Callable[[], int]) -> None:
     template was tried before they were started), nor where a process cannot be forked.
     """
     if template not in _tried:
-        _tried[template] = None if "ray" in sys.modules or not hasattr(os, "fork") else _trial(render)
+        _tried[template] = None if IN_RAY in os.environ or not hasattr(os, "fork") else _trial(render)
     if reason := _tried[template]:
         raise UserError(
             f"the chat template {reason}, and is not used; look at chat_template.jinja (or chat_template in "
