@@ -489,5 +489,5 @@ def test_an_older_scorer_locks_no_data_out_but_a_run_keeps_its_reward(
     write_lock(Lock(begun["reading"], begun["data"], begun["budget"]), place.run)
     assert again(place) == 3
     error = capsys.readouterr().err
-    assert "the reward of begun is not the one with which it began (scorer.version); go on with the" in error
+    assert "the reward of begun is not the one with which it began (scorer.version); resume with the" in error
     assert f"reading.scorer.version: {SCORER_VERSION - 1} | {SCORER_VERSION}" in error
