@@ -148,7 +148,7 @@ def test_refused_settings_name_the_option(key: str, instead: str) -> None:
     "key",
     [
         "skip.rollout_tq.enable=true",
-        "skip.rollout.dump_dir=/tmp/x",
+        "skip.rollout.dump_dir=elsewhere",
         "algorithm.use_kl_in_reward=true",
         "algorithm.use_pf_ppo=true",
         "distillation.enabled=true",
