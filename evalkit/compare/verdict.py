@@ -73,11 +73,19 @@ def names(diff: Diff) -> tuple[str, str]:
 
 def labels(sides: Sequence[Side]) -> list[str]:
     """What to call runs: the shortest of step or model, whole model, prompt and run that tells all apart."""
-    short = [
-        f"step_{side.step}" if side.step is not None else side.model.rpartition("/")[2] for side in sides
-    ]
+    short = [short_name(side.step, side.model) for side in sides]
     ways = [short, [side.model for side in sides], [side.template for side in sides]]
-    return next((way for way in ways if len(set(way)) == len(way)), [side.run for side in sides])
+    return tell_apart(ways, [side.run for side in sides])
+
+
+def short_name(step: int | None, model: str) -> str:
+    """The step of a checkpoint, else the last part of the model's name."""
+    return f"step_{step}" if step is not None else model.rpartition("/")[2]
+
+
+def tell_apart(ways: Sequence[list[str]], otherwise: list[str]) -> list[str]:
+    """The first of several ways to name runs in which no two have one name; `otherwise` where none is."""
+    return next((way for way in ways if len(set(way)) == len(way)), otherwise)
 
 
 def _format_part(diff: Diff) -> str:
