@@ -17,8 +17,6 @@ from typing import Any
 
 from verl_worker import QUESTION, Harness, compare, environment, farthest, small
 
-CUTS = 2
-
 
 class WorkerGroup:
     """What the trainer takes for the group of its workers: one worker, in this process."""
@@ -47,7 +45,7 @@ class WorkerGroup:
         return _meta_to_realdata(kv_batch_meta2batch_meta(batch))
 
 
-def trainer(harness: Harness, word: str) -> Any:
+def trainer(harness: Harness, word: str, cuts: int) -> Any:
     """verl's trainer with what these steps read of it, as on a GPU: no log-probs from vLLM."""
     from functools import partial
 
@@ -57,7 +55,7 @@ def trainer(harness: Harness, word: str) -> Any:
     from verl.workers.utils.losses import ppo_loss
     from verl_worker import configuration
 
-    config = configuration(harness.model, word, CUTS)
+    config = configuration(harness.model, word, cuts)
     with open_dict(config):
         config.algorithm.rollout_correction.bypass_mode = False
         config.actor_rollout_ref.rollout.calculate_log_probs = False
@@ -103,7 +101,7 @@ def put(harness: Harness) -> tuple[list[Any], dict[str, dict[str, Any]]]:
     return made, tags
 
 
-def run(harness: Harness, word: str, leave_out: bool) -> dict[str, Any]:
+def run(harness: Harness, word: str, cuts: int, leave_out: bool) -> dict[str, Any]:
     """One training step; its metrics and the weights afterwards."""
     import transfer_queue as tq
     from transfer_queue import KVBatchMeta
@@ -112,8 +110,8 @@ def run(harness: Harness, word: str, leave_out: bool) -> dict[str, Any]:
 
     harness.reset()
     made, tags = put(harness)
-    division = divide(in_order(made, 0, 1), CUTS, leave_out=leave_out)
-    step = trainer(harness, word)
+    division = divide(in_order(made, 0, 1), cuts, leave_out=leave_out)
+    step = trainer(harness, word, cuts)
     if leave_out:
         step.replay_buffer.division = division
         step.replay_buffer.left_out_tags = [tags[one.key] for one in division.left_out]
@@ -149,13 +147,13 @@ def main(model: Path) -> dict[str, Any]:
 
     verls = [getattr(trainer_steps.PPOTrainer, name) for name in trainer_steps.STEPS]
     found = {}
-    for word in ("grpo", "gspo"):
-        every = run(harness, word, leave_out=False)
+    for word, cuts in (("grpo", 2), ("gspo", 2), ("grpo", 1)):
+        every = run(harness, word, cuts, leave_out=False)
         trainer_steps.install()
-        less = run(harness, word, leave_out=True)
+        less = run(harness, word, cuts, leave_out=True)
         for name, own in zip(trainer_steps.STEPS, verls, strict=True):
             setattr(trainer_steps.PPOTrainer, name, own)
-        found[word] = {
+        found[f"{word}, {cuts}"] = {
             "difference": farthest(every["weights"], less["weights"]),
             "metrics": [every["metrics"], less["metrics"]],
             "trained": [every["trained"], less["trained"]],

@@ -112,6 +112,8 @@ def _actor(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     settings: dict[str, Any] = {
         f"{ACTOR}.strategy": "fsdp2",
         f"{ACTOR}.optim.lr": options.learning_rate,
+        # One pass over the weights where torch's default makes a dozen.
+        f"+{ACTOR}.optim.override_optimizer_config.fused": True,
         f"{ACTOR}.ppo_mini_batch_size": options.mini_batch,
         f"{ACTOR}.use_dynamic_bsz": dynamic,
         f"{ACTOR}.ppo_max_token_len_per_gpu": facts.token_budget,
@@ -129,8 +131,6 @@ def _actor(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     if cpu:
         settings[f"{ACTOR}.use_torch_compile"] = False
         settings[f"{ACTOR}.fsdp_config.use_torch_compile"] = False
-        # One pass over the weights where torch's default makes a dozen.
-        settings[f"+{ACTOR}.optim.override_optimizer_config.fused"] = True
     return settings
 
 

@@ -1,7 +1,8 @@
 """Four steps of verl 0.9.1's trainer, for a batch that is only a part of what was generated.
 
 `_balance_batch` shares each mini-batch among the GPUs, where verl shares the batch and tears groups;
-`_compute_old_log_prob` leaves out the first mini-batch, whose old log-probs are those of the update itself;
+`_compute_old_log_prob` leaves out the first mini-batch, whose old log-probs are those of the update itself,
+and takes the entropy of a sample;
 `_update_actor` hands the mini-batches' sizes and divisors on (trainkit.plugins.steps.mini_batches); and
 `_compute_metrics` counts everything that was generated. They act where `StrictReplayBuffer` has divided
 the batch; `--groups unordered` switches that off.
@@ -9,6 +10,7 @@ the batch; `--groups unordered` switches that off.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import wraps
 from typing import Any
 
@@ -23,8 +25,9 @@ from verl.utils.seqlen_balancing import (
     get_seqlen_balanced_partitions,
     log_seqlen_unbalance,
 )
+from verl.workers.utils.padding import response_from_nested
 
-from trainkit.draw.groups import Division
+from trainkit.draw.groups import Division, Trajectory
 from trainkit.plugins.steps.mini_batches import KEY
 from trainkit.plugins.switch import left_out
 from trainkit.plugins.versions import require
@@ -38,6 +41,8 @@ verls_balance, verls_log_probs, verls_update, verls_metrics = (
 STEPS = ("_balance_batch", "_compute_old_log_prob", "_update_actor", "_compute_metrics")
 CLIPPED = ("actor/pg_clipfrac", "actor/pg_clipfrac_lower")
 """Shares of tokens whose loss is clipped: one without advantage never is."""
+ENTROPY_ROWS = 64
+"""Answers of a step whose entropy is computed: of 290 tokens each they tell its mean to about 5 %."""
 
 
 def install() -> None:
@@ -95,29 +100,59 @@ def _note_balance(lengths: list[list[int]], metrics: dict[str, Any]) -> None:
 def old_log_probs(trainer: Any, batch: Any, metrics: dict[str, Any]) -> Any:
     """Old log-probs of all mini-batches but the first; NaN stands for its own (mini_batches).
 
-    The entropy that verl reports is then that of the other mini-batches, so with one alone nothing is
-    left out; nor is it where something else reads old log-probs, or the first comes up again.
+    The entropy that verl reports is that of a sample of all answers, trained on or not. Nothing is left out
+    where something else reads old log-probs, or the first mini-batch comes up again.
     """
-    sizes, config = trainer.replay_buffer.sizes, trainer.config
-    needed = (
-        trainer.replay_buffer.division is None
-        or len(sizes) < 2
+    buffer, config = trainer.replay_buffer, trainer.config
+    division: Division | None = buffer.division
+    if (
+        division is None
         or config.actor_rollout_ref.actor.ppo_epochs > 1
         or config.actor_rollout_ref.rollout.calculate_log_probs
         or config.algorithm.use_kl_in_reward
-    )
-    if needed:
+    ):
         return verls_log_probs(trainer, batch, metrics)
-    rank = sum(sizes)
-    first = [i for i in range(len(batch)) if i % rank < sizes[0]]
-    others = [key for i, key in enumerate(batch.keys) if i % rank >= sizes[0]]
-    verls_log_probs(trainer, batch.select_keys(others), metrics)
-    where = {"partition_id": batch.partition_id}
-    known = tq.kv_batch_get(keys=others[:1], select_fields=["old_log_probs"], **where)["old_log_probs"]
-    unknown = _ragged([batch.tags[i]["response_len"] for i in first], float("nan")).to(known.dtype)
+    tags = dict(zip(batch.keys, batch.tags, strict=True))
+    tags |= {one.key: tag for one, tag in zip(division.left_out, buffer.left_out_tags, strict=True)}
+    rank = sum(buffer.sizes)
+    sample = entropy_sample([*division.trained, *division.left_out], len(batch) // rank)
+    verls_log_probs(trainer, _part(batch, sample, tags), metrics)
+    first = [key for i, key in enumerate(batch.keys) if i % rank < buffer.sizes[0]]
+    others = [key for i, key in enumerate(batch.keys) if i % rank >= buffer.sizes[0]]
+    if others:
+        log_probs_alone(trainer, _part(batch, others, tags))
+    unknown = _ragged([tags[key]["response_len"] for key in first], float("nan"))
     fields = TensorDict({"old_log_probs": unknown}, batch_size=len(first))
-    tq.kv_batch_put(keys=[batch.keys[i] for i in first], fields=fields, **where)
+    tq.kv_batch_put(keys=first, partition_id=batch.partition_id, fields=fields)
     return batch
+
+
+def entropy_sample(drawn: Sequence[Trajectory], gpus: int) -> list[str]:
+    """Keys of `ENTROPY_ROWS` answers at most, evenly over the rows that were drawn; a multiple of `gpus`."""
+    ordered = sorted(drawn, key=lambda one: (one.row, one.group, one.sample))
+    count = min(ENTROPY_ROWS, len(ordered)) // gpus * gpus
+    return [ordered[place * len(ordered) // count].key for place in range(count)]
+
+
+def log_probs_alone(trainer: Any, batch: Any) -> None:
+    """Old log-probs without entropy, whose passes over a large vocabulary cost as much as a layer's."""
+    about = {"calculate_entropy": False, "compute_loss": False}
+    batch.extra_info |= {**about, "temperature": trainer.config.actor_rollout_ref.rollout.temperature}
+    trainer.actor_rollout_wg.compute_log_prob(batch)
+    where = {"keys": batch.keys, "partition_id": batch.partition_id}
+    data = tq.kv_batch_get(**where, select_fields=["log_probs", "response_mask"])
+    old = response_from_nested(data["log_probs"], data["response_mask"])
+    tq.kv_batch_put(**where, fields=TensorDict({"old_log_probs": old}, batch_size=len(batch)))
+
+
+def _part(batch: Any, keys: list[str], tags: dict[str, dict[str, Any]]) -> Any:
+    return KVBatchMeta(
+        keys=keys,
+        tags=[tags[key] for key in keys],
+        partition_id=batch.partition_id,
+        fields=batch.fields,
+        extra_info=batch.extra_info,
+    )
 
 
 def _ragged(lengths: list[int], value: float) -> torch.Tensor:
