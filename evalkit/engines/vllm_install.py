@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import mmap
 import os
+import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +27,9 @@ CPU_ENV = {
 }
 """For vLLM and torch on a CPU: GiB of KV cache; no pinning of threads, which fails in containers; large
 pages, since logits and activations are allocated in every step."""
+NO_COMPILER_ENV = {"TORCHDYNAMO_DISABLE": "1"}
+"""For vLLM on a CPU without a C++ compiler: its sampler compiles two functions (v1/sample/ops), and every
+sampled request would end the engine."""
 GPU_ENV = {"VLLM_USE_FLASHINFER_SAMPLER": "0"}
 """For vLLM on a GPU: FlashInfer's sampler would be compiled for minutes at the first start on a machine."""
 SCHEDULER = "evalkit.engines.fast_decode.DecodeScheduler"
@@ -49,6 +53,15 @@ def installed_version() -> tuple[str, bool]:
         "vLLM is not installed; for CPUs run `make setup`, for NVIDIA GPUs "
         f"`{install('gpu')}` in a checkout, or use plain transformers with --engine hf"
     )
+
+
+def engine_environment(cpu: bool) -> dict[str, str]:
+    """The variables that vLLM starts with here, when scoring and when training."""
+    if not cpu:
+        return GPU_ENV
+    compilers = (os.environ.get("CXX", ""), "g++", "clang++", "c++")
+    compiles = any(name and shutil.which(name) for name in compilers)
+    return CPU_ENV if compiles else CPU_ENV | NO_COMPILER_ENV
 
 
 def scheduler_for(installed: str, cpu: bool) -> str | None:

@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from evalkit.engines.vllm_install import CPU_ENV, GPU_ENV
+from evalkit.engines.vllm_install import engine_environment
 from prompts.errors import UserError
 from prompts.files import write_whole
 from trainkit.plugins.switch import CAPTURE_VARIABLE, DEVICE_VARIABLE, RUN_VARIABLE
@@ -51,7 +51,7 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
         added |= {
             "VERL_USE_EXTERNAL_MODULES": "trainkit.plugins.cpu_platform,trainkit.plugins.own_socket",
             "OMP_NUM_THREADS": threads,
-            **CPU_ENV,
+            **engine_environment(cpu=True),
             # Ray's default of 15 makes workers lose to anything else on the machine.
             "RAY_worker_niceness": "0",
         }
@@ -61,7 +61,7 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
             # Without this it binds whatever forks to one core: Ray, and so all of its workers.
             added["KMP_AFFINITY"] = "none"
     else:
-        added |= {**GPU_ENV, **compile_cache()}
+        added |= {**engine_environment(cpu=False), **compile_cache()}
     inherited = {k: v for k, v in os.environ.items() if device != "cpu" or k != "CUDA_VISIBLE_DEVICES"}
     return {**inherited, **added}
 

@@ -258,6 +258,7 @@ def test_scoring_training_rows_is_refused(cli: Cli, locked_model: Callable[[str,
 
 
 def test_marks_of_a_training_run_stay(locked_model: Callable[[str, str], Path]) -> None:
+    pytest.importorskip("reasoning_gym")
     folder = locked_model("m", "sums")
     (folder / "manifest.json").write_text(json.dumps({"step": 8, "marks": ["validate on test"]}))
     model = resolve_model(str(folder))
@@ -266,6 +267,7 @@ def test_marks_of_a_training_run_stay(locked_model: Callable[[str, str], Path]) 
 
 
 def test_another_task_takes_its_own_prompt(locked_model: Callable[[str, str], Path]) -> None:
+    pytest.importorskip("reasoning_gym")
     model = resolve_model(str(locked_model("m", "sums-hash")))
     plan = plan_run(model, load_rows("rg:chain_sum"))
     assert plan.template.ref == "gsm8k-boxed@1" and plan.marks == ("other task",)
