@@ -29,11 +29,6 @@ def find_run(name: str, root: Path, *, complete: bool = True) -> Run:
     return _finished(_candidates(name, root)[0], complete)
 
 
-def find_runs(names: Sequence[str], root: Path) -> list[Run]:
-    """The newest of `find_sides`: one complete run for each name."""
-    return [runs[0] for runs in find_sides(names, root)]
-
-
 def find_sides(names: Sequence[str], root: Path) -> list[list[Run]]:
     """All complete runs that each name stands for, newest first: as `find_run`, but where checkpoints were
     scored more than once, in the newest way (task, prompt, sampling) in which all of them were.

@@ -12,7 +12,7 @@ import pytest
 from lettered_runs import evalkit, made
 from written_runs import MANIFEST
 
-from evalkit.runs.find import checkpoint_of, find_run, find_runs
+from evalkit.runs.find import checkpoint_of, find_run, find_sides
 from evalkit.runs.folder import Run
 from evalkit.runs.manifest import ModelFacts
 from prompts.errors import UserError
@@ -119,7 +119,7 @@ def test_steps_are_taken_in_the_newest_way_that_all_were_scored(root: Path) -> N
     sampled = {"temperature": 1.0, "top_p": 1.0, "max_tokens": 512, "samples": 1, "seed": 3}
     scored(root, "demo-50-hot", "demo:step_50", date="2026-11-21T10:00:00+00:00", sampling=sampled)
     assert find_run("step_50", root).name == "demo-50-hot"
-    assert [run.name for run in find_runs(["step_50", "step_100"], root)] == ["demo-50-new", "demo-100"]
+    assert [runs[0].name for runs in find_sides(["step_50", "step_100"], root)] == ["demo-50-new", "demo-100"]
     scored(
         root,
         "demo-100-hot",
@@ -127,7 +127,10 @@ def test_steps_are_taken_in_the_newest_way_that_all_were_scored(root: Path) -> N
         date="2026-11-21T11:00:00+00:00",
         sampling={**sampled, "seed": 4},
     )
-    assert [run.name for run in find_runs(["step_50", "step_100"], root)] == ["demo-50-hot", "demo-100-hot"]
+    assert [runs[0].name for runs in find_sides(["step_50", "step_100"], root)] == [
+        "demo-50-hot",
+        "demo-100-hot",
+    ]
 
 
 @pytest.mark.parametrize(
