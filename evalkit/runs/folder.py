@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -213,9 +213,12 @@ class RunWriter:
             "remove that line and give the same command again"
         )
 
-    def append(self, record: Record) -> None:
-        """Write one record; it survives a kill of this process once this returns."""
-        line = orjson.dumps(record.as_dict(), option=orjson.OPT_APPEND_NEWLINE)
+    def append(self, record: Record, more: Mapping[str, Any] = {}) -> None:
+        """Write one record; it survives a kill of this process once this returns.
+
+        `more` holds keys of a newer version, which stay when a record is written again.
+        """
+        line = orjson.dumps({**record.as_dict(), **more}, option=orjson.OPT_APPEND_NEWLINE)
         try:
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

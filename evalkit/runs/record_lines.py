@@ -15,6 +15,7 @@ from typing import IO, Any, NoReturn
 
 import msgspec
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from evalkit.records import OUTCOMES, Record
@@ -110,6 +111,22 @@ def iter_records(folder: Path, manifest: Manifest) -> Iterator[Record]:
     """Yield the records of a run in the order in which they were written. Raises as `iter_blocks`."""
     for block in iter_blocks(folder, manifest):
         yield from block.records
+
+
+def unknown_keys(folder: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """By id and sample, what the records of a run hold under keys that this version does not know.
+
+    For a run whose records were read before: nothing is checked again.
+    """
+    known = set(Record.__struct_fields__)
+    found = {}
+    with open_records(folder) as file:
+        for line in file:
+            record = orjson.loads(line)
+            if not record.keys() <= known:
+                more = {key: value for key, value in record.items() if key not in known}
+                found[record["id"], record["sample"]] = more
+    return found
 
 
 def check_sorted(

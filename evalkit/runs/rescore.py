@@ -21,6 +21,7 @@ from evalkit.grade.lock_entry import function_entry, scorer_entry
 from evalkit.grade.user_function import PREFIX, UserFunction, is_function, read_function
 from evalkit.records import UNANSWERED, Extraction, Record
 from evalkit.runs.folder import Run, RunWriter, read_run
+from evalkit.runs.record_lines import unknown_keys
 from evalkit.runs.summary import count, summarize
 from evalkit.runs.thinking import lacking_markers, thinking_as_recorded
 from prompts.errors import UserError
@@ -71,10 +72,11 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
     manifest = manifest.changed(
         times=msgspec.structs.replace(run.manifest.times, score=time.monotonic() - start), **count(records)
     )
+    newer = unknown_keys(run.folder)
     writer = RunWriter(folder, manifest, lock)
     try:
         for record in records:
-            writer.append(record)
+            writer.append(record, newer.get((record.id, record.sample), {}))
         writer.finish(manifest, summarize(records, run.summary.tokens_per_second))
     except BaseException:
         writer.close()

@@ -101,6 +101,18 @@ def test_what_a_newer_version_wrote_stays(old: Path) -> None:
     assert again["later"] == {"a": [1]} and again["engine"]["later"] == "x" and again["noise"] is None
 
 
+def test_a_records_newer_keys_stay_when_it_is_read_again(old: Path) -> None:
+    lines = [json.loads(line) for line in (old / "records.jsonl").read_text().splitlines()]
+    lines[1] |= {"later": {"a": [1]}, "much_later": None}
+    (old / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    again = rescore(read_run(old), rule="boxed", command="").folder
+    found = {line["id"]: line for line in map(json.loads, (again / "records.jsonl").read_text().splitlines())}
+    more = {name: {key: line[key] for key in line if "later" in key} for name, line in found.items()}
+    assert more.pop(lines[1]["id"]) == {"later": {"a": [1]}, "much_later": None}
+    assert set(map(str, more.values())) == {"{}"}
+    assert {line["extraction"]["rule"] for line in found.values()} == {"boxed@2"}
+
+
 def changed(lock: Lock, section: str, key: str, value: Any) -> Lock:
     content = json.loads(json.dumps({name: getattr(lock, name) for name in ("reading", "data", "budget")}))
     *above, last = key.split(".")
