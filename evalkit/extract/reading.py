@@ -10,18 +10,13 @@ from evalkit.extract.rules import resolve_rule
 from evalkit.records import Extraction
 
 
-def extract(text: str, rule: str, strict: str | None = None, options: int = ALL) -> Extraction:
+def extract(text: str, rule: str, options: int = ALL) -> Extraction:
     """Read the answer of `text` with `rule` ("boxed" is the newest version, "boxed@1" that one).
 
-    `strict` names the rule of the prompt template: it is tried first, so that what is strictly
-    right is leniently right. `options` limits the letters of `choice`.
+    `options` limits the letters of `choice`; `evalkit.grade.judge.judge` reads strictly, then leniently.
     `answer` is a canonical number where it can be one, else text.
     Raises UserError for an unknown rule, never for a text.
     """
-    if strict is not None:
-        found = extract(text, strict, options=options)
-        if found.answer is not None:
-            return found
     name, reader = resolve_rule(rule)
     lo, hi = (0, len(text)) if name.partition("@")[0] in PEER_COMPARISONS else region(text)
     read = read_letter(text, lo, hi, options) if reader is read_letter else reader(text, lo, hi)

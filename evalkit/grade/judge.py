@@ -45,13 +45,15 @@ def judge(
     version: int = SCORER_VERSION,
     question: str | None = None,
     options: int | None = None,
+    lenient: str | None = None,
 ) -> Judgement:
     """Read and score a text. The lenient cascade tries `rule` first, so strictly right is leniently right.
 
     `thinking` is that entry of the lock's `reading`: with it only what follows the thinking is read, by
     what the prompt opened and by the text's `markers`, and only where its budget allows so many
     `thinking_tokens`. Rules of peers read the whole text. `version` is that of the scorer, as a lock
-    names it; `question` or `options` says how many options rule `choice` has.
+    names it; `question` or `options` says how many options rule `choice` has. `lenient` names a version of
+    the cascade, None that of the scorer.
     """
     part = final_answer(text, rule, thinking, markers)
     if not part.unfinished and over_budget(thinking, thinking_tokens):
@@ -59,7 +61,9 @@ def judge(
     if options is None:
         options = count_options(question) if question and rule.startswith("choice") else ALL
     read = text[part.start : part.end] if thinking else text
-    judgement = _judge(read, gold, rule, part.start, version, options)
+    judgement = _judge(
+        read, gold, rule, part.start, version, options, lenient or _LENIENT.get(version, "lenient")
+    )
     if judgement.grade.outcome == "no_answer" and part.unfinished:
         return replace(judgement, grade=Grade("no_answer", UNFINISHED))
     return judgement
@@ -88,13 +92,15 @@ def final_answer(text: str, rule: str, thinking: Mapping[str, Any] | None, marke
     return part if thinking else replace(part, start=0, end=len(text))
 
 
-def _judge(text: str, gold: str | None, rule: str, start: int, version: int, options: int) -> Judgement:
+def _judge(
+    text: str, gold: str | None, rule: str, start: int, version: int, options: int, cascade: str
+) -> Judgement:
     """As `judge`, for the part of a completion that begins at `start`."""
     strict = _moved(extract(text, rule, options=options), start)
     judgement = grade(strict, gold, version)
     if strict.answer is not None:  # what the cascade would find first: the text is not read twice
         return Judgement(strict, judgement, strict, judgement.outcome)
-    lenient = _moved(extract(text, _LENIENT.get(version, "lenient")), start)
+    lenient = _moved(extract(text, cascade), start)
     return Judgement(strict, judgement, lenient, grade(lenient, gold, version).outcome)
 
 

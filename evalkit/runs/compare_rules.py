@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalkit.extract.choice.options import count_options
-from evalkit.extract.reading import extract
 from evalkit.extract.rules import RULES, resolve_rule
-from evalkit.grade.grade import SCORER_VERSION, grade
-from evalkit.grade.judge import final_answer
+from evalkit.grade.grade import SCORER_VERSION
+from evalkit.grade.judge import judge
 from evalkit.records import OUTCOMES, UNANSWERED, Outcome, Record
 from evalkit.runs.folder import Run
+from prompts.lock import Lock
 
 Reading = tuple[str | None, Outcome]
 
@@ -59,29 +58,35 @@ def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> RuleComparis
     `lenient` tries the run's own rule first, as scoring does: what is strictly right is leniently right.
     """
     names = [resolve_rule(rule)[0] for rule in rules]
-    own = run.lock.rule
-    known = own.partition("@")[0] in RULES  # an imported run's is another tool's
-    first = {name: own if known and name.startswith("lenient@") else None for name in names}
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
     disagreements = []
     for record in run.records:
-        readings: dict[str, Reading] = {}
-        for name in names:
-            version = run.lock.scorer_version if own in (name, first[name]) else SCORER_VERSION
-            thinking = run.lock.reading.get("thinking")
-            readings[name] = _read(record, name, first[name], thinking, version)
-            counts[name][readings[name][1]] += 1
+        readings = {name: _read(record, name, run.lock) for name in names}
+        for name, (_, outcome) in readings.items():
+            counts[name][outcome] += 1
         if len({outcome == "correct" for _, outcome in readings.values()}) > 1:
             disagreements.append((record, readings))
     return RuleComparison(run.name, len(run.records), counts, tuple(disagreements))
 
 
-def _read(
-    record: Record, rule: str, first: str | None, thinking: Mapping[str, Any] | None, version: int
-) -> Reading:
+def _read(record: Record, rule: str, lock: Lock) -> Reading:
+    """A record read by a rule; the run's own scorer compares where its own rule reads."""
     if record.finish_reason in UNANSWERED:
         return None, "unscored"
-    part = final_answer(record.text, rule, thinking, record.markers or ())
-    options = count_options(record.question or "")
-    found = extract(record.text[part.start : part.end], rule, strict=first, options=options)
-    return found.answer, grade(found, record.gold, version).outcome
+    own = lock.rule
+    known = own.partition("@")[0] in RULES  # an imported run's is another tool's
+    cascade = rule if known and rule.startswith("lenient@") else None
+    judgement = judge(
+        record.text,
+        record.gold,
+        own if cascade else rule,
+        lock.reading.get("thinking"),
+        record.markers or (),
+        record.thinking_tokens,
+        version=lock.scorer_version if cascade or rule == own else SCORER_VERSION,
+        question=record.question,
+        lenient=cascade,
+    )
+    if cascade:
+        return judgement.lenient.answer, judgement.lenient_outcome
+    return judgement.extraction.answer, judgement.grade.outcome

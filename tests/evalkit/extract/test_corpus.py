@@ -15,6 +15,7 @@ import pytest
 
 from evalkit.extract.reading import extract
 from evalkit.grade.grade import grade
+from evalkit.grade.judge import judge
 
 FILES = sorted(corpus.OWN.glob("*.jsonl"))
 needs_corpus = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.MISSING)
@@ -69,9 +70,9 @@ def test_edge_cases() -> None:
 def test_strictly_right_is_leniently_right() -> None:
     for row in corpus.rows():
         for rule in ("hash", "boxed", "answer-is", "json", "last-number"):
-            if grade(extract(row["text"], rule), row["gold"]).outcome == "correct":
-                lenient = extract(row["text"], "lenient", strict=rule)
-                assert grade(lenient, row["gold"]).outcome == "correct", (row["id"], rule)
+            judgement = judge(row["text"], row["gold"], rule)
+            if judgement.grade.outcome == "correct":
+                assert judgement.lenient_outcome == "correct", (row["id"], rule)
 
 
 @needs_corpus

@@ -22,6 +22,7 @@ from evalkit.extract.region import region
 from evalkit.extract.rules import RULES, resolve_rule
 from evalkit.grade.explain import explain
 from evalkit.grade.grade import grade
+from evalkit.grade.judge import judge
 from prompts.errors import UserError
 
 TEXTS = [case["text"] for _, case in corpus.own_cases()]
@@ -61,8 +62,9 @@ def test_total_and_pure(text: str, rule: str) -> None:
 @settings(max_examples=300)
 @given(made, st.sampled_from(sorted(RULES)), st.sampled_from(["18", "5", "0.5", "B", "\\sqrt{2}"]))
 def test_strictly_right_is_leniently_right(text: str, rule: str, gold: str) -> None:
-    if grade(extract(text, rule), gold).outcome == "correct":
-        assert grade(extract(text, "lenient", strict=rule), gold).outcome == "correct"
+    judgement = judge(text, gold, rule)
+    if judgement.grade.outcome == "correct":
+        assert judgement.lenient_outcome == "correct"
 
 
 def test_mutated_texts() -> None:

@@ -14,6 +14,7 @@ import pytest
 from written_runs import LOCK, MANIFEST, record
 
 from evalkit.records import Record
+from evalkit.runs.compare_rules import compare_rules
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.rescore import rescore
 from evalkit.runs.summary import count, summarize
@@ -65,6 +66,17 @@ def test_a_run_is_read_again_by_its_markers(tmp_path: Path) -> None:
     assert outcomes(run) == [("correct", "equal"), CUT_OFF]
     assert run.records[0].markers == markers
     assert run.records[0].extraction.span == (16, 17)
+
+
+def test_rules_are_compared_within_the_budget_of_thinking(tmp_path: Path) -> None:
+    """What thought for too long is not read under any rule, as scoring did not read it."""
+    thinking = {"version": 1, "opens": "", "special": [], "budget": 5}
+    records = [thought(name, tokens, text="<think>5</think>7") for name, tokens in (("a", 4), ("b", 6))]
+    run = rescore(written(tmp_path / "run", records, thinking=thinking), rule=None, command="again")
+    assert outcomes(run) == [("correct", "equal"), ("no_answer", "thinking over its budget")]
+    compared = compare_rules(run, ["last-number", "lenient"])
+    for name in ("last-number@1", "lenient@2"):
+        assert compared.counts[name] == {"correct": 1, "no_answer": 1}
 
 
 def test_older_runs_say_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
