@@ -208,6 +208,7 @@ VERL = {
     "trainkit/plugins/steps/mini_batches.py",
     "trainkit/plugins/steps/nested_rows.py",
     "trainkit/plugins/replay_buffer.py",
+    "trainkit/plugins/start_early.py",
     "trainkit/plugins/steps/trainer_steps.py",
 }
 HEAVY = ("torch", "vllm", "verl", "transformers", "pandas", "pyarrow", "numpy", "scipy", "ray")

@@ -28,7 +28,7 @@ from trainkit.data.dataset import Dataset, write_dataset
 from trainkit.data.inputs import Inputs, find_inputs, relocked, task_names
 from trainkit.data.try_reward import SHAPED, find_reward, same_reward
 from trainkit.launch.environment import verl_command
-from trainkit.launch.set_option import check_known, parse_set, unsafe_keys
+from trainkit.launch.set_option import check_bypass, check_known, parse_set, unsafe_keys
 from trainkit.launch.settings import Facts, build, to_arguments
 from trainkit.option_file import to_toml
 from trainkit.options import Options, names_run
@@ -69,6 +69,7 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
     check_left_out()
     parse_set(options.set, options.allow_unsafe_set)
     check_known(options.set)
+    check_bypass(options.algorithm, options.set)
     SaveEvery.parse(options.save_every)
     folder = run_folder(options)
     before = read_existing(folder, options)

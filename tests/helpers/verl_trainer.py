@@ -135,6 +135,43 @@ def run(harness: Harness, word: str, cuts: int, leave_out: bool) -> dict[str, An
     }
 
 
+def shared(harness: Harness, gpus: int) -> dict[str, Any]:
+    """How a step is shared among GPUs, and which rows are left without old log-probs."""
+    import transfer_queue as tq
+    from transfer_queue import KVBatchMeta
+
+    from trainkit.draw.groups import divide, in_order
+
+    harness.reset()
+    made, tags = put(harness)
+    division = divide(in_order(made, 0, 1), 2, leave_out=True)
+    step = trainer(harness, "grpo", 2)
+    step.actor_rollout_wg._dispatch_info = {"actor": list(range(gpus))}
+    step.replay_buffer.division = division
+    step.replay_buffer.left_out_tags = [tags[one.key] for one in division.left_out]
+    keys = [one.key for one in division.trained]
+    batch = KVBatchMeta(keys=keys, tags=[tags[key] for key in keys], partition_id="train")
+    metrics: dict[str, Any] = {}
+    batch = step._balance_batch(batch, metrics=metrics)
+    batch = step._compute_old_log_prob(batch, metrics=metrics)
+    old = tq.kv_batch_get(keys=batch.keys, partition_id="train", select_fields=["old_log_probs"])
+    rows = old["old_log_probs"].unbind()
+    size = len(batch) // gpus
+    tq.kv_clear(keys=[*batch.keys, *(one.key for one in division.left_out)], partition_id="train")
+    return {
+        "sizes": step.replay_buffer.sizes,
+        "ranks": [batch.keys[rank * size : (rank + 1) * size] for rank in range(gpus)],
+        "tokens": [
+            sum(tag["seq_len"] for tag in batch.tags[rank * size : (rank + 1) * size]) for rank in range(gpus)
+        ],
+        "mini_batches": [[one.key for one in part.trained] for part in division.mini_batches],
+        "padding": [key for key, tag in zip(batch.keys, batch.tags, strict=True) if tag.get("is_padding")],
+        "unknown": [key for key, row in zip(batch.keys, rows, strict=True) if row.isnan().all()],
+        "known": [key for key, row in zip(batch.keys, rows, strict=True) if not row.isnan().any()],
+        "entropy": float(metrics["actor/entropy"]),
+    }
+
+
 def main(model: Path) -> dict[str, Any]:
     import ray
     import transfer_queue as tq
@@ -159,8 +196,10 @@ def main(model: Path) -> dict[str, Any]:
             "trained": [every["trained"], less["trained"]],
             "left_in_queue": [every["left_in_queue"], less["left_in_queue"]],
         }
+    trainer_steps.install()
+    among = {gpus: shared(harness, gpus) for gpus in (1, 2, 3)}
     ray.shutdown()
-    return {"worker": compare(harness), "trainer": found}
+    return {"worker": compare(harness), "trainer": found, "shared": among}
 
 
 if __name__ == "__main__":

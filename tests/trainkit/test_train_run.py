@@ -9,6 +9,7 @@ SmolLM2 rarely gets a sampled sum right, so a first step of a few samples may we
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -82,14 +83,21 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 @dataclass
 class Killed:
-    """A run whose processes were killed, and the prompt ids that they had noted."""
+    """A run whose processes were killed, the prompt ids that they had noted, and the rows of step 2."""
 
     folder: Path
     in_batch: list[list[int]]
     in_engine: list[list[int]]
+    rows: list[str]
 
 
-TWO_STEPS = ["grpo", *SMALL, "--steps", "2", "--save-every", "1", "--output", "runs/one"]
+TWO_STEPS = ["grpo", *SMALL, "--draw", "needed", "--steps", "2", "--save-every", "1", "--output", "runs/one"]
+
+
+def drawn(folder: Path, step: int) -> list[str]:
+    """Rows of all completions of a training step, in an order of their own."""
+    made = lines(folder / "rollouts.jsonl")
+    return sorted(line["id"] for line in made if not line["validate"] and line["step"] == step)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +112,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
 
     stop_when(saving, *TWO_STEPS, cwd=cwd, by=signal.SIGKILL)
     noted = [[line["ids"] for line in lines(folder / f"tokens_{at}.jsonl")] for at in ("batch", "vllm")]
-    return Killed(folder, *noted)
+    return Killed(folder, *noted, drawn(folder, 2))
 
 
 @pytest.fixture(scope="module")
@@ -135,19 +143,29 @@ def test_the_same_command_goes_on(run: tuple[Path, str]) -> None:
     folder, said = run
     assert "resumes after step 1" in said
     assert [line["step"] for line in lines(folder / "metrics.jsonl")] == [0, 1, 2]
-    training = [line["step"] for line in lines(folder / "rollouts.jsonl") if not line["validate"]]
-    assert sorted(training) == [1] * 16 + [2] * 16
+    assert len(drawn(folder, 1)) == 16
     cwd = folder.parent.parent
     assert "is complete: 2 steps" in command(*TWO_STEPS, cwd=cwd)
     refused = command(*TWO_STEPS, "--seed", "7", cwd=cwd, code=2)
     assert "holds another run: seed is 0 there and 7 here" in refused
 
 
+def test_a_larger_draw_is_that_of_the_unbroken_run(killed: Killed, run: tuple[Path, str]) -> None:
+    """How many rows, and which, is decided by what step 1 had seen, which its checkpoint keeps."""
+    first, second = lines(killed.folder / "metrics.jsonl")[1:]
+    assert first["training/groups_drawn"] == 4
+    assert second["training/groups_drawn"] == math.ceil(4 * 4 / max(1, first["training/groups_teaching"]))
+    assert len(killed.rows) == 4 * second["training/groups_drawn"] == second["trainkit/rollouts"]
+    assert drawn(killed.folder, 2) == killed.rows
+    nothing_teaches = "no group teaches: nothing is learned in this step" in run[1]
+    assert nothing_teaches == (second["training/groups_teaching"] == 0)
+
+
 def test_a_run_leaves_what_the_docs_promise(run: tuple[Path, str]) -> None:
     folder, _ = run
     job = json.loads((folder / "train.json").read_text())
     metrics = lines(folder / "metrics.jsonl")
-    assert metrics[1]["trainkit/rollouts"] == metrics[2]["trainkit/rollouts"] == 16
+    assert metrics[1]["trainkit/rollouts"] == 16
     assert metrics[1]["trainkit/acc"] == pytest.approx(metrics[1]["critic/score/mean"])
     assert metrics[1]["trainkit/hook_seconds"] > 0
     rollouts = lines(folder / "rollouts.jsonl")

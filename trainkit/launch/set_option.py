@@ -82,6 +82,8 @@ REFUSED: dict[str, str] = {
 }
 """verl settings that could change prompts, tokens, reward or lengths, or that an option decides."""
 
+BYPASS = "algorithm.rollout_correction.bypass_mode"
+
 
 def parse_set(items: Sequence[str], unsafe: bool = False) -> dict[str, Any]:
     """`--set key=value` as settings; values are JSON where they parse as such, else text.
@@ -111,6 +113,19 @@ def parse_set(items: Sequence[str], unsafe: bool = False) -> dict[str, Any]:
         except (json.JSONDecodeError, RecursionError):
             settings[key.strip()] = value
     return settings
+
+
+def check_bypass(algorithm: str, items: Sequence[str]) -> None:
+    """Refuse vLLM's log-probs as old ones for gspo: they differ by more than its clip of 3e-4 allows.
+
+    Noise of 0.01 a token, as between bf16 kernels, is harmless at a clip of 0.2; here it would cut at random.
+    """
+    for key, value in parse_set(items, unsafe=True).items():
+        if algorithm == "gspo" and key.lstrip("+~") == BYPASS and value:
+            raise UserError(
+                f"--set {BYPASS}=true: gspo clips ratios at 3e-4, and vLLM's log-probs differ from the "
+                "trainer's by more; leave it out, or train with trainkit grpo"
+            )
 
 
 def unsafe_keys(items: Sequence[str]) -> list[str]:

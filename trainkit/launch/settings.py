@@ -21,6 +21,8 @@ from trainkit.plan.kernels import Kernels
 
 POLL_SECONDS = 0.05
 """How often the trainer looks for finished rollouts; verl's own pause is 2 s."""
+AGENTS = {"cpu": 1, "cuda": 4}
+"""Processes that ask vLLM for completions and score them: each imports verl and vLLM."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +152,7 @@ def _rollout(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         f"{ROLLOUT}.max_num_batched_tokens": max(2048 if cpu else 16384, room),
         f"{ROLLOUT}.gpu_memory_utilization": options.gpu_memory,
         f"+{ROLLOUT}.agent.agent_loop_manager_class": "trainkit.plugins.agent_loop.Manager",
-        # Fewer processes start sooner: each of them imports verl and vLLM.
-        f"{ROLLOUT}.agent.num_workers": 1 if cpu else 4,
+        f"{ROLLOUT}.agent.num_workers": AGENTS[str(options.device)],
         f"{ROLLOUT}.checkpoint_engine.custom_backend_module": "trainkit.plugins.on_start",
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1 if cpu else 2,
         # Log-probs from vLLM cost more than generation itself; on a CPU computing them again costs more.
@@ -253,6 +254,7 @@ def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
         f"{KWARGS}.samples": options.samples,
         **draw_settings(options),
         f"{KWARGS}.poll_seconds": POLL_SECONDS,
+        f"{KWARGS}.start_early": _early(options, facts) if options.nodes == 1 else None,
         f"{KWARGS}.note_prompts": facts.resume_step == 0,
         # The reward is computed in the agent loop: verl's reward processes would stay idle.
         "reward.num_workers": 0,
@@ -271,6 +273,10 @@ def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
             "+ray_kwargs.ray_init.object_store_memory": 300_000_000,
         }
     return settings
+
+
+def _early(options: Options, facts: Facts) -> dict[str, int]:
+    return {"workers": AGENTS[str(options.device)], "servers": facts.gpus // options.tp}
 
 
 def to_arguments(settings: Mapping[str, Any]) -> list[str]:

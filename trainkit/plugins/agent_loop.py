@@ -13,7 +13,7 @@ import time
 import traceback
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import orjson
@@ -220,7 +220,18 @@ def tensors(prompt_ids: list[int], response_ids: list[int], reward: float) -> di
 class Manager(AgentLoopManagerTQ):  # type: ignore[misc]
     """verl's manager with our workers."""
 
+    early: ClassVar[list[Any]] = []
+    """Workers that have started already and wait for their arguments (trainkit.plugins.start_early)."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         require("agent_loop")
         super().__init__(*args, **kwargs)
         self.agent_loop_workers_class = ray.remote(Worker)
+
+    async def _init_agent_loop_workers(self) -> None:
+        if not self.early:
+            await super()._init_agent_loop_workers()
+            return
+        given = (self.config, self.llm_client, self.teacher_client, self.reward_loop_worker_handles)
+        await asyncio.gather(*(worker.begin.remote(*given) for worker in self.early))
+        self.agent_loop_workers = self.early

@@ -6,10 +6,19 @@ the process.
 
 from __future__ import annotations
 
+import importlib
 import os
+import threading
 
 from trainkit.plugins.freeze_heap import freeze_heap
 from trainkit.plugins.switch import DEVICE_VARIABLE, left_out
+
+
+def import_server() -> None:
+    """Import what the first weights on their way to vLLM need, while the worker waits for vLLM to start."""
+    importlib.import_module("verl.workers.rollout.vllm_rollout.vllm_async_server")
+    freeze_heap()
+
 
 if DEVICE_VARIABLE in os.environ:
     from trainkit.plugins.steps import mini_batches
@@ -20,3 +29,5 @@ if DEVICE_VARIABLE in os.environ:
 
         install()
     freeze_heap()
+    if "start_early" not in left_out():
+        threading.Thread(target=import_server, daemon=True).start()

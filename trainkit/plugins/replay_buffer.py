@@ -21,8 +21,11 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from trainkit.draw.groups import Division, Trajectory, divide, in_order
 from trainkit.draw.passes import RowEvidence
 from trainkit.draw.share import TeachingShare
+from trainkit.plugins.agent_loop import Manager
+from trainkit.plugins.start_early import start_early
 from trainkit.plugins.steps import trainer_steps
 from trainkit.plugins.steps.row_order import RowOrder
+from trainkit.plugins.switch import left_out
 from trainkit.plugins.versions import require
 from trainkit.runs.saving import begin_step
 
@@ -44,6 +47,8 @@ class StrictReplayBuffer(ReplayBuffer):  # type: ignore[misc]
         self.share, self.evidence = TeachingShare(), RowEvidence()
         self.rows = 0
         super().__init__(**kwargs, poll_interval=self.ours["poll_seconds"])
+        if (early := self.ours["start_early"]) and "start_early" not in left_out():
+            Manager.early = start_early(**early)
         if self.ours["groups"] != "unordered":
             trainer_steps.install()
         if self.ours["draw_multiple"]:

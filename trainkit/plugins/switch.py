@@ -17,7 +17,7 @@ RUN_VARIABLE = "TRAINKIT_RUN"
 """A name that no other run on the machine has (trainkit.plugins.own_socket)."""
 WITHOUT_VARIABLE = "TRAINKIT_WITHOUT"
 """Names of `OPTIONAL`, separated by commas: patches that only save time, left out for once."""
-OPTIONAL = ("nested_rows", "freeze_heap", "first_log_probs")
+OPTIONAL = ("nested_rows", "freeze_heap", "first_log_probs", "start_early")
 
 
 def left_out() -> frozenset[str]:

@@ -25,6 +25,7 @@ PATCHES: Mapping[str, tuple[str, ...]] = {
     "mini_batches": ("verl",),  # make_iterator, prepare_micro_batches, train_batch, POLICY_LOSS_REGISTRY
     "checkpoint_callback": ("verl",),  # CheckpointCallback.on_save
     "nested_rows": ("verl",),  # tensordict_utils.index_select_tensor_dict
+    "start_early": ("verl",),  # vLLMReplica.__init__, router._create_global_sticky_inflight, AgentLoopManager
     "own_socket": ("verl",),  # RuntimeContext.get_job_id, which verl names a socket by
     "cpu_platform": ("verl",),  # PlatformBase, the process group, the critic's attention
     "cpu_vllm": ("vllm",),  # layers.utils.dispatch_cpu_unquantized_gemm

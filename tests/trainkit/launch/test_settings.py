@@ -25,7 +25,7 @@ from places import ROOT
 from prompts.errors import UserError
 from trainkit.algorithms import ALGORITHMS
 from trainkit.launch.set_allowed import ACTOR, ALLOWED, MODEL, REF, ROLLOUT
-from trainkit.launch.set_option import REFUSED, check_known, parse_set, unsafe_keys
+from trainkit.launch.set_option import BYPASS, REFUSED, check_bypass, check_known, parse_set, unsafe_keys
 from trainkit.launch.set_option import _keys as known_keys
 from trainkit.launch.settings import Facts, build, to_arguments
 from trainkit.options import Options, resolve
@@ -197,6 +197,15 @@ def allowed_table() -> list[str]:
     """What `--set` takes, a line for each group, as docs/training.md shows it."""
     rows = [f"| {why} | {', '.join(f'`{key}`' for key in keys)} |" for why, keys in ALLOWED.items()]
     return ["| why it is harmless | taken |", "| --- | --- |", *rows]
+
+
+def test_gspo_takes_no_log_probs_of_vllm() -> None:
+    """Its clip is narrower than what they differ by; grpo's is not."""
+    for key in (BYPASS, f"+{BYPASS}"):
+        with pytest.raises(UserError, match="gspo clips ratios at 3e-4"):
+            check_bypass("gspo", [f"{key}=true"])
+        check_bypass("gspo", [f"{key}=false"])
+        check_bypass("grpo", [f"{key}=true"])
 
 
 def refused_table() -> list[str]:

@@ -8,6 +8,7 @@ What is run, and how, stands in tests/helpers/verl_worker.py and verl_trainer.py
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -92,3 +93,24 @@ def test_the_trainers_steps_change_neither_weights_nor_what_metrics_mean(
     assert less["perf/total_num_tokens"] == every["perf/total_num_tokens"]
     # verl averages it over micro-batches, whose sizes differ here: by tokens it would be equal.
     assert less["actor/pg_clipfrac"] == pytest.approx(every["actor/pg_clipfrac"], rel=0.3)
+
+
+@pytest.mark.parametrize("gpus", [1, 2, 3])
+def test_gpus_share_each_mini_batch_and_the_first_has_no_old_log_probs(
+    both: dict[str, Any], gpus: int
+) -> None:
+    """Mini-batches of 8 and 4 rows: three GPUs get padding, whose rows are filled like any other."""
+    step = both["shared"][str(gpus)]
+    sizes, ranks, first, second = step["sizes"], step["ranks"], *step["mini_batches"]
+    assert sizes == [math.ceil(len(part) / gpus) for part in (first, second)]
+    assert all(len(rank) == sum(sizes) for rank in ranks)
+    padding = set(step["padding"])
+    for part, place in ((first, slice(0, sizes[0])), (second, slice(sizes[0], None))):
+        assert sorted(key for rank in ranks for key in rank[place] if key not in padding) == sorted(part)
+    assert len(padding) == gpus * sum(sizes) - len(first) - len(second)
+    # A row of padding is longer than these answers.
+    assert padding or max(step["tokens"]) < 1.5 * min(step["tokens"])
+    unknown = {key for rank in ranks for key in rank[: sizes[0]]}
+    assert set(step["unknown"]) == unknown
+    assert set(step["known"]) == {key for rank in ranks for key in rank} - unknown
+    assert step["entropy"] == pytest.approx(both["shared"]["1"]["entropy"], rel=1e-5)

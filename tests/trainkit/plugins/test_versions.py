@@ -121,7 +121,8 @@ def test_only_what_saves_time_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -
     check_left_out()
     monkeypatch.setenv(WITHOUT_VARIABLE, "reward")
     with pytest.raises(
-        UserError, match="TRAINKIT_WITHOUT=reward: only nested_rows, freeze_heap, first_log_probs can"
+        UserError,
+        match="TRAINKIT_WITHOUT=reward: only nested_rows, freeze_heap, first_log_probs, start_early can",
     ):
         check_left_out()
 
