@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prompts.chat.system import injected_system
 from prompts.errors import UserError
 from prompts.reading.thinking import VERSION as THINKING
 from prompts.reading.thinking import divide, opened_by, thinking_specials
-from prompts.render import Message, render_question
+from prompts.render import render_question
 from prompts.template import Template
-from prompts.tokenizer_digest import tokenizer_parts
-from prompts.tokens import DECODE_FLAGS, FROZEN_DATE, apply_chat, encode_text
+from prompts.tokenizer.digest import tokenizer_parts
+from prompts.tokens import DECODE_FLAGS, FROZEN_DATE, apply_chat, chosen_template, encode_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -32,6 +33,7 @@ def reading_of(
 ) -> dict[str, Any]:
     """All that decides what the model reads and how its answer is read, as plain JSON values."""
     chat = template.kind == "chat"
+    chosen = chosen_template(tokenizer, template.chat_template_kwargs) if chat else ""
     texts, asked_date = [], False
     for question in probe_questions():
         text, asked = _prompt_text(template, tokenizer, question)
@@ -46,7 +48,7 @@ def reading_of(
         },
         "system": _system(template, tokenizer),
         "chat_template": {
-            "sha256": hashlib.sha256(tokenizer.get_chat_template().encode()).hexdigest(),
+            "sha256": hashlib.sha256(chosen.encode()).hexdigest(),
             "kwargs": dict(template.chat_template_kwargs),
             "add_generation_prompt": True,
             "frozen_date": FROZEN_DATE.date().isoformat() if asked_date else None,
@@ -146,23 +148,3 @@ def _system(template: Template, tokenizer: PreTrainedTokenizerFast) -> dict[str,
         return {"text": template.system, "from": "template"}
     injected = injected_system(tokenizer, template.chat_template_kwargs) if template.kind == "chat" else None
     return {"text": injected, "from": "chat template"} if injected else None
-
-
-def injected_system(tokenizer: PreTrainedTokenizerFast, kwargs: Mapping[str, Any] = {}) -> str | None:
-    """The system message that the chat template adds by itself to a chat that has none.
-
-    Found by comparison: a chat with a marked system message shows what stands around one, and what
-    a chat without one has in that place was injected. Templates that always write a preamble
-    (Llama 3's dates) give that preamble.
-    """
-    user = Message(role="user", content="\u241fquestion\u241f")
-    system = Message(role="system", content="\u241fsystem\u241f")
-    bare = apply_chat(tokenizer, [user], kwargs).text.split(user["content"])[0]
-    try:
-        marked = apply_chat(tokenizer, [system, user], kwargs).text.split(user["content"])[0]
-    except UserError:
-        return None  # the chat template knows no system message (Gemma)
-    head, found, tail = marked.partition(system["content"])
-    if not found or not bare.startswith(head) or not bare.endswith(tail) or len(bare) < len(head) + len(tail):
-        return None
-    return bare[len(head) : len(bare) - len(tail)].strip() or head.strip() or None

@@ -17,7 +17,9 @@ from prompts.chat_limits import check_length, try_template
 from prompts.errors import UserError
 from prompts.files import read_json
 from prompts.render import Message, Rendered
-from prompts.tokenizer_digest import tokenizer_digest as tokenizer_digest
+from prompts.tokenizer.digest import tokenizer_digest as tokenizer_digest
+from prompts.tokenizer.load import load_tokenizer as load_tokenizer
+from prompts.tokenizer.load import plain_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -44,86 +46,6 @@ class Chat:
     asked_date: bool
 
 
-def load_tokenizer(folder: Path | str, trust_remote_code: bool = False) -> PreTrainedTokenizerFast:
-    """The fast tokenizer of a model folder; UserError where there is none or it cannot be read."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no model folder")
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=trust_remote_code, local_files_only=True
-        )
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # the library beneath raises bare Exceptions, and panics on some files
-        files = ("tokenizer.json", "tokenizer.model", "vocab.json")
-        known = any((folder / name).exists() for name in files)
-        reason = (
-            (str(error).strip() or type(error).__name__).splitlines()[0]
-            if known
-            else f"it has none of {', '.join(files)}"
-        )
-        raise UserError(f"{folder} holds no tokenizer that can be loaded: {reason}") from None
-    path = folder / "tokenizer.json"
-    if path.is_file():
-        return _as_file(tokenizer, path)
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise UserError(
-            f"{folder} holds a slow tokenizer ({type(tokenizer).__name__}); save its fast form there "
-            "(tokenizer.json), only that can be compared"
-        )
-    return tokenizer
-
-
-_TEXTS = (
-    "What is 2 + 3?",
-    "  two  spaces\n\n\tx = \\boxed{5}",
-    "naïve café 你好 🙂 Straße",
-    "a1 b22 c333 12345.67",
-)
-"""Texts on which what transformers loaded is compared with tokenizer.json."""
-
-
-def _as_file(tokenizer: Any, path: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer, if it reads texts as tokenizer.json does; else the one made from that file alone.
-
-    Which class transformers takes follows from other files, and it may rebuild the pipeline by that class:
-    LlamaTokenizerFast over a byte-level vocabulary (DeepSeek-R1-Distill-Llama, deepseek-coder) loses all
-    spaces without an error, and a Mistral folder with a tekken.json beside it gets a slow one. Raises
-    UserError where even the file alone is read otherwise.
-    """
-    from tokenizers import Tokenizer  # type: ignore[import-untyped]
-    from transformers import PreTrainedTokenizerFast
-
-    try:
-        wanted = Tokenizer.from_file(str(path))
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:
-        raise UserError(f"{path} cannot be read as a tokenizer: {error}") from None
-    wanted.no_padding()
-    wanted.no_truncation()
-    for one in (tokenizer, None):
-        if one is None:
-            one = PreTrainedTokenizerFast.from_pretrained(path.parent, local_files_only=True)
-        if not isinstance(one, PreTrainedTokenizerFast):
-            continue
-        # a special token is one token, as tokenizer.json has it
-        one.split_special_tokens = False
-        special = "".join(map(str, one.all_special_tokens[:8]))
-        texts = [*_TEXTS, f"{special} {special}"]
-        if all(
-            _plain_ids(one, t, special=False) == wanted.encode(t, add_special_tokens=False).ids for t in texts
-        ):
-            return one
-    raise UserError(
-        f"transformers reads texts otherwise than {path} does ({type(tokenizer).__name__}), so nobody could "
-        "say which ids the model was trained on; bring back the tokenizer files it was published with"
-    )
-
-
 def encode(
     tokenizer: PreTrainedTokenizerFast, rendered: Rendered, chat_template_kwargs: Mapping[str, Any] = {}
 ) -> list[int]:
@@ -140,14 +62,14 @@ def encode(
 
 def encode_text(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     """Token ids of a finished prompt text, with the rule for BOS of `encode`."""
-    ids = _plain_ids(tokenizer, text, special=False)
+    ids = plain_ids(tokenizer, text, special=False)
     bos = tokenizer.bos_token_id
     if bos is None:
         return ids
     start = 0
     while start < len(ids) and ids[start] == bos:
         start += 1
-    wanted = start > 0 or _plain_ids(tokenizer, "a", special=True)[:1] == [bos]
+    wanted = start > 0 or plain_ids(tokenizer, "a", special=True)[:1] == [bos]
     return [bos, *ids[start:]] if wanted else ids
 
 
@@ -162,13 +84,8 @@ def apply_chat(
     Raises UserError where there is no chat template, it refuses the messages, runs away, or makes a
     text in which a message of the system or the user does not stand.
     """
-    if not tokenizer.chat_template:
-        raise UserError(
-            "this tokenizer has no chat template, so a chat prompt cannot be rendered; "
-            "use a raw prompt, as in --prompt gsm8k-raw (`evalkit prompts list` shows the kinds)"
-        )
     try_template(
-        str(tokenizer.chat_template),
+        chosen_template(tokenizer, chat_template_kwargs),
         lambda: max(len(_render(tokenizer, chat, chat_template_kwargs, True)) for chat in _TRIALS),
     )
     asked: list[str] = []
@@ -181,6 +98,33 @@ def apply_chat(
         if message["role"] in ("system", "user"):
             _require_shown(message, text)
     return Chat(text, bool(asked))
+
+
+def chosen_template(tokenizer: PreTrainedTokenizerFast, kwargs: Mapping[str, Any] = {}) -> str:
+    """The text of the chat template that is used: the model's only one, its default, or the one named.
+
+    A model may bring several (tokenizer_config.json, additional_chat_templates/); a prompt template names
+    one by `chat_template_kwargs = { chat_template = "NAME" }`. UserError where there is none, or no such.
+    """
+    held: Any = tokenizer.chat_template
+    if not held:
+        raise UserError(
+            "this tokenizer has no chat template, so a chat prompt cannot be rendered; "
+            "use a raw prompt, as in --prompt gsm8k-raw (`evalkit prompts list` shows the kinds)"
+        )
+    named = {str(name): str(text) for name, text in held.items()} if isinstance(held, Mapping) else {}
+    name = kwargs.get("chat_template", "default")
+    if not named and "chat_template" not in kwargs:
+        return str(held)
+    if name in named:
+        return named[name]
+    fix = "leave chat_template out of chat_template_kwargs"
+    if named:
+        fix = f'name one in a prompt of your own: chat_template_kwargs = {{ chat_template = "{min(named)}" }}'
+    raise UserError(
+        f"the model has no chat template named {name!r}; it has {', '.join(named) or 'one without a name'}; "
+        f"{fix}"
+    )
 
 
 def _render(
@@ -196,7 +140,7 @@ def _render(
     try:
         # transformers from 5.22 on hands a function of its own to the template, which would win over an
         # argument of ours; one that stands on the compiled template (transformers keeps it) wins over both.
-        compiled = chat_template_utils._compile_jinja_template(tokenizer.get_chat_template())
+        compiled = chat_template_utils._compile_jinja_template(chosen_template(tokenizer, kwargs))
         compiled.globals["strftime_now"] = _strftime_now
         chat = [dict(message) for message in messages]
         return str(
@@ -263,36 +207,3 @@ def resolve_stop_ids(tokenizer: PreTrainedTokenizerFast, model_folder: Path | st
     if not ids:
         raise UserError(f"neither the tokenizer nor {path} names an end token, so no reply could end")
     return tuple(sorted(ids))
-
-
-def turn_end(tokenizer: PreTrainedTokenizerFast) -> tuple[int, str] | None:
-    """The special token that the chat template puts after a reply, as id and text; None where it puts none.
-
-    A model that was taught to end its turns so, and whose stop ids lack this one, runs on to the limit.
-    """
-    reply = "\u241freply\u241f"
-    messages = [Message(role="user", content="a"), Message(role="assistant", content=reply)]
-    try:
-        text = apply_chat(tokenizer, messages, add_generation_prompt=False).text
-    except UserError:
-        return None
-    _, found, after = text.rpartition(reply)
-    ids = _plain_ids(tokenizer, after.lstrip(), special=False) if found else []
-    if not ids or ids[0] not in tokenizer.added_tokens_decoder:
-        return None
-    return ids[0], decode_verbatim(tokenizer, ids[:1])
-
-
-def _plain_ids(tokenizer: PreTrainedTokenizerFast, text: str, *, special: bool) -> list[int]:
-    """Ids of a text; the call sets padding and truncation off, whatever the tokenizer was saved with."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"a prompt holds a lone surrogate ({text[error.start]!r}, half a character) and has no tokens; "
-            f"mend the row: it follows {text[max(0, error.start - 30) : error.start]!r}"
-        ) from None
-    ids: list[int] = tokenizer(
-        text, add_special_tokens=special, padding=False, truncation=False, verbose=False
-    )["input_ids"]
-    return ids

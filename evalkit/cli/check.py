@@ -29,9 +29,9 @@ def check_command(
 
     Exit code 0 where all is equal, 3 with a diff where it is not, 2 where there is no lock.
     """
-    from evalkit.locks.check import check_all, stop_warning, verified_template
+    from evalkit.locks.check import check_all, verified_template
+    from evalkit.locks.notes import reading_warnings
     from evalkit.models.resolve import model_folder
-    from prompts.lock_reading import lost_thinking
     from prompts.tokens import load_tokenizer
 
     lock = check_all(
@@ -42,12 +42,10 @@ def check_command(
         trust_remote_code=trust_remote_code,
     )
     print(f"{model}: read as locked ({lock.template}, rule {lock.rule}, fingerprint {lock.fingerprint})")
-    tokenizer = load_tokenizer(model_folder(model)[0], trust_remote_code)
-    if warning := stop_warning(tokenizer, lock.reading["stop_ids"]):
-        print(f"warning: {warning}", file=sys.stderr)
     folder = model_folder(model)[0]
+    tokenizer = load_tokenizer(folder, trust_remote_code)
     template = verified_template(lock.template, template_folders(prompts), [folder], folder)
-    if warning := lost_thinking(template, tokenizer):
+    for warning in reading_warnings(template, tokenizer, folder, lock.reading["stop_ids"]):
         print(f"warning: {warning}", file=sys.stderr)
     if data is not None:
         print(f"{data}: {lock.data['rows']:,} rows as locked")

@@ -126,7 +126,7 @@ def adopt_command(
     """Write a prompt lock for somebody else's checkpoint, from a template name or its training data."""
     from evalkit.locks.adopt import adopt
 
-    lock, path = adopt(
+    lock, path, notes = adopt(
         model,
         prompt=prompt,
         data=data,
@@ -135,3 +135,5 @@ def adopt_command(
         trust_remote_code=trust_remote_code,
     )
     print(f"{path}: {lock.template}, fingerprint {lock.fingerprint}")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from evalkit.grade.lock_entry import template_entry
 from evalkit.locks.check import lock_like
 from evalkit.locks.difference import require_same, text_diff
+from evalkit.locks.notes import reading_notes
 from evalkit.locks.parquet import ParquetRow, encode_row, flat, prompt_messages, read_rows
 from evalkit.models.computation import computation_of
 from evalkit.models.trusted_lock import note_adopted
@@ -32,8 +33,8 @@ def adopt(
     extra: Sequence[Path] = (),
     force: bool = False,
     trust_remote_code: bool = False,
-) -> tuple[Lock, Path]:
-    """Write a lock into a checkpoint's folder; returns it and its file.
+) -> tuple[Lock, Path, list[str]]:
+    """Write a lock into a checkpoint's folder; returns it, its file, and what should be known of its prompts.
 
     A raw global_step_N hands it on when it is merged the next time.
     Raises UserError where the model is no local folder or has a lock, and without `prompt` and `data`.
@@ -59,7 +60,9 @@ def adopt(
         lock = lock_from_template(find_template(str(prompt), templates), tokenizer, folder)
     path = write_lock(lock, Path(model))
     note_adopted(Path(model), Path(model).resolve().parent if raw else None, lock)
-    return lock, path
+    template = carried_template(lock)
+    notes = reading_notes(template, tokenizer) if template else []
+    return lock, path, notes
 
 
 def lock_from_template(template: Template, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Lock:

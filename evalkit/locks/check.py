@@ -23,7 +23,7 @@ from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, carried_template, make_lock, read_lock
 from prompts.registry import find_template, load_templates
 from prompts.template import Template
-from prompts.tokens import load_tokenizer, resolve_stop_ids, turn_end
+from prompts.tokens import load_tokenizer, resolve_stop_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -114,17 +114,6 @@ def check_model(
     if broken is not None:
         raise broken
     return locked
-
-
-def stop_warning(tokenizer: PreTrainedTokenizerFast, stop_ids: Sequence[int]) -> str | None:
-    """A sentence where replies cannot end as the chat template ends them; None where all is well."""
-    end = turn_end(tokenizer)
-    if end is None or end[0] in stop_ids:
-        return None
-    return (
-        f"the chat template ends a reply with {end[1]} (id {end[0]}), which is not among the stop ids "
-        f"{list(stop_ids)}: replies will run on; add it to eos_token_id in generation_config.json"
-    )
 
 
 def lock_like(

@@ -16,8 +16,9 @@ from evalkit.engines.base import EngineOptions
 from evalkit.grade.grade import gold_problem
 from evalkit.grade.lock_entry import grader_of, scorer_like, template_entry
 from evalkit.grade.user_function import UserFunction
-from evalkit.locks.check import stop_warning, verified_template
+from evalkit.locks.check import verified_template
 from evalkit.locks.difference import WITH_COMPUTATION, require_same
+from evalkit.locks.notes import reading_warnings
 from evalkit.locks.overlap import locked_overlap, refuse_overlap
 from evalkit.locks.parts import lock_of, lock_parts, lock_tasks
 from evalkit.models.computation import computation_of
@@ -27,7 +28,6 @@ from evalkit.tasks.rows import rows_under
 from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
-from prompts.lock_reading import lost_thinking
 from prompts.reading.thinking import budget_of
 from prompts.render import render
 from prompts.template import Template
@@ -86,10 +86,8 @@ class RunPlan:
     @property
     def warning(self) -> str | None:
         """What will probably go wrong though it can be run, as a sentence; None where all is well."""
-        if self.template.kind != "chat":
-            return None
-        ends = stop_warning(self.tokenizer, self.stop_ids)
-        return "; ".join(filter(None, (ends, lost_thinking(self.template, self.tokenizer)))) or None
+        found = reading_warnings(self.template, self.tokenizer, self.model.folder, self.stop_ids)
+        return "; ".join(found) or None
 
     def rule_of(self, index: int) -> str:
         """The rule that reads the answers to a row."""

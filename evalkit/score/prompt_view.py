@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evalkit.locks.check import stop_warning, verified_template
+from evalkit.locks.check import verified_template
+from evalkit.locks.notes import reading_notes, reading_warnings
 from prompts.lock import read_lock
-from prompts.lock_reading import lost_thinking, thinking_entry
+from prompts.lock_reading import thinking_entry
 from prompts.render import render_question
 from prompts.template import Template
 from prompts.tokens import apply_chat, decode_verbatim, encode_text, load_tokenizer, resolve_stop_ids
@@ -38,18 +39,17 @@ def view(
 
     folder, _ = model_folder(model)
     tokenizer = load_tokenizer(folder, trust_remote_code)
-    lost = lost_thinking(template, tokenizer)
     opens = (thinking_entry(template, tokenizer).get("thinking") or {}).get("opens")
-    warning = stop_warning(tokenizer, resolve_stop_ids(tokenizer, folder))
+    warnings = reading_warnings(template, tokenizer, folder, resolve_stop_ids(tokenizer, folder))
     if isinstance(rendered, str):
         text = rendered
     else:
         text = apply_chat(tokenizer, rendered, template.chat_template_kwargs).text
     ids = encode_text(tokenizer, text)
     tokens = [decode_verbatim(tokenizer, [token]) for token in ids]
-    said = "; ".join(filter(None, (warning, lost)))
     seen = {"model": model, "text": text, "token_ids": ids, "tokens": tokens, "opens": opens or None}
-    return {**shown, **seen, "warning": said or None}
+    notes = reading_notes(template, tokenizer)
+    return {**shown, **seen, "notes": notes, "warning": "; ".join(warnings) or None}
 
 
 def thinking_of(model: str, prompt: str | None, folders: Sequence[Path]) -> dict[str, Any] | None:
@@ -81,6 +81,8 @@ def as_text(shown: dict[str, Any]) -> str:
         said = []
         if opened := shown["opens"]:
             said = [f"it opens {opened}: what follows is thinking until the model closes it", ""]
+        if shown["notes"]:
+            said += [*shown["notes"], ""]
         counted = f"{len(ids)} tokens for {shown['model']}:"
         return "\n".join((*lines, shown["text"], "", *said, counted, pairs))
     if isinstance(shown["rendered"], str):

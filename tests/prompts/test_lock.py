@@ -31,7 +31,7 @@ from prompts.lock import (
 from prompts.lock_reading import probe_questions
 from prompts.registry import get_template, load_templates
 from prompts.render import render_question
-from prompts.tokenizer_digest import tokenizer_digest, tokenizer_parts
+from prompts.tokenizer.digest import tokenizer_digest, tokenizer_parts
 from prompts.tokens import encode, load_tokenizer
 
 FINGERPRINTS = GOLDEN / "fingerprints.json"

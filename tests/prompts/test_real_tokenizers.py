@@ -11,7 +11,7 @@ import pytest
 from npm_tokenizers import npm_tokenizer
 
 from prompts.render import Message
-from prompts.tokenizer_digest import tokenizer_digest
+from prompts.tokenizer.digest import tokenizer_digest
 from prompts.tokens import apply_chat, encode, encode_text, load_tokenizer
 
 pytest.importorskip("transformers")
@@ -81,3 +81,14 @@ def test_special_tokens_are_not_split(tmp_path: Path) -> None:
     config = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**config, "split_special_tokens": True}))
     assert encode_text(load_tokenizer(folder), "<|im_end|>") == [151645]
+
+
+def test_gpt_oss_s_own_system_turn_and_ends(tmp_path: Path) -> None:
+    from prompts.chat.ends import turn_ends
+    from prompts.chat.system import injected_system
+
+    tokenizer = load_tokenizer(npm_tokenizer("gptoss"))
+    if not tokenizer.chat_template:
+        pytest.skip("this package brings no chat template")
+    assert str(injected_system(tokenizer)).startswith("You are ChatGPT")
+    assert "<|return|>" in [text for _, text in turn_ends(tokenizer)]

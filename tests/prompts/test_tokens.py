@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from places import GOLDEN, ROOT
 
 from prompts.errors import UserError
-from prompts.lock_reading import injected_system, probe_questions
+from prompts.lock_reading import probe_questions
 from prompts.registry import get_template, load_templates
 from prompts.render import render_question
 from prompts.tokens import (
@@ -29,7 +29,6 @@ from prompts.tokens import (
     encode_text,
     load_tokenizer,
     resolve_stop_ids,
-    turn_end,
 )
 
 PROMPT_IDS = GOLDEN / "prompt_ids.json"
@@ -165,39 +164,6 @@ def test_today_is_frozen(own: Any) -> None:
     assert not apply_chat(load_tokenizer(Path(own.name_or_path)), CHAT).asked_date  # type: ignore[arg-type]
 
 
-SYSTEM_TURN = "{% if messages[0]['role'] != 'system' %}system: Be good.\n{% endif %}"
-
-
-@pytest.mark.parametrize(
-    ("chat_template", "injected"),
-    [
-        (TURNS, None),
-        (SYSTEM_TURN + TURNS, "Be good."),
-        (
-            "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}" + TURNS,
-            None,
-        ),
-        ("Cutoff 2023.\n" + TURNS, None),
-        (
-            "Cutoff 2023. {% if messages[0]['role'] == 'system' %}{{ messages[0]['content'] }}{% endif %}\n"
-            + TURNS.replace("in messages", "in messages if m['role'] != 'system'"),
-            "Cutoff 2023.",
-        ),
-    ],
-)
-def test_a_system_message_that_the_chat_template_injects_is_found(
-    own: Any, chat_template: str, injected: str | None
-) -> None:
-    own.chat_template = chat_template
-    assert injected_system(own) == injected
-
-
-def test_smollm2_s_own_system_message_is_found(tokenizer: Any) -> None:
-    assert (
-        injected_system(tokenizer) == "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
-    )
-
-
 def test_completions_are_decoded_without_special_tokens_and_clean_up(tokenizer: Any) -> None:
     ids = encode_text(tokenizer, "It is 4 , isn 't it ?<|im_end|>")
     assert decode(tokenizer, ids) == "It is 4 , isn 't it ?"
@@ -232,19 +198,6 @@ def test_no_stop_id_at_all_is_an_error(own: Any, tmp_path: Path) -> None:
     own.eos_token = None
     with pytest.raises(UserError, match="names an end token"):
         resolve_stop_ids(own, tmp_path)
-
-
-def test_the_token_that_ends_a_reply_is_known(own: Any) -> None:
-    """GGUF files of Qwen load with <|endoftext|> as end token, while replies end with <|im_end|>."""
-    from evalkit.locks.check import stop_warning
-
-    assert turn_end(own) == (2, "<|im_end|>")
-    assert stop_warning(own, (2,)) is None
-    assert "<|im_end|> (id 2), which is not among the stop ids [0]" in str(stop_warning(own, (0,)))
-    own.chat_template = TURNS
-    assert turn_end(own) is None
-    own.chat_template = "{{ raise_exception('one turn only') }}"
-    assert turn_end(own) is None
 
 
 def test_half_a_character_in_a_row_is_named(tokenizer: Any) -> None:

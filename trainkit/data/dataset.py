@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.grade.lock_entry import template_entry
-from evalkit.locks.check import stop_warning
+from evalkit.locks.notes import reading_warnings
 from evalkit.locks.parquet import check_parquet
 from evalkit.locks.parts import join_locks, marked_lock
 from evalkit.models.computation import computation_of
@@ -167,9 +167,14 @@ class Maker:
         return join_locks(locks, weights)
 
     def warning(self, stop_ids: Sequence[int]) -> str | None:
-        """A sentence where replies could not end; a raw prompt has no chat template to end them."""
-        chat = any(part.template.kind == "chat" for part in self.inputs.train)
-        return stop_warning(self.tokenizer, stop_ids) if chat else None
+        """What will probably go wrong with prompts or replies, as a sentence; None where all is well."""
+        folder = self.inputs.model.folder
+        every = (
+            warning
+            for part in self.inputs.train
+            for warning in reading_warnings(part.template, self.tokenizer, folder, stop_ids)
+        )
+        return "; ".join(dict.fromkeys(every)) or None
 
     def write(
         self, dataset: Dataset, train: Sequence[Prompt], validation: Sequence[Prompt], validation_lock: Lock

@@ -468,7 +468,7 @@ def test_the_first_differing_token_is_found_at_every_place(tokenizer: Any) -> No
 def test_adopting_by_template_writes_the_lock_that_training_would_have(model: Path) -> None:
     trained = read_lock(model)
     (model / FILE_NAME).unlink()
-    lock, path = adopt(str(model), prompt="gsm8k-boxed", data=None)
+    lock, path, _ = adopt(str(model), prompt="gsm8k-boxed", data=None)
     assert path == model / FILE_NAME
     assert trained is not None and lock.fingerprint == trained.fingerprint
     assert check_all(str(model)) == lock
@@ -478,10 +478,10 @@ def test_adopting_by_template_writes_the_lock_that_training_would_have(model: Pa
 
 
 def test_adopting_by_data_takes_its_lock_or_finds_its_template(model: Path, rows: Path) -> None:
-    adopted, _ = adopt(str(model), prompt=None, data=rows, force=True)
+    adopted, _, _ = adopt(str(model), prompt=None, data=rows, force=True)
     assert adopted == read_lock(rows)
     strip_lock(rows)
-    found, _ = adopt(str(model), prompt=None, data=rows, force=True)
+    found, _, _ = adopt(str(model), prompt=None, data=rows, force=True)
     assert found.fingerprint == adopted.fingerprint
     assert found.data["prompts"] == adopted.data["prompts"]
     edit_rows(rows, lambda r: set_message(r[7]))

@@ -123,7 +123,7 @@ def test_the_tied_head_is_left_out_and_the_other_kept(made: Path) -> None:
 
 def test_merged_folder_is_a_model_that_reads_as_the_base(made: Path) -> None:
     from evalkit.models.resolve import resolve_model
-    from prompts.tokenizer_digest import tokenizer_digest
+    from prompts.tokenizer.digest import tokenizer_digest
     from prompts.tokens import load_tokenizer, resolve_stop_ids
 
     model = resolve_model(str(made / "full" / STEP))
