@@ -20,13 +20,13 @@ _DIGITS = 15
 def loads(content: bytes) -> Any:
     """The value of a JSON text; raises orjson.JSONDecodeError where it is none.
 
-    A number that a float would change stays text, `NaN` is None.
+    A number that a float would change stays text, `NaN` is None, `Infinity` the float.
     """
     if _LONG.search(content) is None:
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError:
-            if b"NaN" not in content:
+            if b"NaN" not in content and b"Infinity" not in content:
                 raise
     try:
         return json.loads(content, parse_int=_integer, parse_float=_decimal, parse_constant=_constant)

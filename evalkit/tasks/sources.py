@@ -12,6 +12,7 @@ import orjson
 
 from evalkit.exact_json import loads
 from evalkit.tasks.conversation import CONVERSATION_FIELDS, read_conversation
+from evalkit.tasks.parquet_rows import read_parquet
 from evalkit.tasks.rows import (
     Item,
     as_object,
@@ -138,17 +139,7 @@ def _read_csv(path: Path) -> Iterable[Any]:
         raise UserError(f"{path} is no CSV in UTF-8: {error}") from None
 
 
-def _read_parquet(path: Path) -> Iterable[Any]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        return pyarrow.parquet.read_table(path).to_pylist()  # type: ignore[no-any-return]
-    except pyarrow.ArrowException as error:
-        raise UserError(f"{path} is no parquet file: {str(error).splitlines()[0]}") from None
-
-
-_READERS = {".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".parquet": _read_parquet}
+_READERS = {".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".parquet": read_parquet}
 
 
 def _item(path: Path, number: int, row: Mapping[str, Any], question_field: str, answer_field: str) -> Item:

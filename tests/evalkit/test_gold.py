@@ -5,12 +5,14 @@ pytest tests/evalkit/test_gold.py
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy
 import orjson
 import pyarrow
 import pyarrow.parquet
@@ -47,6 +49,30 @@ from evalkit.tasks.load import load_rows
         ("{1, 2}", "{1, 2}"),
         ("[0, 1)", "[0, 1)"),
         ("nan", "nan"),
+        (1e-7, "1e-07"),
+        (-0.0, "-0.0"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (Decimal("1E-7"), "1E-7"),
+        (-(2**63) - 1, "-9223372036854775809"),
+        ([2**64], "18446744073709551616"),
+        ([True, "yes"], '["true", "yes"]'),
+        ([1e-7, "10^{-7}"], '["1e-07", "10^{-7}"]'),
+        ([None, "4"], "4"),
+        ([math.nan, 4], "4"),
+        ({"answer": {"target": "4"}}, "4"),
+        ({"ground_truth": "4", "style": "rule"}, "4"),
+        ({"label": "A", "text": "Paris"}, '["Paris", "A"]'),
+        ({"answer": "4", "final_answer": "4"}, "4"),
+        ({"target": None, "answer": "4"}, "4"),
+        ('{"target": 0.10000000000000000555}', "0.10000000000000000555"),
+        ('{"target": [18446744073709551616]}', "18446744073709551616"),
+        ("2024-01-31", "2024-01-31"),
+        ("1,000", "1,000"),
+        ("٤", "٤"),
+        ('"4"', '"4"'),
+        ("[]", "[]"),
+        ('[["1"], ["2"]]', '[["1"], ["2"]]'),
+        ("{'a': 1}", "{'a': 1}"),
     ],
 )
 def test_golds_are_read_as_what_they_are(value: Any, gold: str) -> None:
@@ -70,6 +96,19 @@ def test_golds_are_read_as_what_they_are(value: Any, gold: str) -> None:
         ([{"a": 1}], "the gold is a list of objects"),
         ({"target": [["a"]]}, "the gold is a list of lists"),
         (b"18", "the gold is of type bytes"),
+        ('{"target": []}', "no gold"),
+        ('{"x": "4"}', "the gold is an object with the keys x"),
+        ('[{"input": "1", "output": "2"}]', "the gold is a list of objects"),
+        (
+            {"target": "4", "answer": "5"},
+            "the gold is an object with different answers under target and answer",
+        ),
+        ("['Paris', 'paris']", "the gold is a list, object or array as Python prints it"),
+        ("['Paris' 'paris']", "the gold is a list, object or array as Python prints it"),
+        ("{'target': ['4']}", "the gold is a list, object or array as Python prints it"),
+        ("array(['4'], dtype=object)", "the gold is a list, object or array as Python prints it"),
+        (datetime.date(2024, 1, 31), "the gold is of type date"),
+        (datetime.timedelta(1), "the gold is of type timedelta"),
     ],
 )
 def test_what_cannot_be_read_says_what_was_found(value: Any, problem: str) -> None:
@@ -106,6 +145,8 @@ def test_any_acceptable_answer_is_right(gold: str, text: str, rule: str, outcome
         ">>> f(2)\n3",
         '["assert f(1) == 2", "assert f(2) == 3"]',
         "print(3)",
+        "self.assertEqual(f(2), 3)",
+        "check(candidate)",
     ],
 )
 def test_code_is_refused_under_rules_that_compare_values(gold: str) -> None:
@@ -152,6 +193,36 @@ def test_files_of_all_kinds(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(table, tmp_path / "golds.parquet")
     assert [row.gold for row in load_rows(str(tmp_path / "golds.parquet")).rows] == [None, "3.0"]
     assert acceptable('["a", "b"]') == ("a", "b")
+    (tmp_path / "golds.csv").write_text('question,answer\nq,"{""target"": [""a""]}"\nr,\ns,[\'a\']\n')
+    read = load_rows(str(tmp_path / "golds.csv")).rows
+    assert [row.gold for row in read] == ["a", None, None]
+    assert "as Python prints it" in str(read[2].problem)
+    (tmp_path / "infinite.jsonl").write_text('{"question": "q", "answer": Infinity}\n')
+    assert "the gold is inf" in str(load_rows(str(tmp_path / "infinite.jsonl")).rows[0].problem)
+
+
+def test_parquet_s_own_types(tmp_path: Path) -> None:
+    """Each column as one row's gold: short floats as they were written, decimals with their digits."""
+    single, half = pyarrow.float32(), pyarrow.float16()
+    columns: list[tuple[Any, str | None]] = [
+        (pyarrow.array([0.1], single), "0.1"),
+        (pyarrow.array([numpy.float16(0.1)], half), "0.1"),
+        (pyarrow.array([[0.1, None, 2.5]], pyarrow.list_(single)), '["0.1", "2.5"]'),
+        (pyarrow.array([{"target": [0.3]}]).cast(pyarrow.struct([("target", pyarrow.list_(single))])), "0.3"),
+        (pyarrow.array([Decimal("0.10")]), "0.10"),
+        (pyarrow.array([2**64 - 1], pyarrow.uint64()), "18446744073709551615"),
+        (pyarrow.array([4], pyarrow.int8()), "4"),
+        (pyarrow.array(["a"]).dictionary_encode(), "a"),
+        (pyarrow.array(["a"], pyarrow.large_string()), "a"),
+        (pyarrow.array([True]), "true"),
+        (pyarrow.nulls(1), None),
+        (pyarrow.array([datetime.date(2024, 1, 31)]), None),
+        (pyarrow.array([b"4"]), None),
+    ]
+    for column, gold in columns:
+        table = pyarrow.table({"question": ["q"], "answer": column})
+        pyarrow.parquet.write_table(table, tmp_path / "one.parquet")
+        assert load_rows(str(tmp_path / "one.parquet")).rows[0].gold == gold, column.type
 
 
 def test_tasks_check_finds_golds_that_cannot_be_scored(tmp_path: Path) -> None:
