@@ -17,7 +17,7 @@ from evalkit.grade.grader import ask
 from evalkit.grade.user_function import UserFunction
 from evalkit.records import Completion, Extraction, Grade, Outcome, Record, Row
 from prompts.reading.completion import Decoded
-from prompts.reading.thinking import OVER_BUDGET, UNFINISHED, Markers, Thinking, divide
+from prompts.reading.thinking import OVER_BUDGET, UNFINISHED, Markers, Thinking, divide_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def judge(
     gold: str | None,
     rule: str,
     thinking: Mapping[str, Any] | None = None,
-    markers: Markers = (),
+    markers: Markers | None = None,
     thinking_tokens: int | None = None,
     *,
     version: int = SCORER_VERSION,
@@ -50,10 +50,10 @@ def judge(
     """Read and score a text. The lenient cascade tries `rule` first, so strictly right is leniently right.
 
     `thinking` is that entry of the lock's `reading`: with it only what follows the thinking is read, by
-    what the prompt opened and by the text's `markers`, and only where its budget allows so many
-    `thinking_tokens`. Rules of peers read the whole text. `version` is that of the scorer, as a lock
-    names it; `question` or `options` says how many options rule `choice` has. `lenient` names a version of
-    the cascade, None that of the scorer.
+    what the prompt opened and by the text's `markers` (None: not known), and only where its budget allows
+    so many `thinking_tokens`. Rules of peers read the whole text. `version` is that of the scorer, as a
+    lock names it; `question` or `options` says how many options rule `choice` has.
+    `lenient` names a version of the cascade, None that of the scorer.
     """
     part = final_answer(text, rule, thinking, markers)
     if not part.unfinished and over_budget(thinking, thinking_tokens):
@@ -84,11 +84,13 @@ def _unread(rule: str, gold: str | None, reason: str) -> Judgement:
     return Judgement(nothing, verdict, nothing, verdict.outcome)
 
 
-def final_answer(text: str, rule: str, thinking: Mapping[str, Any] | None, markers: Markers) -> Thinking:
+def final_answer(
+    text: str, rule: str, thinking: Mapping[str, Any] | None, markers: Markers | None
+) -> Thinking:
     """The part of a text that a rule reads (its own region is within), and whether thinking was cut off."""
     if rule.partition("@")[0] in PEER_COMPARISONS:
         return Thinking(0, len(text), False, 0)
-    part = divide(text, markers, str((thinking or {}).get("opens") or ""))
+    part = divide_by(thinking, text, markers)
     return part if thinking else replace(part, start=0, end=len(text))
 
 
@@ -147,12 +149,12 @@ class Judge:
                 gold,
                 self.rule,
                 self.thinking,
-                markers or (),
+                markers,
                 thinking_tokens,
                 version=self.version,
                 question=row.get("question"),
             )
-        part = divide(text, markers or (), str((self.thinking or {}).get("opens") or ""))
+        part = divide_by(self.thinking, text, markers)
         if part.unfinished or over_budget(self.thinking, thinking_tokens):
             return _unread(self.rule, gold, UNFINISHED if part.unfinished else OVER_BUDGET)
         extraction, verdict = ask(self.pool, text[part.start : part.end], gold, row)

@@ -81,7 +81,7 @@ def _read(record: Record, rule: str, lock: Lock) -> Reading:
         record.gold,
         own if cascade else rule,
         lock.reading.get("thinking"),
-        record.markers or (),
+        record.markers,
         record.thinking_tokens,
         version=lock.scorer_version if cascade or rule == own else SCORER_VERSION,
         question=record.question,

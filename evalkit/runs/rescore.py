@@ -127,7 +127,7 @@ def _read_again(record: Record, judge: Judge, of_row: Mapping[str, dict[str, Any
     if own is None:
         judgement = judge(record.text, record.gold, row, record.markers, record.thinking_tokens)
     else:
-        thinking, markers = own.get("thinking"), record.markers or ()
+        thinking, markers = own.get("thinking"), record.markers
         judgement = judge_by(record.text, record.gold, rule, thinking, markers, record.thinking_tokens)
     return msgspec.structs.replace(
         record,

@@ -10,12 +10,14 @@ from prompts.reading.thinking import VERSION, looks_special, needs_markers, open
 
 
 def thinking_as_recorded(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """The key `thinking` for reading a run again: the lock's own, else what its stored prompts leave open.
+    """The key `thinking` for reading a run again: the lock's own in the present version, else what its
+    stored prompts leave open.
 
     A lock from before this key holds rendered prompts, so that an opened block is still seen.
     """
     if "thinking" in reading:
-        return {"thinking": reading["thinking"]}
+        known = reading["thinking"]
+        return {"thinking": known and {**known, "version": VERSION}}
     opens = {opened_by(text, whole_lines=True) for text in _prompts(reading)}
     if len(opens) != 1 or not (opened := opens.pop()):
         return {}

@@ -172,7 +172,7 @@ def _judge(plan: RunPlan, judge: Judge, completion: Completion) -> tuple[Decoded
             row.gold,
             rule,
             thinking,
-            decoded.markers or (),
+            decoded.markers,
             decoded.thinking_tokens,
             version=judge.version,
             question=row.question,

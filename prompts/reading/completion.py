@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from prompts.reading.thinking import Thinking, divide
+from prompts.reading.thinking import Thinking, divide_by
 from prompts.tokens import decode, decode_verbatim
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def decode_completion(
     text = decode(tokenizer, ids)
     special = bool(thinking and thinking.get("special"))
     markers = special_tokens(tokenizer, ids, text) if special else None
-    division = divide(text, markers or (), str((thinking or {}).get("opens") or ""))
+    division = divide_by(thinking, text, markers)
     return Decoded(text, markers, _thinking_tokens(tokenizer, ids, division, special, thinking is not None))
 
 

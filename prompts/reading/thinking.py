@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-VERSION = 1
-"""Goes up when a completion would be divided otherwise; part of the lock of models that think."""
+VERSION = 2
+"""Goes up when a completion would be divided otherwise; part of the lock of models that think. Locks of
+version 1 are read as before: there a special token that was spelled out counted as the token, `final` of
+gpt-oss could be followed by other words, and what came before a block that stays open was an answer."""
 UNFINISHED = "unfinished thinking"
 """The reason of `no_answer` where a block was never closed."""
 OVER_BUDGET = "thinking over its budget"
@@ -26,7 +28,12 @@ Markers = Sequence[tuple[int, str]]
 """Special tokens that a text was written with: where each stood (characters of the text), its text."""
 
 _NAME = r"(?:think(?:ing)?|thoughts?|reasoning|reflection|analysis|scratchpad)"
-_MARK = re.compile(
+_FINAL = {
+    1: r"final\b[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>",
+    2: r"(?-i:final)\s{0,4}(?:<\|constrain\|>\s{0,4}\w{1,20}\s{0,4})?<\|message\|>",
+}
+"""The head of gpt-oss' final channel, by version."""
+_BEFORE_FINAL = (
     rf"<(?P<tag>/?(?:\w{{1,20}}:)?{_NAME})>"
     rf"|(?-i:\[(?P<bracket>/?THINK(?:ING)?)\])"
     rf"|◁(?P<triangle>/?{_NAME})▷"
@@ -34,10 +41,14 @@ _MARK = re.compile(
     rf"|<\|(?P<bar>/?{_NAME})\|>"
     r"|<\|inner_(?P<inner>prefix|suffix)\|>"
     rf"|<\|(?P<side>open|close)\|>{_NAME}<\|sep\|>"
-    r"|<\|channel\|>(?P<final>\s{0,4}final\b[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>)?"
-    r"|(?P<gemma><\|channel>\s{0,4}thought|<channel\|>)",
-    re.IGNORECASE,
+    r"|(?P<gemma><\|channel>\s{0,4}thought|<channel\|>)"
 )
+_MARKS = {
+    version: re.compile(rf"{_BEFORE_FINAL}|<\|channel\|>(?P<final>\s{{0,4}}{final})?", re.IGNORECASE)
+    for version, final in _FINAL.items()
+}
+_SPELLED = re.compile(r"<\|\w{1,40}\|>|<\|channel>|<channel\|>")
+"""What looks like a special token of a family that marks thinking by them."""
 _STEMS = (
     *(
         "hink",
@@ -75,7 +86,7 @@ _ANSWER_ENDS = re.compile(
 class Thinking:
     """How a completion divides: its final answer is `text[start:end]`.
 
-    `unfinished` says that a block was never closed; what stands in it is outside the answer. `closed`
+    `unfinished` says that a block was never closed; what stands in it is no answer. `closed`
     is where the last closed block ends in the text with its markers, 0 where none was closed.
     """
 
@@ -94,17 +105,20 @@ class _Block:
     opening: str
 
 
-def divide(text: str, markers: Markers = (), opens: str = "") -> Thinking:
+def divide(
+    text: str, markers: Markers = (), opens: str = "", special: Sequence[str] = (), version: int = VERSION
+) -> Thinking:
     """Divide a completion. `opens` is what its prompt left open: the block then began before the text.
 
     A block is closed only by its own closing marker: `</reflection>` does not close `<think>`. A
-    closing marker without any opening one ends a block that began at the start.
+    closing marker without any opening one ends a block that began at the start. Of `special` only the
+    tokens in `markers` count, not their spelling in the text, which any model can write at any time.
     """
-    marked, offsets = _with_markers(text, markers, opens)
+    marked, offsets = _with_markers(text, markers, opens, special)
     start, closed = 0, 0
     open_blocks: list[_Block] = []
     if any(stem in marked for stem in _STEMS):
-        start, open_blocks = _scan(marked)
+        start, open_blocks = _scan(marked, version)
         closed = max(0, start - len(opens))
     end = open_blocks[0].begin if open_blocks else len(marked)
     if start and (begins := _ANSWER_BEGINS.match(marked, start, end)):
@@ -112,6 +126,21 @@ def divide(text: str, markers: Markers = (), opens: str = "") -> Thinking:
     if markers and (ends := _ANSWER_ENDS.search(marked, start, end)):
         end = ends.start()
     return Thinking(_plain(start, offsets), _plain(max(start, end), offsets), bool(open_blocks), closed)
+
+
+def divide_by(entry: Mapping[str, Any] | None, text: str, markers: Markers | None) -> Thinking:
+    """Divide a completion as a lock says: `entry` is `thinking` of its `reading`, None where it has none.
+
+    `markers` are the special tokens that the text was decoded with, None where they are not known: then
+    a spelled marker may be a token of a text that was stored with them, and counts.
+    """
+    known = entry or {}
+    version = min(int(known.get("version", VERSION)), VERSION)
+    special = known.get("special") or () if markers is not None and version > 1 else ()
+    part = divide(text, markers or (), str(known.get("opens") or ""), special, version)
+    if entry and part.unfinished and version > 1:
+        return replace(part, end=part.start)
+    return part
 
 
 def opened_by(tail: str, whole_lines: bool = False) -> str:
@@ -148,11 +177,11 @@ def needs_markers(reading: Mapping[str, Any]) -> bool:
     return bool((reading.get("thinking") or {}).get("special"))
 
 
-def _scan(marked: str) -> tuple[int, list[_Block]]:
+def _scan(marked: str, version: int = VERSION) -> tuple[int, list[_Block]]:
     """Where the last closed block ends (0: none was), and the blocks that stay open, outermost first."""
     after = 0
     blocks: list[_Block] = []
-    for found in _MARK.finditer(marked):
+    for found in _MARKS[version].finditer(marked):
         kind, closes = _kind(found)
         held = [block.kind for block in blocks]
         if not closes:
@@ -184,8 +213,16 @@ def _kind(found: re.Match[str]) -> tuple[str, bool]:
     return "channel", groups["final"] is not None
 
 
-def _with_markers(text: str, markers: Markers, opens: str) -> tuple[str, list[tuple[int, int]]]:
-    """The text behind what the prompt opened, with its markers put back; and which spans were put in."""
+def _with_markers(
+    text: str, markers: Markers, opens: str, special: Sequence[str]
+) -> tuple[str, list[tuple[int, int]]]:
+    """The text behind what the prompt opened, with its markers put back; and which spans were put in.
+
+    Where there are `special` tokens what only spells one is blanked, at its length.
+    """
+    if special:
+        spelled = re.compile("|".join([*map(re.escape, special), _SPELLED.pattern]))
+        text = spelled.sub(lambda found: "\0" * len(found[0]), text)
     parts, spans, length = [opens], [(0, len(opens))], len(opens)
     places = [0, *(offset for offset, _ in markers), len(text)]
     tokens = [*(token for _, token in markers), ""]

@@ -147,7 +147,8 @@ def as_record(line: Line, lock: Lock, prompt_tokens: int, seed: int) -> Record:
 
     Not so under a grader of the user's, which said its word when the rollout was made.
     """
-    markers = tuple((place, token) for place, token in line.get("markers") or ())
+    stored = line.get("markers")
+    markers = None if stored is None else tuple((place, token) for place, token in stored)
     if is_function(lock.rule):
         nothing = Extraction(None, lock.rule)
         verdict = Grade(line["outcome"], line["reason"])
@@ -180,7 +181,7 @@ def as_record(line: Line, lock: Lock, prompt_tokens: int, seed: int) -> Record:
         lenient_outcome=judgement.lenient_outcome,
         seed=seed,
         thinking_tokens=line.get("thinking_tokens"),
-        markers=markers if "markers" in line else None,
+        markers=markers,
     )
 
 

@@ -101,7 +101,7 @@ def test_r1_distill_s_template_opens_a_block_that_must_be_closed(
     qwen3: Path, tmp_path: Path, opens: str
 ) -> None:
     model = Model(opening(qwen3, tmp_path / "r1", CHATML, opens))
-    assert model.entry == {"version": 1, "opens": "<think>", "special": []}
+    assert model.entry == {"version": 2, "opens": "<think>", "special": []}
     assert model.outcome("Okay, maybe \\boxed{18}? Wait, let me check that ag") == CUT_OFF
     assert model.outcome("The answer is 18 <|im_end|>", rule="last-number@1") == CUT_OFF
     assert model.outcome("<reflection>so</reflection> \\boxed{18} and on") == CUT_OFF
@@ -115,7 +115,7 @@ def test_deepseek_v3_under_a_template_that_opens_a_block(tmp_path: Path) -> None
     source, end = npm_tokenizer("deepseek_v3"), "<｜end▁of▁sentence｜>"
     thinks = Model(opening(source, tmp_path / "thinks", DEEPSEEK, "<think>", end))
     quiet = Model(opening(source, tmp_path / "quiet", DEEPSEEK, "</think>", end))
-    assert thinks.entry == {"version": 1, "opens": "<think>", "special": []}
+    assert thinks.entry == {"version": 2, "opens": "<think>", "special": []}
     assert quiet.entry is None
     assert thinks.outcome("Maybe \\boxed{18}, but") == CUT_OFF
     assert thinks.outcome(f"Maybe \\boxed{{17}}</think>\\boxed{{18}}{end}") == EQUAL
@@ -124,7 +124,7 @@ def test_deepseek_v3_under_a_template_that_opens_a_block(tmp_path: Path) -> None
 
 def test_gpt_oss_answers_in_its_final_channel(tmp_path: Path) -> None:
     model = Model(opening(npm_tokenizer("gptoss"), tmp_path / "oss", HARMONY, "", "<|return|>"))
-    assert model.entry == {"version": 1, "opens": "", "special": ["<|channel|>"]}
+    assert model.entry == {"version": 2, "opens": "", "special": ["<|channel|>"]}
     thought = "<|channel|>analysis<|message|>17 is wrong, \\boxed{18}"
     assert model.outcome(thought) == CUT_OFF
     assert model.outcome(thought + "<|end|><|start|>assistant") == CUT_OFF
@@ -137,10 +137,96 @@ def test_gpt_oss_answers_in_its_final_channel(tmp_path: Path) -> None:
     assert model.outcome(thought + tool, rule="last-number@1") == CUT_OFF
     json = "<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>"
     assert model.outcome(f'{thought}{json}{{"answer": 18}}<|return|>', rule="json@1") == EQUAL
+    assert (
+        model.outcome(f"{thought}{final}\\boxed{{18}}<|end|><|start|>assistant<|channel|>analysis") == CUT_OFF
+    )
     people = decode(
         model.tokenizer, model.tokenizer(f"{thought}{final}18", add_special_tokens=False)["input_ids"]
     )
     assert people.endswith("assistantfinal18")  # what is read alone without the markers
+
+
+def spelled(tokenizer: Any, text: str) -> list[int]:
+    """The ids of a text in which a special token is spelled with plain characters."""
+    ids: list[int] = [i for c in text for i in tokenizer(c, add_special_tokens=False)["input_ids"]]
+    assert not set(ids) & set(tokenizer.all_special_ids)
+    return ids
+
+
+def test_a_special_token_that_is_spelled_out_closes_nothing(tmp_path: Path, smollm2: Path) -> None:
+    """A policy can write any characters within its thoughts; the token alone ends them."""
+    oss = Model(opening(npm_tokenizer("gptoss"), tmp_path / "oss", HARMONY, "", "<|return|>"))
+    magistral = Model(with_specials(smollm2, "", "[THINK]", "[/THINK]"))
+    cases = [
+        (oss, "<|channel|>analysis<|message|>", "<|channel|>final<|message|>\\boxed{18}"),
+        (oss, "<|channel|>", "final<|message|>\\boxed{18}"),
+        (oss, "<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>18"),
+        (magistral, "[THINK]", "is it 18[/THINK]\\boxed{18}"),
+    ]
+    for model, opened, wrote in cases:
+        assert model.entry is not None
+        ids = model.tokenizer(opened, add_special_tokens=False)["input_ids"]
+        ids += spelled(model.tokenizer, wrote)
+        decoded = decode_completion(model.tokenizer, ids, model.entry)
+        reward = compute(decoded.text, "18", Judge("boxed@1", None, model.entry), markers=decoded.markers)
+        assert (reward.value, reward.outcome, reward.reason) == (0.0, *CUT_OFF), wrote
+        assert decoded.thinking_tokens == len(ids)
+        older = Judge("boxed@1", None, {**model.entry, "version": 1})  # as such locks were made
+        if "\\boxed" in wrote:
+            assert older(decoded.text, "18", markers=decoded.markers).grade.outcome == "correct"
+
+
+def test_no_other_channel_of_gpt_oss_is_the_final_one(tmp_path: Path) -> None:
+    model = Model(opening(npm_tokenizer("gptoss"), tmp_path / "oss", HARMONY, "", "<|return|>"))
+    names = ["finale", "Final", "final answer", "not final", "final to=user", "commentary", "analysis final"]
+    for name in [*names, ""]:
+        assert model.outcome(f"<|channel|>{name}<|message|>\\boxed{{18}}<|return|>") == CUT_OFF, name
+        both = f"<|channel|>{name}<|message|>17<|end|><|start|>assistant<|channel|>final<|message|>"
+        assert model.outcome(f"{both}\\boxed{{18}}<|return|>") == EQUAL, name
+
+
+@pytest.mark.parametrize(
+    ("wrote", "outcome"),
+    [
+        ("\\boxed{18}</think>\\boxed{17}", "wrong"),
+        ("\\boxed{17}</think>\\boxed{18}", "correct"),
+        ("</think>\\boxed{17}</think>\\boxed{18}", "correct"),
+        ("</think>\\boxed{18}</think>\\boxed{17}", "wrong"),
+        ("</think>\\boxed{18}</think>", "no_answer"),
+        ("</think>\\boxed{18}<think>well", "no_answer"),
+        ("</think>\\boxed{18}<think>well</think>", "no_answer"),
+        ("</think>\\boxed{18}<think>well</think>\\boxed{17}", "wrong"),
+        ("\\boxed{18</think>}", "no_answer"),
+        ("\\boxed{</think>18}", "no_answer"),
+        ("</think>\\boxed{1<think>7</think>8}", "no_answer"),
+        ("\\boxed{18}</ think>\\boxed{18}", "no_answer"),
+        ("\\boxed{18}</think >\\boxed{18}", "no_answer"),
+        ("\\boxed{18}<\u200b/think>\\boxed{18}", "no_answer"),
+        ("\\boxed{18}&lt;/think&gt;\\boxed{18}", "no_answer"),
+        ("\\boxed{18}</answer>\\boxed{18}", "no_answer"),
+        ("\\boxed{18}[/THINK]\\boxed{18}", "no_answer"),
+        ("\\boxed{18}<|END_THINKING|>\\boxed{18}", "no_answer"),
+        ("<think>\\boxed{18}", "no_answer"),
+        ("<think>a</think>\\boxed{18}", "correct"),
+        ("<reflection>a</think>\\boxed{18}", "correct"),
+        ("</think><reflection>\\boxed{18}", "no_answer"),
+    ],
+)
+def test_what_a_policy_may_try_in_a_block_that_the_prompt_opened(wrote: str, outcome: str) -> None:
+    entry = {"version": 2, "opens": "<think>", "special": []}
+    reward = compute(wrote, "18", Judge("boxed@2", None, entry))
+    assert reward.outcome == outcome
+    assert reward.value == float(outcome == "correct")
+
+
+def test_locks_of_version_1_are_read_as_they_were() -> None:
+    entry = {"version": 1, "opens": "<think>", "special": []}
+    assert compute("</think>\\boxed{18}<think>well", "18", Judge("boxed@2", None, entry)).value == 1.0
+    final = [(0, "<|channel|>"), (12, "<|message|>")]
+    harmony = {"version": 1, "opens": "", "special": ["<|channel|>"]}
+    assert (
+        compute("final answer\\boxed{18}", "18", Judge("boxed@2", None, harmony), markers=final).value == 1.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -244,6 +330,7 @@ def test_few_shot_turns_whose_thinking_is_stripped_are_named(tmp_path: Path, tok
     strips = opening(npm_tokenizer("deepseek_v3"), tmp_path / "v3", DEEPSEEK, "", "<｜end▁of▁sentence｜>")
     sentence = str(lost_thinking(template, strips))
     assert "few-shot turns 1 of gsm8k-boxed@1: it strips their thinking" in sentence
+    assert "it strips their thinking" in str(lost_thinking(template, load_tokenizer(npm_tokenizer("qwen3"))))
     assert lost_thinking(template, tokenizer) is None
     assert lost_thinking(BOXED, strips) is None
 
@@ -260,7 +347,7 @@ def test_linear_in_the_length() -> None:
 def test_a_budget_counts_the_tokens_before_the_block_closes(qwen3: Path, tokenizer: Any) -> None:
     model = Model(load_tokenizer(qwen3))
     entry = thinking_entry(model.template, model.tokenizer, 8)["thinking"]
-    assert entry == {"version": 1, "opens": "", "special": [], "budget": 8, "forced": False}
+    assert entry == {"version": 2, "opens": "", "special": [], "budget": 8, "forced": False}
     model.entry = entry
     wrote = "<think>\nis it 18\n</think>\n\n\\boxed{18}<|im_end|>"
     ids = model.tokenizer(wrote, add_special_tokens=False)["input_ids"]
