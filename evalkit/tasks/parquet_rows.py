@@ -21,7 +21,7 @@ def read_parquet(path: Path) -> Iterable[Any]:
         table = pyarrow.parquet.read_table(path)
     except pyarrow.ArrowException as error:
         raise UserError(f"{path} is no parquet file: {str(error).splitlines()[0]}") from None
-    rows = table.to_pylist()
+    rows: list[dict[str, Any]] = table.to_pylist()
     for field in table.schema:
         if _is_short(field.type):
             for row in rows:
@@ -35,7 +35,7 @@ def _is_short(kind: pyarrow.DataType) -> bool:
 
     if types.is_struct(kind) or types.is_list(kind) or types.is_large_list(kind):
         return any(_is_short(kind.field(place).type) for place in range(kind.num_fields))
-    return types.is_float16(kind) or types.is_float32(kind)
+    return bool(types.is_float16(kind) or types.is_float32(kind))
 
 
 def _shortest(value: Any, kind: pyarrow.DataType) -> Any:
