@@ -5,10 +5,13 @@ The only place that does so. `whole_file` and `whole_folder` are for what is wri
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import hashlib
 import os
 import shutil
 import stat
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +26,9 @@ BOM = b"\xef\xbb\xbf"
 """What some editors put before a text in UTF-8."""
 LARGEST = 1 << 30
 """Bytes of a file that is read whole (locks, manifests, configurations, tokenizers)."""
+
+_YOUNG = 60.0
+"""Seconds: between making a folder and locking it another process must not take it for a leftover."""
 
 
 @contextmanager
@@ -49,17 +55,64 @@ def whole_file(path: Path) -> Iterator[Path]:
 def scratch_folder(path: Path) -> Iterator[Path]:
     """A new folder beside `path`, gone at the end unless the block renamed it.
 
-    An OSError in the block becomes a UserError that names `path`.
+    What a killed process left there for the same path goes first. An OSError in the block becomes a
+    UserError that names `path`.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    held = None
     try:
         shutil.rmtree(temporary, ignore_errors=True)  # of a process that had this number and was killed
+        clear_leftovers(path.parent, path.name)
         temporary.mkdir(parents=True)
+        held = _hold(temporary)
         yield temporary
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def clear_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes left of `scratch_folder` in a folder: of one path, or of all there.
+
+    A living process holds a lock on its own, which ends with it; where a file system has no locks, and
+    within the first minute, nothing is removed.
+    """
+    start = "*" if name is None else glob.escape(name)
+    for leftover in folder.glob(f".{start}.*"):
+        with suppress(OSError):
+            found = leftover.lstat()
+            young = time.time() - found.st_mtime < _YOUNG
+            if not stat.S_ISDIR(found.st_mode) or not leftover.suffix[1:].isdecimal() or young:
+                continue
+            if _lives(int(leftover.suffix[1:])) or (held := _hold(leftover)) is None:
+                continue
+            shutil.rmtree(leftover, ignore_errors=True)
+            os.close(held)
+
+
+def _hold(folder: Path) -> int | None:
+    """Lock a folder until its descriptor is closed; None where another process holds it, or none can."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _lives(process: int) -> bool:
+    """Whether a process of this number runs here; one of somebody else's does, too."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 @contextmanager

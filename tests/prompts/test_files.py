@@ -5,6 +5,8 @@ pytest tests/prompts/test_files.py
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ from made_runs import evalkit, refused
 from places import ROOT
 
 from prompts.errors import UserError
-from prompts.files import write_whole
+from prompts.files import clear_leftovers, whole_folder, write_whole
 
 
 def write_elsewhere(path: Path, before: str) -> subprocess.CompletedProcess[str]:
@@ -74,3 +76,54 @@ def test_a_name_with_no_room_for_the_temporary_one_is_refused(tmp_path: Path) ->
     (tmp_path / "in.jsonl").write_text('{"text": "7"}\n')
     refused(evalkit("extract", "in.jsonl", "--output", "x" * 255, cwd=tmp_path), 2, "File name too long")
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from prompts.files import whole_folder
+
+with whole_folder(Path(sys.argv[1])) as temporary:
+    (temporary / "part").write_text("x")
+    print(temporary, flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_goes_and_a_living_ones_stays(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path / name)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for name in ("a[1]", "a[1]", "b")
+    ]
+    folders = [Path(process.stdout.readline().strip()) for process in started if process.stdout]
+    started[0].communicate("now")
+    started[2].communicate("now")
+    try:
+        with whole_folder(tmp_path / "a[1]"):
+            assert all(folder.exists() for folder in folders), "too young to be told from one just made"
+        shutil.rmtree(tmp_path / "a[1]")
+        for folder in folders:
+            os.utime(folder, (0, 0))
+        (tmp_path / f".a[1].{folders[0].suffix[1:]}0").write_text("a file of that name is not ours")
+        with whole_folder(tmp_path / "a[1]"):
+            assert [folder.exists() for folder in folders] == [False, True, True]
+        clear_leftovers(tmp_path)
+        assert [folder.exists() for folder in folders] == [False, True, False]
+        moved = folders[1].rename(
+            tmp_path / ".a[1].999999999"
+        )  # of another container: a number of nobody here
+        clear_leftovers(tmp_path)
+        assert moved.exists(), "its process holds it"
+    finally:
+        started[1].communicate("now")
+    clear_leftovers(tmp_path)
+    assert not moved.exists()
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [f".a[1].{folders[0].suffix[1:]}0"]

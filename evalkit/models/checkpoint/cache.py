@@ -20,7 +20,7 @@ from evalkit.file_lock import FileLock
 from evalkit.models.checkpoint.recognise import LORA_META, Checkpoint, open_checkpoint
 from evalkit.settings import cache_dir
 from prompts.errors import Failed, Mismatch, UserError
-from prompts.files import read_json, whole_folder, write_json
+from prompts.files import clear_leftovers, read_json, whole_folder, write_json
 
 REPORT = "merge.json"
 """Lies in every merged folder, written last: what was merged and verified."""
@@ -39,6 +39,7 @@ def prepare_checkpoint(path: Path, *, trust_remote_code: bool = False) -> Path:
     checkpoint = open_checkpoint(path)
     root = cache_dir() / "merged"
     root.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(root)  # gigabytes, and of a checkpoint that changed since nobody would come again
     target = root / content_key(checkpoint, root / "digests.json")[:16]
     if not (target / REPORT).exists():
         with (root / f".{target.name}.lock").open("w") as lock:
