@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.grade.lock_entry import template_entry
 from evalkit.locks.notes import reading_warnings
 from evalkit.locks.parquet import check_parquet
 from evalkit.locks.parts import join_locks, marked_lock
@@ -23,14 +22,12 @@ from prompts.render import render
 from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
 from trainkit.data.guards import ON_TEST, guard, repeat
 from trainkit.data.inputs import Inputs, Part
-from trainkit.data.parquet import Prompt, write_parquet
+from trainkit.data.parquet import TRAIN_FILE, VALIDATION_FILE, Prompt, write_parquet
 from trainkit.data.rows import PartRows, check_golds, check_left, draw, split_inputs
 from trainkit.data.select import Selected
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-TRAIN_FILE, VALIDATION_FILE = "train.parquet", "validation.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +155,7 @@ class Maker:
                 split=rows.part.task.split,
                 prompts=[(p.row.id, p.ids) for p in prompts if p.source == rows.part.source],
                 sampling=self.inputs.sampling,
-                scorer=template_entry(rows.part.template),
+                scorer=rows.part.scorer,
                 computation=computation_of(self.inputs.model.folder),
                 thinking_tokens=self.inputs.options.thinking_tokens,
             )

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evalkit.grade.lock_entry import grader_of, template_entry
+from evalkit.grade.lock_entry import grader_of, scorer_like, template_entry
 from evalkit.locks.check import verified_template
 from evalkit.locks.parts import lock_parts
 from evalkit.models.resolve import Model, ModelFiles
@@ -21,9 +21,11 @@ from evalkit.tasks.rows import rows_under
 from evalkit.tasks.sources import is_file
 from evalkit.tasks.task import Task
 from prompts.errors import UserError
-from prompts.lock import Lock
+from prompts.lock import Lock, read_lock
 from prompts.template import Template
+from trainkit.data.parquet import VALIDATION_FILE
 from trainkit.options import Options
+from trainkit.runs.job import FILE_NAME as JOB_FILE
 
 PROMPT_LENGTH = 1024
 """Tokens of a prompt at most, where --prompt-length does not say."""
@@ -35,14 +37,15 @@ KEPT_OUT, TEST = "train", "test"
 class Part:
     """One task of a run, to train on or to validate on.
 
-    `source` names it in verl's metrics and in the lock, `asked` is what the user typed. `weight` multiplies
-    its rows in training.
+    `source` names it in verl's metrics and in the lock, `asked` is what the user typed. `scorer` is the entry
+    of its lock. `weight` multiplies its rows in training.
     """
 
     source: str
     asked: str
     task: Task
     template: Template
+    scorer: Mapping[str, Any]
     weight: float = 1.0
 
     @property
@@ -52,8 +55,7 @@ class Part:
 
     def as_dict(self) -> dict[str, Any]:
         """What the rollouts of this task are made and read with (`trainkit.runs.job.Job.parts`)."""
-        scorer = template_entry(self.template)
-        grader = grader_of(self.template, scorer)
+        grader = grader_of(self.template, self.scorer)
         return {
             "source": self.source,
             "task": self.asked,
@@ -61,7 +63,7 @@ class Part:
             "template": self.template.ref,
             "raw_prompts": self.template.kind == "raw",
             "chat_template_kwargs": dict(self.template.chat_template_kwargs),
-            "rule": scorer["rule"],
+            "rule": self.scorer["rule"],
             "grader": grader.located() if grader else None,
         }
 
@@ -230,8 +232,24 @@ def _part(
         options.trust_remote_code,
     )
     return Part(
-        source=task.name, asked=asked, task=rows_under(task, template), template=template, weight=weight
+        source=task.name,
+        asked=asked,
+        task=rows_under(task, template),
+        template=template,
+        scorer=_scorer(run, template),
+        weight=weight,
     )
+
+
+def _scorer(run: Path | None, template: Template) -> Mapping[str, Any]:
+    """The scorer that grades under a template: the one with which the run began, else the newest."""
+    begun = [run, run / VALIDATION_FILE] if run and (run / JOB_FILE).exists() else []
+    for place in begun:
+        lock = read_lock(place) if place.exists() else None
+        for part in lock_parts(lock) if lock else ():
+            if part.reading["template"] and part.reading["template"]["ref"] == template.ref:
+                return scorer_like(part.reading["scorer"], template)
+    return template_entry(template)
 
 
 def _named(part: Part, source: str) -> Part:

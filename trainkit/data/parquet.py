@@ -19,6 +19,9 @@ from prompts.lock import PARQUET_KEY, Lock
 from prompts.render import field_texts
 from prompts.template import Template
 
+TRAIN_FILE, VALIDATION_FILE = "train.parquet", "validation.parquet"
+"""In a training run's folder."""
+
 
 @dataclass(frozen=True)
 class Prompt:

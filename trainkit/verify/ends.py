@@ -27,7 +27,7 @@ from prompts.files import write_json
 from prompts.lock import Lock, read_lock
 from prompts.render import from_messages
 from prompts.tokens import encode, load_tokenizer
-from trainkit.data.dataset import VALIDATION_FILE
+from trainkit.data.parquet import VALIDATION_FILE
 from trainkit.runs.folder import GrowingLines, Line, TrainingRun
 from trainkit.runs.job import read_job
 

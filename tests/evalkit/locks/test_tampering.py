@@ -73,6 +73,11 @@ class Place:
     def inputs(self) -> list[str]:
         return ["--model", str(self.model), "--prompts", str(self.template.parent), *OPTIONS]
 
+    def options(self) -> dict[str, Any]:
+        """What begins the run, as options of trainkit."""
+        given = {"model": str(self.model), "prompts": [str(self.template.parent)], "output": str(self.run)}
+        return {**given, "task": "sums", "prompt": "mine", "device": "cpu"}
+
     def edit(self, path: Path, old: str, new: str) -> None:
         text = path.read_text(encoding="utf-8")
         assert old in text, f"{path.name} holds no {old!r}"
@@ -126,9 +131,7 @@ def original(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
     place.template.parent.mkdir()
     place.template.write_text(TEMPLATE)
     assert trainkit("data", str(place.parquet.parent), *place.inputs()[:-2]) == 0
-    given = {"model": str(place.model), "prompts": [str(place.template.parent)], "output": str(place.run)}
-    given |= {"task": "sums", "prompt": "mine", "device": "cpu"}
-    prepare(resolve("grpo", given, preset=None, config=None, has_gpu=False))
+    prepare(resolve("grpo", place.options(), preset=None, config=None, has_gpu=False))
     return place
 
 
@@ -478,16 +481,41 @@ def test_harmless_changes_are_never_refused(
             assert again(place, *more) == 0, capsys.readouterr().err
 
 
-def test_an_older_scorer_locks_no_data_out_but_a_run_keeps_its_reward(
+def begun_under(place: Place, version: int) -> None:
+    """The run as an earlier evalkit began it: locks and job name its scorer."""
+    begun = read_json(place.run / FILE_NAME)
+    begun["reading"]["scorer"]["version"] = version
+    lock = Lock(begun["reading"], begun["data"], begun["budget"], begun["carries"])
+    write_lock(lock, place.run)
+    job = read_json(place.run / "train.json")
+    (place.run / "train.json").write_text(json.dumps(job | {"scorer_version": version}))
+
+
+def test_an_older_scorer_locks_no_data_out(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.edit_lock(lambda lock: lock["reading"]["scorer"].update(version=SCORER_VERSION - 1))
+    assert with_parquet(place) == 0, capsys.readouterr().err
+
+
+def test_a_run_goes_on_under_the_scorer_with_which_it_began(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    older = {"version": SCORER_VERSION - 1}
-    place.edit_lock(lambda lock: lock["reading"]["scorer"].update(older))
-    assert with_parquet(place) == 0, capsys.readouterr().err
-    begun = read_json(place.run / FILE_NAME)
-    begun["reading"]["scorer"].update(older)
-    write_lock(Lock(begun["reading"], begun["data"], begun["budget"]), place.run)
+    from trainkit.options import resolve
+    from trainkit.plugins.reward import open_judge
+    from trainkit.prepare import prepare
+    from trainkit.runs.job import read_job
+
+    older = SCORER_VERSION - 1
+    begun_under(place, older)
+    before = (place.run / FILE_NAME).read_bytes()
+    assert again(place) == 0, capsys.readouterr().err
+    prepare(resolve("grpo", place.options(), preset=None, config=None, has_gpu=False))
+    assert (place.run / FILE_NAME).read_bytes() == before
+    assert open_judge(read_job(place.run)).version == older
+
+
+def test_a_scorer_that_is_gone_is_not_replaced(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    begun_under(place, 1)
     assert again(place) == 3
     error = capsys.readouterr().err
     assert "the reward of begun is not the one with which it began (scorer.version); resume with the" in error
-    assert f"reading.scorer.version: {SCORER_VERSION - 1} | {SCORER_VERSION}" in error
+    assert "reading.scorer.version: 1 | 2" in error

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalkit.grade.lock_entry import template_entry
 from evalkit.locks.check import check_all
 from evalkit.locks.overlap import locked_overlap, question_overlap
 from evalkit.locks.parquet import check_parquet, prompt_messages
@@ -164,7 +165,23 @@ def made_rows(golds: list[str]) -> tuple[Row, ...]:
 
 def part_of(rows: tuple[Row, ...]) -> Part:
     task = Task(name="t", split="train", rows=rows, template="", max_tokens=1)
-    return Part(source="t", asked="t", task=task, template=get_template("sums"))
+    template = get_template("sums")
+    return Part(source="t", asked="t", task=task, template=template, scorer=template_entry(template))
+
+
+def test_a_begun_run_keeps_the_rule_of_its_lock(tmp_path: Path, sums: Dataset) -> None:
+    """Every version that was released can still be called, so a run is not moved to a newer one."""
+    asked = Options(model=MODEL.name, task="sums", prompt="gsm8k-boxed")  # type: ignore[arg-type]
+    lock = sums.lock
+    template = {**lock.reading["template"], "ref": "gsm8k-boxed@1"}
+    older = {"rule": "boxed@1", "version": 2}
+    write_lock(
+        Lock({**lock.reading, "template": template, "scorer": older}, lock.data, lock.budget), tmp_path
+    )
+    assert find_inputs(asked, MODEL, tmp_path).train[0].scorer != older, "a lock that no run was begun with"
+    (tmp_path / "train.json").write_text("{}")
+    assert find_inputs(asked, MODEL, tmp_path).train[0].scorer == older
+    assert find_inputs(asked, MODEL, tmp_path).train[0].as_dict()["rule"] == "boxed@1"
 
 
 @given(st.integers(2, 6000), st.integers(0, 3), st.one_of(st.none(), st.integers(1, 300)), st.randoms())
