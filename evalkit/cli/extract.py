@@ -36,20 +36,20 @@ def extract_command(
         raise UserError(
             "give either a file of completions or one text: evalkit extract INPUT | --explain TEXT"
         )
+    thinking = None
+    if model is not None:
+        from evalkit.score.prompt_view import thinking_of
+
+        thinking = thinking_of(model, prompt, template_folders(prompts))
     if explain is not None:
         from rich.console import Console
 
         from evalkit.runs.explain_view import print_explanation
 
-        print_explanation(explain, rule, Console())
+        print_explanation(explain, rule, Console(), thinking)
     elif input is not None:
         from evalkit.grade.extract_file import extract_file
 
-        thinking = None
-        if model is not None:
-            from evalkit.score.prompt_view import thinking_of
-
-            thinking = thinking_of(model, prompt, template_folders(prompts))
         extract_file(input, rule, output, thinking)
 
 

@@ -61,7 +61,7 @@ def show_command(
     if format == "json":
         print(json_text([record.as_dict() for record in records]))
     else:
-        print_records(records, Console())
+        print_records(records, found.lock.reading, Console())
 
 
 @app.command("rescore")

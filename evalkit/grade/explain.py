@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from evalkit.extract.lenient import candidates
 from evalkit.extract.reading import extract
 from evalkit.extract.region import region
 from evalkit.extract.rules import resolve_rule
 from evalkit.extract.unmarked import read_unmarked
+from evalkit.grade.judge import final_answer, moved
 from evalkit.records import Extraction
 
 
@@ -31,16 +34,27 @@ class Explanation:
     why: str
 
 
-def explain(text: str, rule: str = "lenient") -> Explanation:
-    """Explain what `extract(text, rule)` does. Raises UserError for an unknown rule."""
-    extraction = extract(text, rule)
-    lo, hi = region(text)
-    found = candidates(text, lo, hi)
-    unmarked = read_unmarked(text, lo, hi)
+def explain(text: str, rule: str = "lenient", thinking: Mapping[str, Any] | None = None) -> Explanation:
+    """Explain what `extract(text, rule)` does, to a completion of a model whose lock says `thinking`.
+
+    Raises UserError for an unknown rule.
+    """
+    resolve_rule(rule)
+    part = final_answer(text, rule, thinking, None)
+    answer = text[part.start : part.end]
+    extraction = moved(extract(answer, rule), part.start)
+    lo, hi = region(answer)
+    found = candidates(answer, lo, hi)
+    unmarked = read_unmarked(answer, lo, hi)
     if unmarked is not None:
         found.append(unmarked._replace(member="unmarked"))
-    listed = tuple(Candidate(one.member, one.answer, (one.start, one.end)) for one in found)
-    return Explanation(extraction, (lo, hi), listed, _why(extraction, rule, len(listed)))
+    listed = tuple(
+        Candidate(one.member, one.answer, (one.start + part.start, one.end + part.start)) for one in found
+    )
+    why = _why(extraction, rule, len(listed))
+    if part.unfinished and extraction.answer is None:
+        why = "a thinking block was never closed, so nothing in it is an answer"
+    return Explanation(extraction, (lo + part.start, hi + part.start), listed, why)
 
 
 def _why(extraction: Extraction, rule: str, count: int) -> str:

@@ -98,15 +98,15 @@ def _judge(
     text: str, gold: str | None, rule: str, start: int, version: int, options: int, cascade: str
 ) -> Judgement:
     """As `judge`, for the part of a completion that begins at `start`."""
-    strict = _moved(extract(text, rule, options=options), start)
+    strict = moved(extract(text, rule, options=options), start)
     judgement = grade(strict, gold, version)
     if strict.answer is not None:  # what the cascade would find first: the text is not read twice
         return Judgement(strict, judgement, strict, judgement.outcome)
-    lenient = _moved(extract(text, cascade), start)
+    lenient = moved(extract(text, cascade), start)
     return Judgement(strict, judgement, lenient, grade(lenient, gold, version).outcome)
 
 
-def _moved(found: Extraction, start: int) -> Extraction:
+def moved(found: Extraction, start: int) -> Extraction:
     """An extraction of a part, with the span in the whole text."""
     if found.span is None or not start:
         return found

@@ -29,6 +29,7 @@ from evalkit.report.names import short_names
 from evalkit.report.pairs import compare_runs, flow_chart
 from evalkit.report.paste import Paste, pastes
 from evalkit.runs.folder import Run
+from evalkit.runs.thinking import answer_part
 from evalkit.stats.pairs import Interval
 from evalkit.text import percent, share_text
 from prompts.errors import UserError
@@ -37,6 +38,8 @@ COLUMNS = (
     "Run", "Questions", "Accuracy", "Delta to A", "p", "Lenient", "No answer", "Truncated", "Unscored",
     "Mean tokens",
 )  # fmt: skip
+THINKING_COLUMNS = ("Unfinished thinking", "Thinking tokens", "Answer tokens")
+"""Shown where a run of the report thinks."""
 DETAIL_COLUMNS = (
     "Folder",
     "Model",
@@ -99,8 +102,10 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
     if solutions:
         charts.append(steps_chart(questions, runs, keys))
     tasks = sorted({f"{run.manifest.task} ({run.manifest.split})" for run in runs})
+    thinks = any(run.summary.mean_thinking_tokens is not None for run in runs)
+    columns = COLUMNS + (THINKING_COLUMNS if thinks else ())
     cells = [
-        _cells(name, run, *comparison.against_first[i])
+        _cells(name, run, *comparison.against_first[i]) + (_thinking_cells(run) if thinks else ())
         for i, (name, run) in enumerate(zip(short_names(runs), runs, strict=True))
     ]
     return Page(
@@ -108,7 +113,7 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
         sentence=comparison.sentence,
         notices=comparison.notices,
         remark=comparison.remark,
-        columns=COLUMNS,
+        columns=columns,
         detail_columns=DETAIL_COLUMNS,
         runs=tuple(
             RunRow(key=key, cells=line, details=_details(run))
@@ -119,7 +124,7 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
         histogram=_lengths(runs, keys),
         missing=(f"Accuracy by number of steps is left out: {why_no_solutions}",) if why_no_solutions else (),
         confusions=confusions(runs, keys),
-        pastes=pastes(comparison.sentence, COLUMNS, cells, _what(runs), len(comparison.pairs)),
+        pastes=pastes(comparison.sentence, columns, cells, _what(runs), len(comparison.pairs)),
         questions=questions,
     )
 
@@ -146,6 +151,12 @@ def _cells(name: str, run: Run, delta: str, p: str) -> tuple[str, ...]:
         percent(summary.unscored),
         _number(summary.mean_completion_tokens),
     )
+
+
+def _thinking_cells(run: Run) -> tuple[str, ...]:
+    summary = run.summary
+    lengths = summary.mean_thinking_tokens, summary.mean_answer_tokens
+    return (percent(summary.unfinished_thinking, "—"), *map(_number, lengths))
 
 
 def _number(value: float | None) -> str:
@@ -185,11 +196,11 @@ def _questions(runs: Sequence[Run], solutions: Mapping[str, str]) -> list[dict[s
                     "runs": [None] * len(runs),
                 },
             )
-            question["runs"][i] = [*(question["runs"][i] or []), _sample(record)]
+            question["runs"][i] = [*(question["runs"][i] or []), _sample(record, run)]
     return [questions[id] for id in sorted(questions)]
 
 
-def _sample(record: Record) -> dict[str, Any]:
+def _sample(record: Record, run: Run) -> dict[str, Any]:
     extraction = record.extraction
     return {
         "outcome": record.outcome,
@@ -199,6 +210,8 @@ def _sample(record: Record) -> dict[str, Any]:
         "span": _utf16_span(record.text, extraction.span),
         "lenient": record.lenient_outcome,
         "tokens": _tokens(record),
+        "thinking": record.thinking_tokens,
+        "part": _utf16_span(record.text, answer_part(record, run.lock.reading)),
         "truncated": record.truncated,
         "text": record.text,
     }

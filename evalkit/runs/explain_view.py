@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.console import Console
 from rich.text import Text
 
@@ -9,9 +12,14 @@ from evalkit.grade.explain import explain
 from evalkit.text import printable
 
 
-def print_explanation(text: str, rule: str, console: Console) -> None:
-    """What was left out, the candidates, the winner and why. Raises UserError for an unknown rule."""
-    explanation = explain(text, rule)
+def print_explanation(
+    text: str, rule: str, console: Console, thinking: Mapping[str, Any] | None = None
+) -> None:
+    """What was left out, the candidates, the winner and why. Raises UserError for an unknown rule.
+
+    `thinking` is what a lock says of the model that wrote the text.
+    """
+    explanation = explain(text, rule, thinking)
     lo, hi = explanation.region
     shown = Text(printable(text[:lo]), "dim")
     span = explanation.extraction.span

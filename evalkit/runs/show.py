@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from evalkit.records import OUTCOMES, Record
 from evalkit.runs.folder import Run
+from evalkit.runs.thinking import answer_part
 from evalkit.text import printable
 from prompts.errors import UserError
 
@@ -49,18 +51,21 @@ def choose(
     return found[:n]
 
 
-def print_records(records: Sequence[Record], console: Console) -> None:
-    """Question and completion side by side, the answer's span marked, gold and verdict below."""
+def print_records(records: Sequence[Record], reading: Mapping[str, Any], console: Console) -> None:
+    """Question and completion side by side, the answer's span marked, gold and verdict below.
+
+    Thinking, as the `reading` of the run's lock divides it, is dim.
+    """
     for record in records:
-        console.print(_panel(record))
+        console.print(_panel(record, answer_part(record, reading)))
 
 
-def _panel(record: Record) -> RenderableType:
+def _panel(record: Record, part: tuple[int, int] | None) -> RenderableType:
     sides = Table.grid(padding=(0, 2), expand=True)
     sides.add_column(ratio=2)
     sides.add_column(ratio=3)
     sides.add_row(Text("question", style="bold"), Text("completion", style="bold"))
-    sides.add_row(Text(printable(record.question)), marked(record.text, record.extraction.span))
+    sides.add_row(Text(printable(record.question)), marked(record.text, record.extraction.span, part))
     extraction, colour = record.extraction, STYLES[record.outcome]
     verdict = Text.assemble(
         (record.outcome, f"bold {colour}"),
@@ -73,15 +78,27 @@ def _panel(record: Record) -> RenderableType:
         f"{printable(str(record.lenient.answer))} ({record.lenient_outcome})",
     )
     tokens = f"{record.completion_tokens or '–'} tokens{', truncated' if record.truncated else ''}"
+    if part is not None:
+        tokens += f", {record.thinking_tokens} of thinking" if record.thinking_tokens else ", with thinking"
     title = Text(printable(f"{record.id} sample {record.sample}, {tokens}"))
     return Panel(Group(sides, Text(), verdict), title=title, title_align="left", border_style=colour)
 
 
-def marked(text: str, span: Sequence[int] | None) -> Text:
-    """The text with the span set in reverse video; brackets show it where there are no colours."""
-    if span is None:
-        return Text(printable(text))
-    start, end = span
-    return Text.assemble(
-        printable(text[:start]), (f"⟦{printable(text[start:end])}⟧", "reverse bold"), printable(text[end:])
-    )
+def marked(text: str, span: Sequence[int] | None, part: tuple[int, int] | None = None) -> Text:
+    """The text with the span set in reverse video; brackets show it where there are no colours.
+
+    What lies outside `part` is dim, and bars show it where there are no colours.
+    """
+    lo, hi = part or (0, len(text))
+    start, end = span or (hi, hi)
+    lo, hi = min(lo, start), max(hi, end)
+    shown = Text()
+    if lo:
+        shown.append(f"{printable(text[:lo])}│", "dim")
+    shown.append(printable(text[lo:start]))
+    if span is not None:
+        shown.append(f"⟦{printable(text[start:end])}⟧", "reverse bold")
+    shown.append(printable(text[end:hi]))
+    if hi < len(text):
+        shown.append(f"│{printable(text[hi:])}", "dim")
+    return shown

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalkit.records import UNANSWERED, Record
-from prompts.reading.thinking import VERSION, looks_special, needs_markers, opened_by
+from prompts.reading.thinking import VERSION, divide_by, looks_special, needs_markers, opened_by
 
 
 def thinking_as_recorded(reading: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,6 +22,13 @@ def thinking_as_recorded(reading: Mapping[str, Any]) -> dict[str, Any]:
     if len(opens) != 1 or not (opened := opens.pop()):
         return {}
     return {"thinking": {"version": VERSION, "opens": opened, "special": []}}
+
+
+def answer_part(record: Record, reading: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Where the final answer stands in a record's text, the rest being thinking; None: in all of it."""
+    part = divide_by(reading.get("thinking"), record.text, record.markers)
+    whole = (part.start, part.end) == (0, len(record.text))
+    return None if whole else (part.start, part.end)
 
 
 def lacking_markers(records: Sequence[Record], reading: Mapping[str, Any]) -> str | None:

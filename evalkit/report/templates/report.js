@@ -45,6 +45,10 @@ function share(question, run, field = "outcome") {
   return scored.filter((sample) => sample[field] === "correct").length / scored.length;
 }
 
+// Whether a completion holds a thinking block, closed or not.
+const UNREAD = ["unfinished thinking", "thinking over its budget"];
+const thinks = (sample) => sample.thinking > 0 || sample.part !== null;
+
 const indexOf = (key) => Math.max(0, runs.findIndex((run) => run.key === key));
 
 function isShown(question) {
@@ -62,6 +66,9 @@ function isShown(question) {
     case "no-answer": return samples.some((sample) => sample.outcome === "no_answer");
     case "format": return samples.some((s) => s.outcome !== "correct" && s.lenient === "correct");
     case "truncated": return samples.some((sample) => sample.truncated);
+    case "thought": return samples.some(thinks);
+    case "not-thought": return samples.some((sample) => !thinks(sample));
+    case "unfinished": return samples.some((sample) => UNREAD.includes(sample.reason));
     case "unscored": return samples.some((sample) => sample.outcome === "unscored");
     default: return true;
   }
@@ -145,8 +152,8 @@ function drawTable() {
   $("more").textContent = `Show ${Math.min(PAGE, visibleRows.length - limit)} more`;
 }
 
-// A text with its answer marked; of a long one only both ends and the answer, until asked for the rest.
-function drawText(text, span) {
+// A text with its answer marked and what lies outside `part`, its thinking, paler; of a long one only both ends and the answer, until asked for the rest.
+function drawText(text, span, part = null) {
   const box = el("pre", "text");
   box.dir = "ltr";
   box.tabIndex = 0;
@@ -163,20 +170,24 @@ function drawText(text, span) {
     if (from > end) {
       const button = el("button", "gap", `${(from - end).toLocaleString("en")} characters not shown: show the whole text`);
       button.type = "button";
-      button.onclick = () => box.replaceChildren(...marked(text, 0, text.length, span));
+      button.onclick = () => box.replaceChildren(...marked(text, 0, text.length, span, part));
       box.append(button);
     }
-    box.append(...marked(text, from, to, span));
+    box.append(...marked(text, from, to, span, part));
     end = to;
   }
   return box;
 }
 
-function marked(text, from, to, span) {
-  if (!span || span[1] <= from || span[0] >= to) return [visible(text.slice(from, to))];
-  const start = Math.max(from, span[0]);
-  const stop = Math.min(to, span[1]);
-  return [visible(text.slice(from, start)), el("mark", "", visible(text.slice(start, stop))), visible(text.slice(stop, to))];
+function marked(text, from, to, span, part) {
+  const inside = (range, at) => range && at >= range[0] && at < range[1];
+  const edges = [from, ...(span ?? []), ...(part ?? []), to].filter((at) => at >= from && at <= to).sort((a, b) => a - b);
+  return edges.slice(1).flatMap((end, i) => {
+    const start = edges[i], piece = visible(text.slice(start, end));
+    if (start === end) return [];
+    if (inside(span, start)) return [el("mark", "", piece)];
+    return [part && !inside(part, start) ? el("span", "thinking", piece) : piece];
+  });
 }
 
 // Longest common subsequence over words: [kind, text] pieces; null where the texts are too long for it.
@@ -225,8 +236,8 @@ function drawPane(run, sample, number, count) {
     el("h3", "", el("span", `key s${indexOf(run.key) % 8}`, run.key), ` ${visible(run.name)}${which}`),
     el("p", sample.outcome, `${SIGNS[sample.outcome]} ${sample.outcome}: ${clip(sample.reason, 200)}`),
     el("p", "note", `read ${sample.answer === null ? "nothing" : `“${clip(sample.answer, 80)}”`} by ${clip(sample.rule, 60)}; `
-      + `${sample.tokens ?? "unknown number of"} tokens${cut}${lenient}`),
-    drawText(sample.text, sample.span));
+      + `${sample.tokens ?? "unknown number of"} tokens${sample.thinking ? `, ${sample.thinking} of thinking` : ""}${cut}${lenient}`),
+    drawText(sample.text, sample.span, sample.part));
 }
 
 function drawQuestion() {

@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from made_runs import (
     DATA,
@@ -24,10 +25,12 @@ from made_runs import (
     refused,
 )
 from places import ROOT
+from written_runs import record, write
 
 from evalkit.compare.curve import curve_of
 from evalkit.compare.diff import diff_runs, line_up
 from evalkit.compare.verdict import sentence
+from evalkit.grade.judge import judge
 from evalkit.records import Row
 from evalkit.report.breakdown import count_steps
 from evalkit.report.collect import collect
@@ -55,6 +58,33 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runs(root: Path) -> list[Run]:
     return four_runs(root / "results", 200)
+
+
+def test_runs_that_think(tmp_path: Path, root: Path, runs: list[Run]) -> None:
+    """Figures of their own, a filter, and the part that was read for each completion."""
+    texts = ["<think>17</think>\\boxed{18}", "<think>is it 18", "\\boxed{18}"]
+    entries = []
+    for number, text in enumerate(texts):
+        entry = record(str(number), text, "18")
+        judgement = judge(text, "18", "boxed@2")
+        entries.append(
+            msgspec.structs.replace(
+                entry,
+                outcome=judgement.grade.outcome,
+                reason=judgement.grade.reason,
+                thinking_tokens=[2, 3, None][number],
+            )
+        )
+    html = render_page(collect([read_run(write(tmp_path / "run", entries))], {}, "no task"))
+    assert '<th scope="col">Unfinished thinking</th>' in html or "Unfinished thinking" in html
+    assert 'value="unfinished"' in html
+    samples = [question["runs"][0][0] for question in packed(html)["questions"]]
+    assert [sample["thinking"] for sample in samples] == [2, 3, None]
+    parts = [sample["part"] and texts[i][slice(*sample["part"])] for i, sample in enumerate(samples)]
+    assert parts == ["\\boxed{18}", "", None]
+    assert [sample["reason"] for sample in samples] == ["equal", "unfinished thinking", "equal"]
+    plain = render_page(collect(runs, {}, "no task"))
+    assert "Unfinished thinking" not in plain and 'value="unfinished"' not in plain
 
 
 def test_command_line(root: Path, runs: list[Run]) -> None:

@@ -5,18 +5,22 @@ pytest tests/evalkit/runs/test_thinking.py
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
 from written_runs import LOCK, MANIFEST, record
 
+from evalkit.grade.judge import judge
 from evalkit.records import Record
 from evalkit.runs.compare_rules import compare_rules
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.rescore import rescore
+from evalkit.runs.show import print_records
 from evalkit.runs.summary import count, summarize
 from evalkit.runs.table import figures
 
@@ -77,6 +81,20 @@ def test_rules_are_compared_within_the_budget_of_thinking(tmp_path: Path) -> Non
     compared = compare_rules(run, ["last-number", "lenient"])
     for name in ("last-number@1", "lenient@2"):
         assert compared.counts[name] == {"correct": 1, "no_answer": 1}
+
+
+def test_show_sets_thinking_apart(tmp_path: Path) -> None:
+    thinking = {"version": 2, "opens": "<think>", "special": []}
+    entries = []
+    for row_id, text in (("a", "is it 3</think>it is 7"), ("b", "is it 7")):
+        read = judge(text, "7", "last-number@1", thinking).extraction
+        entries.append(msgspec.structs.replace(record(row_id, text), extraction=read, thinking_tokens=2))
+    run = written(tmp_path / "run", entries, thinking=thinking)
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_records(run.records, run.lock.reading, console)
+    finished, cut_off = console.export_text().split("b sample")
+    assert "is it 3</think>│it is ⟦7⟧" in finished and "2 of thinking" in finished
+    assert "│is it 7" in cut_off
 
 
 def test_older_runs_say_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
