@@ -6,7 +6,6 @@ The only place that does so. `whole_file` and `whole_folder` are for what is wri
 from __future__ import annotations
 
 import fcntl
-import glob
 import hashlib
 import os
 import shutil
@@ -80,8 +79,9 @@ def clear_leftovers(folder: Path, name: str | None = None) -> None:
     A living process holds a lock on its own, which ends with it; where a file system has no locks, and
     within the first minute, nothing is removed.
     """
-    start = "*" if name is None else glob.escape(name)
-    for leftover in folder.glob(f".{start}.*"):
+    for leftover in folder.iterdir() if folder.is_dir() else ():
+        if not leftover.name.startswith(".") or (name is not None and leftover.stem != f".{name}"):
+            continue
         with suppress(OSError):
             found = leftover.lstat()
             young = time.time() - found.st_mtime < _YOUNG
