@@ -68,6 +68,7 @@ def run_app(application: typer.Typer) -> None:
         _lighten_help()
     if sys.argv[1:] in ([], ["--help"]):
         _forget_options(application)
+    _forget_others(application)
     try:
         code = application(standalone_mode=False)
         close_output()
@@ -104,6 +105,18 @@ def _forget_options(application: typer.Typer) -> None:
     for group in application.registered_groups:
         if group.typer_instance is not None:
             _forget_options(group.typer_instance)
+
+
+def _forget_others(application: typer.Typer) -> None:
+    """Leave only the command that is called, where the first word names one.
+
+    typer would evaluate the options of all others, which costs as much as a small `diff` computes.
+    """
+    named = sys.argv[1] if len(sys.argv) > 1 else ""
+    commands = [entry for entry in application.registered_commands if entry.name == named]
+    groups = [entry for entry in application.registered_groups if entry.name == named]
+    if commands or groups:
+        application.registered_commands, application.registered_groups = commands, groups
 
 
 UNUSED = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}

@@ -87,6 +87,12 @@ class Lock:
         """The version of the scorer that compares the answers; 1 where none is recorded."""
         return int(self.reading["scorer"].get("version") or 1)
 
+    @property
+    def thinking_budget(self) -> int | None:
+        """The tokens that thinking may take; None where the lock sets no budget."""
+        budget = (self.reading.get("thinking") or {}).get("budget")
+        return int(budget) if budget else None
+
     def as_dict(self) -> dict[str, Any]:
         """The content of prompt.lock.json: the sections, and what they hash to."""
         sections = {"reading": self.reading, "data": self.data, "budget": self.budget}

@@ -11,7 +11,6 @@ from evalkit.models.computation import computation_differences, is_same_shape
 from evalkit.runs.folder import Run
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Difference, difference_of_locks
-from prompts.reading.thinking import budget_of
 
 ROW_KEYS = ("rows missing", "rows added")
 
@@ -96,7 +95,7 @@ def run_differences(base: Run, new: Run) -> list[Difference]:
     """
     found = [] if base.lock is new.lock else difference_of_locks(base.lock, new.lock)
     found = [d for d in found if not (d.section == "data" and d.key in ROW_KEYS)]
-    budgets = [budget_of(run.lock.reading) for run in (base, new)]
+    budgets = [run.lock.thinking_budget for run in (base, new)]
     if None in budgets and budgets[0] != budgets[1]:  # no budget is none, not one that was not recorded
         found.append(Difference("reading", "thinking.budget", *budgets))
     named = {d.key for d in found}

@@ -28,7 +28,6 @@ from evalkit.tasks.rows import rows_under
 from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
-from prompts.reading.thinking import budget_of
 from prompts.render import render
 from prompts.template import Template
 from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
@@ -155,7 +154,7 @@ def plan_run(
         sampling=asdict(sampling),
         scorer=scorer_like(locked.reading["scorer"], template) if locked else template_entry(template),
         computation=computation_of(model.folder),
-        thinking_tokens=thinking_tokens or (budget_of(locked.reading) if locked else None),
+        thinking_tokens=thinking_tokens or (locked.thinking_budget if locked else None),
     )
     plan = RunPlan(
         model=model,

@@ -166,12 +166,6 @@ def looks_special(prompt: str) -> bool:
     return bool(_FAMILY.search(prompt))
 
 
-def budget_of(reading: Mapping[str, Any]) -> int | None:
-    """The tokens that thinking may take by a lock's `reading`; None where it sets no budget."""
-    budget = (reading.get("thinking") or {}).get("budget")
-    return int(budget) if budget else None
-
-
 def needs_markers(reading: Mapping[str, Any]) -> bool:
     """Whether a lock's `reading` says that completions are decoded with their markers."""
     return bool((reading.get("thinking") or {}).get("special"))

@@ -2,6 +2,7 @@
 
     pytest -s tests/bench/bench_diff.py
     BENCH_ROWS=1000000 pytest -s tests/bench/bench_diff.py      # 3 GB of disk, a minute
+    BENCH_BESIDE=CHECKOUT pytest -s tests/bench/bench_diff.py -k beside_another    # of another version
 
 The peer does the least that gives a McNemar p: pandas reads both files, merges them by id, and scipy
 tests. Nothing is asserted of the times; the two must find the same p.
@@ -15,10 +16,12 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import orjson
 import pytest
 from lettered_runs import made
+from places import ROOT
 
 PEER = """
 import sys, pandas, scipy.stats
@@ -30,6 +33,7 @@ right = both.outcome_x == "correct", both.outcome_y == "correct"
 fixed, broken = int((~right[0] & right[1]).sum()), int((right[0] & ~right[1]).sum())
 print(scipy.stats.binomtest(fixed, fixed + broken).pvalue)
 """
+OURS = "from evalkit.cli.app import main; main()"
 TIMED = """
 import resource, subprocess, sys, time
 start = time.monotonic()
@@ -61,17 +65,48 @@ def grown(folder: Path, rows: int, seed: int) -> Path:
     return folder
 
 
-def timed(*command: str) -> tuple[str, float, float, float]:
-    """Output, seconds, processor seconds and MiB of a process."""
-    done = subprocess.run([sys.executable, "-c", TIMED, *command], capture_output=True, text=True, check=True)
+def timed(*command: str, code: Path = ROOT) -> tuple[str, float, float, float]:
+    """Output, seconds, processor seconds and MiB of a process that runs a checkout's code."""
+    environment = {**os.environ, "PYTHONPATH": str(code)}
+    done = subprocess.run(
+        [sys.executable, "-c", TIMED, *command],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=code,
+        env=environment,
+    )
     return tuple(json.loads(done.stdout))  # type: ignore[return-value]
+
+
+@pytest.mark.skipif("BENCH_BESIDE" not in os.environ, reason="BENCH_BESIDE names no other checkout")
+def test_diff_beside_another_version(tmp_path: Path) -> None:
+    """Two checkouts in turns on the same runs: medians and the least of each."""
+    rows, turns = int(os.environ.get("BENCH_ROWS", "1319")), int(os.environ.get("BENCH_TURNS", "25"))
+    a, b = grown(tmp_path / "a", rows, 1), grown(tmp_path / "b", rows, 2)
+    command = (sys.executable, "-c", OURS, "diff", str(a), str(b), "--format", "json")
+    sides = {"this": ROOT, "the other": Path(os.environ["BENCH_BESIDE"])}
+    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    found = {}
+    for _ in range(turns + 1):
+        for name, code in sides.items():
+            text, _, cpu, memory = timed(*command, code=code)
+            found[name] = json.loads(text)["p_value"]
+            figures[name].append((cpu, memory))
+    assert found["this"] == pytest.approx(found["the other"], abs=1e-12)
+    for name, every in figures.items():
+        cpu, memory = zip(*every[1:], strict=True)  # the first one compiles
+        print(
+            f"\n{rows:>9,} rows, {turns} turns  {name:<10} processor: median {median(cpu):.3f} s, "
+            f"least {min(cpu):.3f} s; memory: median {median(memory):.1f} MiB",
+            end="",
+        )
 
 
 @pytest.mark.parametrize("rows", sorted({1319, int(os.environ.get("BENCH_ROWS", "20000"))}))
 def test_diff_beside_pandas(tmp_path: Path, rows: int) -> None:
     a, b = grown(tmp_path / "a", rows, 1), grown(tmp_path / "b", rows, 2)
-    code = "from evalkit.cli.app import main; main()"
-    ours = timed(sys.executable, "-c", code, "diff", str(a), str(b), "--format", "json")
+    ours = timed(sys.executable, "-c", OURS, "diff", str(a), str(b), "--format", "json")
     theirs = timed(sys.executable, "-c", PEER, str(a / "records.jsonl"), str(b / "records.jsonl"))
     assert json.loads(ours[0])["p_value"] == pytest.approx(float(theirs[0]), abs=1e-9)
     for name, (_, seconds, cpu, memory) in (("evalkit diff", ours), ("pandas + scipy", theirs)):
