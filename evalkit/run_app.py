@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import importlib
 import os
@@ -68,9 +69,8 @@ def run_app(application: typer.Typer) -> None:
         _lighten_help()
     if sys.argv[1:] in ([], ["--help"]):
         _forget_options(application)
-    _forget_others(application)
     try:
-        code = application(standalone_mode=False)
+        code = _with_the_named(application)(standalone_mode=False)
         close_output()
     except UserError as error:
         _say(f"error: {error}")
@@ -107,16 +107,16 @@ def _forget_options(application: typer.Typer) -> None:
             _forget_options(group.typer_instance)
 
 
-def _forget_others(application: typer.Typer) -> None:
-    """Leave only the command that is called, where the first word names one.
+def _with_the_named(application: typer.Typer) -> typer.Typer:
+    """The application with only the command that is called, where the first word names one.
 
     typer would evaluate the options of all others, which costs as much as a small `diff` computes.
     """
     named = sys.argv[1] if len(sys.argv) > 1 else ""
-    commands = [entry for entry in application.registered_commands if entry.name == named]
-    groups = [entry for entry in application.registered_groups if entry.name == named]
-    if commands or groups:
-        application.registered_commands, application.registered_groups = commands, groups
+    light = copy.copy(application)
+    light.registered_commands = [entry for entry in application.registered_commands if entry.name == named]
+    light.registered_groups = [entry for entry in application.registered_groups if entry.name == named]
+    return light if light.registered_commands or light.registered_groups else application
 
 
 UNUSED = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
