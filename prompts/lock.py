@@ -22,6 +22,7 @@ import orjson
 from prompts.errors import Mismatch, UserError
 from prompts.files import read_plain, write_whole
 from prompts.install import UPGRADE
+from prompts.same_reading import without_names
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -196,19 +197,10 @@ def difference_of_locks(left: Lock, right: Lock, sections: Sequence[str] = SECTI
         if section == "data":
             found += _compare_rows(first.get("prompts", {}), second.get("prompts", {}))
             first, second = _without_rows(first), _without_rows(second)
-        if section == "reading" and _same_by_chat_template(first, second):
-            first, second = ({k: v for k, v in side.items() if k != "system"} for side in (first, second))
+        if section == "reading":
+            first, second = without_names(first, second)
         found += [Difference(section, *entry) for entry in _walk("", first, second)]
     return found
-
-
-def _same_by_chat_template(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
-    """Whether `system` says of two equal prompts what the chat template wrote by itself: locks from before
-    found that less well, and what the model reads is the probe.
-    """
-    systems = (side.get("system") for side in (left, right))
-    from_chat = all(s is None or (isinstance(s, dict) and s.get("from") == "chat template") for s in systems)
-    return from_chat and left.get("probe") == right.get("probe")
 
 
 def _walk(prefix: str, left: Any, right: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -47,5 +47,8 @@ def check_command(
     template = verified_template(lock.template, template_folders(prompts), [folder], folder)
     for warning in reading_warnings(template, tokenizer, folder, lock.reading["stop_ids"]):
         print(f"warning: {warning}", file=sys.stderr)
+    asked = verified_template(prompt, template_folders(prompts), [folder], folder).ref if prompt else None
+    if asked and asked != lock.template:
+        print(f"note: {asked} and {lock.template} are the same text under two names", file=sys.stderr)
     if data is not None:
         print(f"{data}: {lock.data['rows']:,} rows as locked")

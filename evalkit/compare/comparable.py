@@ -9,6 +9,7 @@ from evalkit.compare.align import Aligned
 from evalkit.locks.difference import SCORER_KEY, describe, rescore_command
 from evalkit.models.computation import computation_differences, is_same_shape
 from evalkit.runs.folder import Run
+from evalkit.runs.manifest import Manifest
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Difference, difference_of_locks
 
@@ -104,6 +105,7 @@ def run_differences(base: Run, new: Run) -> list[Difference]:
             found.append(Difference("manifest", key, left, right))
     found = [d for d in found if d.key.split(".")[-1] != "seed"]
     found += [Difference("config.json", *entry) for entry in _computed_otherwise(base, new)]
+    found += [Difference("manifest", *entry) for entry in _limits(base, new)]
     return sorted(found, key=lambda d: d.key.startswith("probe."))
 
 
@@ -114,6 +116,30 @@ def _computed_otherwise(base: Run, new: Run) -> list[tuple[str, Any, Any]]:
     if not is_same_shape(left, right) and weights[0] != weights[1]:
         return []
     return computation_differences(left, right)
+
+
+def computed_otherwise(base: Manifest, new: Manifest) -> set[str]:
+    """Marks of a comparison across engines or number formats; what a run did not record is no difference."""
+    engines = {side.engine.name for side in (base, new)}
+    formats = {_number_format(side) for side in (base, new)}
+    marks = {"other engine": engines, "other number format": formats}
+    return {mark for mark, values in marks.items() if len(values) == 2 and None not in values}
+
+
+def _number_format(manifest: Manifest) -> str | None:
+    asked = manifest.engine.dtype
+    name = manifest.engine.computes_in or (None if asked == "auto" else asked)
+    return name and name.removeprefix("torch.")
+
+
+def _limits(base: Run, new: Run) -> list[tuple[str, Any, Any]]:
+    """The positions that prompt and completion had, where they differ and the smaller number may have cut."""
+    left, right = (run.manifest.engine.limit for run in (base, new))
+    if left is None or right is None or left == right:
+        return []
+    longest = max((record.prompt_tokens or 0 for run in (base, new) for record in run.records), default=0)
+    asked = max(run.manifest.sampling.max_tokens or 0 for run in (base, new))
+    return [("engine.limit", left, right)] if longest + asked > min(left, right) else []
 
 
 def _manifest_pairs(base: Run, new: Run) -> list[tuple[str, Any, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from evalkit.compare.align import Aligned, Questions, align
 from evalkit.compare.columns import NO_ANSWER, AnswerClasses, load_columns, pooled
-from evalkit.compare.comparable import check_comparable
+from evalkit.compare.comparable import check_comparable, computed_otherwise
 from evalkit.compare.measures import Metric, accuracy, metrics_of, minimum_detectable, shared_interval
 from evalkit.compare.unread import explains, unread_questions
 from evalkit.runs.find import checkpoint_of
@@ -21,12 +21,13 @@ from evalkit.runs.section import Section
 from evalkit.stats.pairs import Interval
 from evalkit.stats.samples import paired_bootstrap
 from prompts.lock import Difference
+from prompts.same_reading import renamed
 
 FEW_DISCORDANT = 8
 """Below this many discordant pairs an interval rests on next to nothing, and the table says so."""
 
-THINKING = ("unfinished_thinking", "mean_thinking_tokens", "mean_answer_tokens")
-"""Keys that only runs with thinking have."""
+ONLY_SOME = ("unfinished_thinking", "mean_thinking_tokens", "mean_answer_tokens", "renamed")
+"""Keys that only runs with thinking have, and comparisons of one prompt under two names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,8 @@ class Diff:
     """The paired comparison of two runs. Shares, not points; `as_dict` is what `--format json` prints.
 
     `unread` counts questions that changed where an answer could not be read (evalkit/compare/unread.py).
-    The verdict is asked `looks` times in all: it uses p times as much, and `looks_ci`.
+    The verdict is asked `looks` times in all: it uses p times as much, and `looks_ci`. `renamed` is a
+    sentence where both runs read one text under two names.
     """
 
     n: int
@@ -86,6 +88,7 @@ class Diff:
     unscored: int
     noise: NoiseFloor | None
     marks: tuple[str, ...]
+    renamed: str | None
     differences: tuple[Difference, ...]
     unread: int
     unread_explains: bool
@@ -108,7 +111,7 @@ def plain(value: Any) -> Any:
         return value.merged(None)
     if hasattr(value, "__dataclass_fields__"):
         values = {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
-        return {name: value for name, value in values.items() if value is not None or name not in THINKING}
+        return {name: value for name, value in values.items() if value is not None or name not in ONLY_SOME}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
@@ -187,6 +190,7 @@ def compare_pair(lined_up: LinedUp, base_at: int, new_at: int, looks: int = 1) -
     fixed, broken = int((strict[1] > strict[0]).sum()), int((strict[1] < strict[0]).sum())
     single = base.single and new.single
     marks = {mark for side in sides for mark in side.marks} | ({"mismatch"} if found else set())
+    marks |= computed_otherwise(*(lined_up.runs[i].manifest for i in pair))
     return Diff(
         n=aligned.n,
         base=sides[0],
@@ -210,6 +214,7 @@ def compare_pair(lined_up: LinedUp, base_at: int, new_at: int, looks: int = 1) -
         unscored=aligned.unscored,
         noise=_noise([lined_up.runs[i] for i in pair]),
         marks=tuple(sorted(marks)),
+        renamed=renamed(*(lined_up.runs[i].lock for i in pair)),
         differences=tuple(found),
         unread=int(unread.sum()),
         unread_explains=bool(unread.any()) and explains(base, new, unread),

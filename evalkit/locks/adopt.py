@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.grade.lock_entry import template_entry
-from evalkit.locks.check import lock_like
+from evalkit.locks.check import lock_like, verified_template
 from evalkit.locks.difference import require_same, text_diff
 from evalkit.locks.notes import reading_notes
+from evalkit.locks.overlap import with_questions
 from evalkit.locks.parquet import ParquetRow, encode_row, flat, prompt_messages, read_rows
 from evalkit.models.computation import computation_of
 from evalkit.models.trusted_lock import note_adopted
@@ -57,11 +58,15 @@ def adopt(
     if data is not None:
         lock = lock_from_parquet(data, templates, tokenizer, folder, prompt)
     else:
-        lock = lock_from_template(find_template(str(prompt), templates), tokenizer, folder)
+        places = [
+            place for place in (Path(model), Path(model).resolve().parent) if (place / FILE_NAME).exists()
+        ]
+        template = verified_template(str(prompt), extra, places, folder, trust_remote_code)
+        lock = lock_from_template(template, tokenizer, folder)
     path = write_lock(lock, Path(model))
     note_adopted(Path(model), Path(model).resolve().parent if raw else None, lock)
-    template = carried_template(lock)
-    notes = reading_notes(template, tokenizer) if template else []
+    carried = carried_template(lock)
+    notes = reading_notes(carried, tokenizer) if carried else []
     return lock, path, notes
 
 
@@ -93,7 +98,8 @@ def lock_from_parquet(
         template = carried if carried and missing else find_template(ref, templates)
         now = lock_like(locked, template, tokenizer, folder)
         require_same(locked, now, what=str(path), model=str(folder), tokenizer=tokenizer)
-        return replace(locked, carries=now.carries)
+        kept = {key: value for key, value in locked.carries.items() if key == "questions"}
+        return replace(locked, carries={**now.carries, **kept})
     rows = list(read_rows(path))
     if not rows:
         raise UserError(f"{path} holds no rows")
@@ -105,7 +111,8 @@ def lock_from_parquet(
     candidates = [find_template(prompt, templates)] if prompt else list(templates.values())
     template = _template_of(path, rows, candidates)
     prompts = [(row.id or f"row-{row.number}", encode_row(template, tokenizer, path, row)) for row in rows]
-    return _lock(template, tokenizer, folder, prompts)
+    texts = ("\n".join([str(row.question), *map(str, row.fields.values())]) for row in rows)
+    return with_questions(_lock(template, tokenizer, folder, prompts), texts)
 
 
 def _lock(

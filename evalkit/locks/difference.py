@@ -92,7 +92,7 @@ def mismatch(
     parts = [key for key in keys if key != "probe"] or keys
     return Mismatch(
         f"{what} was locked with {locked.template} (fingerprint {locked.fingerprint}), and these differ now: "
-        f"{', '.join(parts)}; {fix or right_command(locked, found, model)}",
+        f"{', '.join(parts)}; {fix or right_command(locked, found, model, now)}",
         explain(locked, now, found, tokenizer),
     )
 
@@ -121,9 +121,16 @@ def explain(
             break
     for number in shared:
         if before[number]["ids"] != after[number]["ids"]:
-            parts.append(token_diff(_ids(before[number]), _ids(after[number]), tokenizer))
+            ours = tokenizer if _same_vocabulary(locked, now) else None  # else its ids mean other texts
+            parts.append(token_diff(_ids(before[number]), _ids(after[number]), ours))
             break
     return "\n".join(part for part in parts if part)
+
+
+def _same_vocabulary(locked: Lock, now: Lock) -> bool:
+    """Whether an id is the same text in both."""
+    sides = (lock.reading["tokenizer"] for lock in (locked, now))
+    return len({(side.get("vocabulary"), side.get("added_tokens")) for side in sides}) == 1
 
 
 def describe(found: Sequence[Difference]) -> str:
@@ -193,16 +200,24 @@ def _row_ids(entry: Difference) -> str:
     return f"    {entry.key}: {', '.join(ids[:ROWS_SHOWN])}{more}"
 
 
-def right_command(locked: Lock, found: Sequence[Difference], model: str) -> str:
-    """What to do about the differences: the command that is right for the checkpoint of `locked`."""
+def right_command(locked: Lock, found: Sequence[Difference], model: str, now: Lock | None = None) -> str:
+    """What to do about the differences: the command that is right for the checkpoint of `locked`.
+
+    `now` names the task that was to be scored, if it is another one.
+    """
+    model, task = quote(model), (now or locked).data.get("task") or locked.data.get("task")
     keys = {f"{entry.section}.{entry.key}" for entry in found}
     if any(key.startswith("data.") for key in keys):
         return "these are not the rows it was trained on; give its own parquet to --data"
     if "reading.template.ref" in keys:
-        return f"use the prompt it was made with: evalkit score --model {model} --prompt {locked.template}"
+        scored = f" --task {quote(str(task))}" if task else " --task TASK"
+        return f"leave --prompt out, or: evalkit score --model {model}{scored} --prompt {locked.template}"
     if any(key.startswith("reading.template.") for key in keys):
         name = locked.template.partition("@")[0]
-        return f"undo the edit of {locked.template}, or make a new version: evalkit prompts new {name}"
+        return (
+            f"undo the edit of {locked.template}, or make a new version: evalkit prompts new {name} "
+            "(with --prompts DIR, where it lies in a folder of yours)"
+        )
     if any(key.startswith(_FILES) for key in keys):
         return (
             "bring back the tokenizer files and generation_config.json that it was made with; if the new "

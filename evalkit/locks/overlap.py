@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
 from prompts.errors import Mismatch
 from prompts.lock import Lock, ids_sha256
+from prompts.template import Template
 
 SHOWN = 3
 
@@ -20,15 +23,47 @@ class Question(Protocol):
     def question(self) -> str: ...
 
 
-def locked_overlap(lock: Lock, prompts: Iterable[tuple[str, Sequence[int]]]) -> list[str]:
+class WithFields(Question, Protocol):
+    """A row whose fields may fill a template too."""
+
+    @property
+    def fields(self) -> Mapping[str, Any]: ...
+
+
+def locked_overlap(
+    lock: Lock, prompts: Iterable[tuple[str, Sequence[int]]], texts: Mapping[str, str] = {}
+) -> list[str]:
     """Ids of the rows that stand in a lock's training data.
 
-    `prompts` are (row id, prompt token ids) of the rows to be scored. A row counts where its id or
-    its whole prompt is the same, so that another gold or another file name hides nothing.
+    `prompts` are (row id, prompt token ids) of the rows to be scored, `texts` their questions by id
+    (`row_text`). A row counts where its id, its whole prompt or its question is the same, so that another
+    gold, another file name, another prompt or a space more hides nothing. Locks from before carry no
+    questions.
     """
     trained = set(lock.data["prompts"])
     hashes = set(lock.data["prompts"].values())
-    return [row_id for row_id, ids in prompts if row_id in trained or ids_sha256(ids) in hashes]
+    questions = set(lock.carries.get("questions") or ())
+    return [
+        row_id
+        for row_id, ids in prompts
+        if row_id in trained
+        or ids_sha256(ids) in hashes
+        or (questions and row_id in texts and _hash(texts[row_id]) in questions)
+    ]
+
+
+def with_questions(lock: Lock, texts: Iterable[str]) -> Lock:
+    """The lock of training data with hashes of its questions (`row_text`), for `locked_overlap`."""
+    return replace(lock, carries={**lock.carries, "questions": sorted({_hash(text) for text in texts})})
+
+
+def row_text(row: WithFields, template: Template) -> str:
+    """What a row asks: its question, with the fields that its template shows."""
+    return "\n".join([row.question, *(str(row.fields.get(name)) for name in template.fields)])
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(_normal(text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def question_overlap(training: Iterable[str], rows: Iterable[Question]) -> list[str]:

@@ -132,7 +132,7 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
 def _what(runs: Sequence[Run]) -> str:
     """Task, prompt and sampling of all runs in one phrase."""
     tasks = dict.fromkeys(f"{run.manifest.task}, {run.manifest.split} split" for run in runs)
-    prompts = dict.fromkeys(f"{run.manifest.template} ({run.manifest.fingerprint})" for run in runs)
+    prompts = dict.fromkeys(_prompt(run) for run in runs)
     samplings = dict.fromkeys(run.manifest.sampling.sentence() for run in runs)
     return f"{'; '.join(tasks)}; prompt {', '.join(prompts)}; {'; '.join(samplings)}"
 
@@ -159,6 +159,16 @@ def _thinking_cells(run: Run) -> tuple[str, ...]:
     return (percent(summary.unfinished_thinking, "—"), *map(_number, lengths))
 
 
+def _fingerprint(run: Run) -> str:
+    """With the words "no lock" where the model had none, and so nothing says how it was trained."""
+    said = run.manifest.prompt_from or "lock"
+    return str(run.manifest.fingerprint) + (f"; {said}" if said != "lock" else "")
+
+
+def _prompt(run: Run) -> str:
+    return f"{run.manifest.template} ({_fingerprint(run)})"
+
+
 def _number(value: float | None) -> str:
     return "—" if value is None else f"{value:,.0f}"
 
@@ -172,7 +182,7 @@ def _details(run: Run) -> tuple[str, ...]:
         name,
         f"{manifest.task}, {manifest.split}",
         str(manifest.template),
-        str(manifest.fingerprint),
+        _fingerprint(run),
         manifest.sampling.sentence(),
         f"{engine.name} {engine.version}",
         _number(run.summary.tokens_per_second),

@@ -6,6 +6,7 @@ Every mistake of the user is found here, in seconds, and nothing has been writte
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from evalkit.grade.user_function import UserFunction
 from evalkit.locks.check import verified_template
 from evalkit.locks.difference import WITH_COMPUTATION, require_same
 from evalkit.locks.notes import reading_warnings
-from evalkit.locks.overlap import locked_overlap, refuse_overlap
+from evalkit.locks.overlap import locked_overlap, refuse_overlap, row_text
 from evalkit.locks.parts import lock_of, lock_parts, lock_tasks
 from evalkit.models.computation import computation_of
 from evalkit.models.resolve import Model
@@ -29,6 +30,7 @@ from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
 from prompts.render import render
+from prompts.same_reading import renamed
 from prompts.template import Template
 from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
 
@@ -280,8 +282,11 @@ def _guard(plan: RunPlan, other_task: bool, allow_mismatch: bool, allow_overlap:
         if not allow_mismatch:
             raise
         marks.append("mismatch")
+    if not other_task and (said := renamed(lock_of(locked, plan.task.name), plan.lock)):
+        print(f"note: {said}", file=sys.stderr)
     prompts = [(row.id, ids) for row, ids in zip(plan.task.rows, plan.prompts, strict=True)]
-    if shared := locked_overlap(locked, prompts):
+    texts = {row.id: row_text(row, plan.template) for row in plan.task.rows}
+    if shared := locked_overlap(locked, prompts, texts):
         if not allow_overlap:
             scored = f"{plan.task.name}, split {plan.task.split}"
             refuse_overlap(shared, len(prompts), what=plan.model.name, scored=scored)

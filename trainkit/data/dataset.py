@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.locks.notes import reading_warnings
+from evalkit.locks.overlap import row_text, with_questions
 from evalkit.locks.parquet import check_parquet
 from evalkit.locks.parts import join_locks, marked_lock
 from evalkit.models.computation import computation_of
@@ -161,7 +162,7 @@ class Maker:
             )
             for rows in used
         ]
-        return join_locks(locks, weights)
+        return with_questions(join_locks(locks, weights), (row_text(p.row, p.template) for p in prompts))
 
     def warning(self, stop_ids: Sequence[int]) -> str | None:
         """What will probably go wrong with prompts or replies, as a sentence; None where all is well."""

@@ -8,7 +8,7 @@ compared here with the ids of the run's parquet, encoded again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from prompts.errors import Failed, Mismatch
+from prompts.lock import Lock, ids_sha256, read_lock
 from prompts.render import from_messages
 from prompts.tokens import decode_verbatim, encode, load_tokenizer
+from trainkit.data.dataset import TRAIN_FILE, VALIDATION_FILE
 from trainkit.runs.job import Job
 
 if TYPE_CHECKING:
@@ -43,15 +45,18 @@ class TokenCheck:
 def check_tokens(run: Path, job: Job) -> TokenCheck:
     """Compare what was captured at steps 0 and 1.
 
-    Raises Mismatch with the first differing token of the first row that differs, Failed where too little
-    was captured to prove anything.
+    Those ids are held against the run's prompt lock first, which has a hash of every row's. Raises Mismatch
+    with the first differing token of the first row that differs, Failed where too little was captured to
+    prove anything.
     """
     tokenizer = load_tokenizer(job.model_folder, job.trust_remote_code)
     expected = {
         (row.get("data_source"), row["extra_info"]["id"]): tuple(_encode(tokenizer, row, job))
-        for name in ("train.parquet", "validation.parquet")
+        for name in (TRAIN_FILE, VALIDATION_FILE)
         for row in _rows(run / name)
     }
+    locks = (read_lock(run), read_lock(run / VALIDATION_FILE))
+    _hold_against([lock for lock in locks if lock is not None], expected, tokenizer)
     by_id: dict[str, set[Ids]] = {}
     for (_, row_id), ids in expected.items():
         by_id.setdefault(row_id, set()).add(ids)  # of one task, unless sets to validate on share rows
@@ -77,6 +82,26 @@ def check_tokens(run: Path, job: Job) -> TokenCheck:
     if missing:
         raise _mismatch(tokenizer, "a prompt of verl's batch that vLLM never saw", next(iter(missing)), ())
     return TokenCheck(len(batch), len(engine))
+
+
+def _hold_against(
+    locks: Sequence[Lock], rows: Mapping[tuple[Any, str], Ids], tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Mismatch where a row's ids are none that the locks of training and validation have under its id."""
+    known: dict[str, set[str]] = {}
+    for lock in locks:
+        for row_id, digest in lock.data["prompts"].items():
+            known.setdefault(row_id, set()).add(digest)
+    now: dict[str, dict[str, Ids]] = {}
+    for (_, row_id), ids in rows.items():  # rows of two tasks may share an id; the lock has the first one's
+        now.setdefault(row_id, {})[ids_sha256(ids)] = ids
+    for row_id, found in now.items():
+        if known and not set(found) & known.get(row_id, set()):
+            raise Mismatch(
+                f"the prompt of row {row_id} is not the one that the run's prompt lock names: parquet, "
+                "tokenizer or chat template changed since it was prepared; bring them back and start again",
+                f"  it is now {decode_verbatim(tokenizer, next(iter(found.values())))!r}",
+            )
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

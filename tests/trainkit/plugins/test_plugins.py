@@ -22,6 +22,7 @@ import pytest
 from places import ROOT
 
 from prompts.errors import Failed, Mismatch, UserError
+from prompts.lock import make_lock, write_lock
 from prompts.registry import get_template
 from prompts.render import render_question
 from prompts.tokens import encode, resolve_stop_ids
@@ -372,6 +373,30 @@ def test_token_check_sees_other_inputs_and_unseen_prompts(checked_run: tuple[Pat
     write_lines(run / "tokens_batch.jsonl", lines)
     write_lines(run / "tokens_vllm.jsonl", [{"ids": lines[0]["ids"]}] * 3)
     with pytest.raises(Mismatch, match="vLLM never saw"):
+        check_tokens(run, job)
+
+
+def test_token_check_is_held_against_the_lock(checked_run: tuple[Path, Job], tokenizer: Any) -> None:
+    """Parquet, batch and engine agree, and are not what was locked."""
+    run, job = checked_run
+    template = get_template("sums@1")
+    ids = {
+        f"row{number}": encode(tokenizer, render_question(template, f"What is {number} + {number}?"))
+        for number in (1, 2, 3)
+    }
+    facts: dict[str, Any] = {
+        "template": template,
+        "tokenizer": tokenizer,
+        "stop_ids": [2],
+        "task": "sums",
+        "split": "train",
+        "sampling": {},
+        "scorer": {"rule": "last-number@1"},
+    }
+    write_lock(make_lock(prompts=list(ids.items()), **facts), run)
+    assert check_tokens(run, job).batch == 3
+    write_lock(make_lock(prompts=[*list(ids.items())[:2], ("row3", [1, 2])], **facts), run)
+    with pytest.raises(Mismatch, match="row3 is not the one that the run's prompt lock names"):
         check_tokens(run, job)
 
 
