@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from prompts.lock import Lock
+from typing import Any
 
 Reading = Mapping[str, Any]
 
@@ -19,7 +16,7 @@ def without_names(left: Reading, right: Reading) -> tuple[Reading, Reading]:
     """
     dropped = {"system"} if _same_by_chat_template(left, right) else set()
     sides = [{k: v for k, v in side.items() if k not in dropped} for side in (left, right)]
-    if _same_text(left, right):
+    if same_text(left, right):
         sides = [{**side, "template": {**side["template"], "ref": None}} for side in sides]
     parts = [side.get("parts") for side in sides]
     if isinstance(parts[0], dict) and isinstance(parts[1], dict):
@@ -30,14 +27,7 @@ def without_names(left: Reading, right: Reading) -> tuple[Reading, Reading]:
     return sides[0], sides[1]
 
 
-def renamed(left: Lock, right: Lock) -> str | None:
-    """A sentence where two locks name one text differently; None where they do not."""
-    if left.template == right.template or not _same_text(left.reading, right.reading):
-        return None
-    return f"{left.template} and {right.template} are the same text under two names"
-
-
-def _same_text(left: Reading, right: Reading) -> bool:
+def same_text(left: Reading, right: Reading) -> bool:
     """Whether hash and token ids of two prompts are equal."""
     hashes = [
         side["template"].get("sha256") for side in (left, right) if isinstance(side.get("template"), dict)

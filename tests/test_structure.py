@@ -178,6 +178,7 @@ MAY_IMPORT = {
     },
     "trainkit.cli": {
         SPINE,
+        "trainkit.launch",
         "trainkit.options",
         "trainkit.plan",
         "trainkit.runs",

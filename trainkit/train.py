@@ -16,6 +16,7 @@ from prompts.files import read_json
 from trainkit.diagnose.doctor import first_step_verdict
 from trainkit.launch.draw_settings import GIVE_UP_AFTER
 from trainkit.launch.environment import environment
+from trainkit.launch.leftover import end_leftovers
 from trainkit.launch.process import hold, run_verl
 from trainkit.launch.start_parts import StartParts, process_started
 from trainkit.options import Options
@@ -39,6 +40,8 @@ def train(options: Options) -> Path:
     """
     check_versions()  # before anything is made
     with hold(run_folder(options)) as lock:
+        if ended := end_leftovers(run_folder(options)):
+            say(f"ended what a killed start of this run had left: {', '.join(map(str, ended))}")
         prepared = prepare(options)
         folder, job = prepared.folder, prepared.job
         if prepared.progress.complete:

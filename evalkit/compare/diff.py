@@ -14,6 +14,7 @@ from evalkit.compare.columns import NO_ANSWER, AnswerClasses, load_columns, pool
 from evalkit.compare.comparable import check_comparable, computed_otherwise
 from evalkit.compare.measures import Metric, accuracy, metrics_of, minimum_detectable, shared_interval
 from evalkit.compare.unread import explains, unread_questions
+from evalkit.locks.difference import renamed
 from evalkit.runs.find import checkpoint_of
 from evalkit.runs.folder import Run
 from evalkit.runs.manifest import NoiseFloor
@@ -21,7 +22,6 @@ from evalkit.runs.section import Section
 from evalkit.stats.pairs import Interval
 from evalkit.stats.samples import paired_bootstrap
 from prompts.lock import Difference
-from prompts.same_reading import renamed
 
 FEW_DISCORDANT = 8
 """Below this many discordant pairs an interval rests on next to nothing, and the table says so."""

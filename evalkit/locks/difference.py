@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.models.computation import computation_differences
 from prompts.errors import Mismatch
 from prompts.lock import Difference, Lock, difference_of_locks
+from prompts.same_reading import same_text
 from prompts.text_diff import line_diff
 
 if TYPE_CHECKING:
@@ -131,6 +132,13 @@ def _same_vocabulary(locked: Lock, now: Lock) -> bool:
     """Whether an id is the same text in both."""
     sides = (lock.reading["tokenizer"] for lock in (locked, now))
     return len({(side.get("vocabulary"), side.get("added_tokens")) for side in sides}) == 1
+
+
+def renamed(left: Lock, right: Lock) -> str | None:
+    """A sentence where two locks name one text differently; None where they do not."""
+    if not same_text(left.reading, right.reading) or left.template == right.template:
+        return None
+    return f"{left.template} and {right.template} are the same text under two names"
 
 
 def describe(found: Sequence[Difference]) -> str:

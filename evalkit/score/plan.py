@@ -18,7 +18,7 @@ from evalkit.grade.grade import gold_problem
 from evalkit.grade.lock_entry import grader_of, scorer_like, template_entry
 from evalkit.grade.user_function import UserFunction
 from evalkit.locks.check import verified_template
-from evalkit.locks.difference import WITH_COMPUTATION, require_same
+from evalkit.locks.difference import WITH_COMPUTATION, renamed, require_same
 from evalkit.locks.notes import reading_warnings
 from evalkit.locks.overlap import locked_overlap, refuse_overlap, row_text
 from evalkit.locks.parts import lock_of, lock_parts, lock_tasks
@@ -30,7 +30,6 @@ from evalkit.tasks.task import Task
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
 from prompts.render import render
-from prompts.same_reading import renamed
 from prompts.template import Template
 from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
 

@@ -18,11 +18,18 @@ def doctor_command(
 ) -> None:
     """Read logs and rollouts; say what went wrong, with the evidence and the option to turn."""
     from trainkit.diagnose.doctor import diagnose
+    from trainkit.launch.leftover import leftovers
     from trainkit.runs.folder import TrainingRun
     from trainkit.watch.watch import find_training_run
 
     folder = TrainingRun(find_training_run(run))
     findings = diagnose(folder)
+    if left := leftovers(folder.folder):
+        print(
+            f"a killed start left {', '.join(map(str, left))} running: the next start ends them, or"
+            f" now: kill {' '.join(str(process.pid) for process in left)}",
+            file=sys.stderr,
+        )
     if missing := folder.missing():
         print(f"not there, so not looked at: {', '.join(missing)}", file=sys.stderr)
     if format == "json":

@@ -10,6 +10,7 @@ from pathlib import Path
 from evalkit.engines.vllm_install import engine_environment
 from prompts.errors import UserError
 from prompts.files import write_whole
+from trainkit.launch.leftover import METRICS_VARIABLE
 from trainkit.plugins.switch import CAPTURE_VARIABLE, DEVICE_VARIABLE, RUN_VARIABLE
 
 VLLM_PLUGINS = {
@@ -33,7 +34,7 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
     path = [str(plugins), str(ours), *filter(None, [os.environ.get("PYTHONPATH")])]
     added = {
         "PYTHONPATH": os.pathsep.join(path),
-        "VERL_FILE_LOGGER_PATH": str(run / "verl_metrics.jsonl"),
+        METRICS_VARIABLE: str(run / "verl_metrics.jsonl"),
         CAPTURE_VARIABLE: f"{capture}:{run / 'tokens_vllm.jsonl'}",
         DEVICE_VARIABLE: device,
         RUN_VARIABLE: str(os.getpid()),

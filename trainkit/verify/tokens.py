@@ -19,7 +19,7 @@ from prompts.errors import Failed, Mismatch
 from prompts.lock import Lock, ids_sha256, read_lock
 from prompts.render import from_messages
 from prompts.tokens import decode_verbatim, encode, load_tokenizer
-from trainkit.data.dataset import TRAIN_FILE, VALIDATION_FILE
+from trainkit.data.parquet import TRAIN_FILE, VALIDATION_FILE
 from trainkit.runs.job import Job
 
 if TYPE_CHECKING:
