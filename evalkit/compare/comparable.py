@@ -12,6 +12,7 @@ from evalkit.runs.folder import Run
 from evalkit.runs.manifest import Manifest
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Difference, difference_of_locks
+from prompts.reading.thinking import VERSION as THINKING
 
 ROW_KEYS = ("rows missing", "rows added")
 
@@ -60,15 +61,16 @@ def _rescore(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]]
         for run in runs
         if run.lock.reading["scorer"].get("version") != SCORER_VERSION
         or resolve_rule(run.lock.rule.partition("@")[0])[0] != run.lock.rule
+        or (run.lock.reading.get("thinking") or {}).get("version", THINKING) != THINKING
     ]
     return f"{rescore_command(*old)}; " if old else ""
 
 
 def _is_version(key: Difference) -> bool:
-    """Whether a key differs in the version of scorer or rule alone, which `evalkit rescore` evens out."""
+    """Whether a key is a version of the reading (scorer, rule, thinking), which `rescore` evens out."""
     if key.key == "scorer.rule":
         return str(key.left).partition("@")[0] == str(key.right).partition("@")[0]
-    return key.key == SCORER_KEY
+    return key.key in (SCORER_KEY, "thinking.version")
 
 
 def _detail(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from opening_model import opening_model
 from places import ROOT
 
 from prompts.lock import read_lock
@@ -22,21 +22,6 @@ pytestmark = [pytest.mark.train, pytest.mark.slow]
 PROGRAM = [sys.executable, "-c", "from trainkit.cli.app import main; main()"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 ASKED = ["--task", "sums", "--device", "cpu", "--batch", "2", "--samples", "4", "--mini-batch", "2"]
-
-
-def opening_model(source: Path, folder: Path) -> Path:
-    """SmolLM2 as it is, but its chat template ends a prompt with an open block."""
-    folder.mkdir()
-    for path in source.iterdir():
-        if path.name not in ("chat_template.jinja", "tokenizer_config.json", "prompt.lock.json"):
-            (folder / path.name).symlink_to(path)
-    from prompts.tokens import load_tokenizer
-
-    tokenizer = load_tokenizer(source)
-    opened = "{%- if add_generation_prompt %}{{ '<think>\n' }}{% endif %}"
-    shutil.copy(source / "tokenizer_config.json", folder)
-    (folder / "chat_template.jinja").write_text(f"{tokenizer.chat_template}{opened}")
-    return folder
 
 
 def test_rollouts_that_never_close_the_block_earn_nothing(smollm2: Path, tmp_path: Path) -> None:

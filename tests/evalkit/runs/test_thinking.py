@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 from written_runs import LOCK, MANIFEST, record
 
+from evalkit.compare.diff import diff_runs
 from evalkit.grade.judge import judge
 from evalkit.records import Record
 from evalkit.runs.compare_rules import compare_rules
@@ -23,7 +24,9 @@ from evalkit.runs.rescore import rescore
 from evalkit.runs.show import print_records
 from evalkit.runs.summary import count, summarize
 from evalkit.runs.table import figures
+from prompts.errors import Mismatch
 
+ENTRY = {"version": 2, "opens": "<think>", "special": []}
 CUT_OFF = ("no_answer", "unfinished thinking")
 
 
@@ -95,6 +98,28 @@ def test_show_sets_thinking_apart(tmp_path: Path) -> None:
     finished, cut_off = console.export_text().split("b sample")
     assert "is it 3</think>│it is ⟦7⟧" in finished and "2 of thinking" in finished
     assert "│is it 7" in cut_off
+
+
+def test_runs_with_other_budgets_are_refused_as_a_pair(tmp_path: Path) -> None:
+    runs = [
+        written(tmp_path / str(budget), [record("a", "it is 7")], **thinking)
+        for budget in (8, 16, None)
+        for thinking in [{"thinking": {**ENTRY, "budget": budget, "forced": False}} if budget else {}]
+    ]
+    for base, new in ((0, 1), (0, 2), (2, 1)):
+        with pytest.raises(Mismatch) as refused:
+            diff_runs(runs[base], runs[new])
+        assert "thinking.budget" in str(refused.value.detail)
+        assert "--allow-mismatch" in str(refused.value)
+    assert diff_runs(runs[0], runs[0]).n == 1
+
+
+def test_another_version_of_the_reading_is_evened_out_by_rescore(tmp_path: Path) -> None:
+    old = written(tmp_path / "old", [record("a", "7")], thinking={**ENTRY, "version": 1})
+    new = written(tmp_path / "new", [record("a", "7")], thinking=ENTRY)
+    with pytest.raises(Mismatch, match=r"evalkit rescore .*old"):
+        diff_runs(old, new)
+    assert diff_runs(rescore(old, rule=None, command="again"), new).n == 1
 
 
 def test_older_runs_say_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
