@@ -52,9 +52,6 @@ def test_a_grader_of_one_millisecond(tmp_path: Path) -> None:
             alone.append(ANSWERS / (time.perf_counter() - began))
     judge.close()
     ratio = median(ours / loop for ours, loop in zip(through, alone, strict=True))
-    print(
-        f"\n{judge.workers} processes: {median(through):,.0f} answers a second ({min(through):,.0f} to ",
-        end="",
-    )
-    print(f"{max(through):,.0f}); a plain loop {median(alone):,.0f}; ratio {ratio:.2f}")
+    rates = f"{median(through):,.0f} answers a second ({min(through):,.0f} to {max(through):,.0f})"
+    print(f"\n{judge.workers} processes: {rates}; a plain loop {median(alone):,.0f}; ratio {ratio:.2f}")
     assert ratio > 0.5
