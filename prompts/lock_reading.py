@@ -76,7 +76,7 @@ def thinking_entry(
     writes is plain text, and such locks are what they were before there was this key. `budget` is the
     number of tokens that thinking may take; no block is forced to close.
     """
-    opens = opened_by(*_prompt_end(template, tokenizer))
+    opens = _opened(template, tokenizer)
     added = tokenizer.added_tokens_decoder.values()
     special = thinking_specials(str(token) for token in added if token.special)
     if not (opens or special or budget):
@@ -85,20 +85,25 @@ def thinking_entry(
     return {"thinking": {"version": THINKING, "opens": opens, "special": special, **limit}}
 
 
-def _prompt_end(template: Template, tokenizer: PreTrainedTokenizerFast) -> tuple[str, bool]:
-    """The part of a prompt behind the last message, and whether all of it is plain text of the template's."""
+def _opened(template: Template, tokenizer: PreTrainedTokenizerFast) -> str:
+    """What a prompt leaves open, "" where nothing.
+
+    Found in what the generation prompt adds, and else behind the last message: some chat templates write
+    `<think>` there whether or not a generation prompt is asked for (DeepSeek-V3.2, Apriel).
+    """
     rendered = render_question(template, probe_questions()[0])
     if isinstance(rendered, str):
-        return rendered, True
+        return opened_by(rendered, whole_lines=True)
     kwargs = template.chat_template_kwargs
     whole = apply_chat(tokenizer, rendered, kwargs).text
+    behind = whole.rpartition(rendered[-1]["content"].strip())[2]
     try:
         closed = apply_chat(tokenizer, rendered, kwargs, add_generation_prompt=False).text
     except UserError:
         closed = ""
     if closed and whole.startswith(closed):
-        return whole[len(closed) :], False
-    return whole.rpartition(rendered[-1]["content"].strip())[2], False
+        return opened_by(whole[len(closed) :]) or opened_by(behind, whole_lines=True)
+    return opened_by(behind)
 
 
 def lost_thinking(template: Template, tokenizer: PreTrainedTokenizerFast) -> str | None:

@@ -2,8 +2,9 @@
 
 The markers of model families, as their chat templates write them: `<think>` (R1, Qwen3, QwQ, Nemotron),
 `<seed:think>` (Seed-OSS), `[THINK]` (Magistral), `<|START_THINKING|>` (Command A), `◁think▷` (Kimi-VL),
-`<|begin_of_thought|>`, `<|inner_prefix|>` (Apertus), `<|open|>think<|sep|>` (Kimi K3), gpt-oss' channels
-and Gemma 4's. Matching is linear in the length of the text.
+`<|begin_of_thought|>`, `<|inner_prefix|>` (Apertus), `<|open|>think<|sep|>` (Kimi K3), gpt-oss' channels,
+Gemma 4's, and Apriel's words (`Here are my reasoning steps:` in the prompt). Matching is linear in the
+length of the text.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ _BEFORE_FINAL = (
     r"|<\|inner_(?P<inner>prefix|suffix)\|>"
     rf"|<\|(?P<side>open|close)\|>{_NAME}<\|sep\|>"
     r"|(?P<gemma><\|channel>\s{0,4}thought|<channel\|>)"
+    r"|(?-i:(?P<steps>\AHere are my reasoning steps:|\[BEGIN FINAL RESPONSE\]))"
 )
 _MARKS = {
     version: re.compile(rf"{_BEFORE_FINAL}|<\|channel\|>(?P<final>\s{{0,4}}{final})?", re.IGNORECASE)
@@ -62,7 +64,7 @@ _STEMS = (
         "nalysis",
         "NALYSIS",
     ),
-    *("cratchpad", "CRATCHPAD", "<|channel", "<channel|", "<|inner_"),
+    *("cratchpad", "CRATCHPAD", "<|channel", "<channel|", "<|inner_", "reasoning steps:", "FINAL RESPONSE]"),
 )
 """One of these stands in any text that has a marker."""
 _TOKEN = re.compile(
@@ -76,6 +78,8 @@ _FAMILY = re.compile(
     r"|<\|channel>|<\|inner_prefix\|>|<\|open\|>message"
 )
 """What stands in the prompts of models that mark their thinking by special tokens."""
+_STEPS = re.compile(r"Here are my reasoning steps:\s*\Z")
+"""How Apriel's prompt ends; in a completion these words are words."""
 _ANSWER_BEGINS = re.compile(r"\s*(?:<\|START_RESPONSE\|>|<\|open\|>response<\|sep\|>)")
 _ANSWER_ENDS = re.compile(
     r"<\|END_RESPONSE\|>|<\|close\|>response<\|sep\|>|<\|(?:return|end|start|call|end_of_msg)\|>"
@@ -118,7 +122,7 @@ def divide(
     start, closed = 0, 0
     open_blocks: list[_Block] = []
     if any(stem in marked for stem in _STEMS):
-        start, open_blocks = _scan(marked, version)
+        start, open_blocks = _scan(marked, version, len(opens))
         closed = max(0, start - len(opens))
     end = open_blocks[0].begin if open_blocks else len(marked)
     if start and (begins := _ANSWER_BEGINS.match(marked, start, end)):
@@ -149,6 +153,8 @@ def opened_by(tail: str, whole_lines: bool = False) -> str:
     With `whole_lines` (a prompt of plain text, which may speak of `<think>` tags) only a marker at the
     end of a line counts.
     """
+    if steps := _STEPS.search(tail):
+        return steps[0].strip()
     _, blocks = _scan(tail)
     if whole_lines:
         ends = [tail[block.begin + len(block.opening) :][:1] for block in blocks]
@@ -171,15 +177,18 @@ def needs_markers(reading: Mapping[str, Any]) -> bool:
     return bool((reading.get("thinking") or {}).get("special"))
 
 
-def _scan(marked: str, version: int = VERSION) -> tuple[int, list[_Block]]:
-    """Where the last closed block ends (0: none was), and the blocks that stay open, outermost first."""
+def _scan(marked: str, version: int = VERSION, prompt: int = 0) -> tuple[int, list[_Block]]:
+    """Where the last closed block ends (0: none was), and the blocks that stay open, outermost first.
+
+    The first `prompt` characters are the prompt's: Apriel's words open a block only there.
+    """
     after = 0
     blocks: list[_Block] = []
     for found in _MARKS[version].finditer(marked):
         kind, closes = _kind(found)
         held = [block.kind for block in blocks]
         if not closes:
-            if kind not in held:
+            if kind not in held and (kind != "steps" or found.start() < prompt):
                 blocks.append(_Block(kind, found.start(), found[0]))
         elif kind in held:
             del blocks[held.index(kind) :]
@@ -202,6 +211,8 @@ def _kind(found: re.Match[str]) -> tuple[str, bool]:
         return "inner", inner.lower() == "suffix"
     if side := groups["side"]:
         return "side", side.lower() == "close"
+    if steps := groups["steps"]:
+        return "steps", steps.startswith("[")
     if gemma := groups["gemma"]:
         return "gemma", gemma.startswith("<c")
     return "channel", groups["final"] is not None

@@ -318,6 +318,39 @@ def test_what_a_prompt_leaves_open(prompt: str, whole_lines: bool, opens: str) -
     assert opened_by(prompt, whole_lines) == opens
 
 
+@pytest.mark.parametrize(
+    ("template", "opens"),
+    [
+        ("{% for m in messages %}<|im_start|>{{ m['content'] }}<|im_end|><think>{% endfor %}", "<think>"),
+        ("{{ messages[-1]['content'] }}\nA: <think>\n", "<think>"),
+        ("{{ messages[-1]['content'] }}<think>{% if add_generation_prompt %}</think>{% endif %}", ""),
+        ("{{ messages[-1]['content'] }}\nUse <think> tags.\n{% if add_generation_prompt %}A:{% endif %}", ""),
+        ("{{ messages[-1]['content'] }}\nHere are my reasoning steps:\n", "Here are my reasoning steps:"),
+    ],
+)
+def test_a_template_may_open_a_block_without_being_asked_for_a_prompt(
+    smollm2: Path, template: str, opens: str
+) -> None:
+    """As DeepSeek-V3.2's and Apriel's do: the generation prompt adds nothing."""
+    tokenizer = load_tokenizer(smollm2)
+    tokenizer.chat_template = template
+    assert (thinking_entry(BOXED, tokenizer).get("thinking") or {"opens": ""})["opens"] == opens
+
+
+def test_apriel_answers_behind_its_words() -> None:
+    entry = {"version": 2, "opens": "Here are my reasoning steps:", "special": []}
+    for wrote, outcome in (
+        ("is it \\boxed{18}?", "no_answer"),
+        ("is it \\boxed{17}?\n[BEGIN FINAL RESPONSE]\n\\boxed{18}\n[END FINAL RESPONSE]", "correct"),
+        ("\\boxed{18}\n[BEGIN FINAL RESPONSE]\nno", "no_answer"),
+        ("\\boxed{18}</think>\\boxed{18}", "no_answer"),
+    ):
+        assert compute(wrote, "18", Judge("boxed@2", None, entry)).outcome == outcome, wrote
+    words = "Here are my reasoning steps:\n6 * 3\n\\boxed{18}"
+    for other in (None, {"version": 2, "opens": "", "special": ["[THINK]"]}):
+        assert compute(words, "18", Judge("boxed@2", None, other), markers=()).value == 1.0
+
+
 def test_a_raw_template_may_open_a_block(tokenizer: Any) -> None:
     raw = replace(get_template("gsm8k-raw"), user="{question}\nAssistant: Let me think.\n<think>\n")
     assert thinking_entry(raw, tokenizer)["thinking"]["opens"] == "<think>"
