@@ -5,7 +5,7 @@ They get ids and give ids: text is made by `prompts.tokens.decode` alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,13 @@ class EngineOptions:
     gpu_memory: float = 0.9
     """Share of each GPU's memory that vLLM may take."""
     tp: int = 1
-    """GPUs that the model is split over."""
+    """GPUs that the model of one copy is split over."""
+    gpus: int | None = None
+    """GPUs to use, `tp` of them a copy; None: all that are visible."""
+    copies: int | None = None
+    """Copies of the engine, each in a process of its own; None: as many as the GPUs hold, one on a CPU."""
+    completions: int | None = None
+    """How many will be asked for, where that is known: for a few no second copy is started unasked."""
     max_model_len: int | None = None
     """Positions for prompt and completion together; None: as the model says."""
     dtype: str = "auto"
@@ -51,21 +57,29 @@ class Request:
 
 
 class Engine(Protocol):
-    """A loaded model. `name`, `version` and `dtype`, in which it computes, go into the manifest, and so does
-    `fast_decode`: whether vLLM was run with our scheduler (evalkit/engines/fast_decode.py) so far.
+    """A loaded model. `name`, `version` and `dtype`, in which it computes, go into the manifest, and so do
+    `copies`, of which each holds the whole model, and `fast_decode`: whether vLLM was run with our scheduler
+    (evalkit/engines/fast_decode.py) so far. `capacity` is how many requests it computes at once.
     """
 
     name: str
     version: str
     dtype: str
+    copies: int
+    capacity: int
 
     @property
     def fast_decode(self) -> bool: ...
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        stop_ids: Sequence[int],
+        more: Callable[[], Sequence[Request]] | None = None,
     ) -> Iterator[Completion]:
-        """Yield each completion as it finishes, in any order.
+        """Yield each completion as it finishes, in any order. `more` is asked at every step for requests
+        that have come meanwhile, and does not wait for any.
 
         A request that fails by itself gives a completion with finish reason "error"; Failed is
         raised where the engine as a whole does.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
 from evalkit.engines.base import EngineOptions, Request, number_format
+from evalkit.engines.copies.slots import slots_of, visible_gpus
 from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
@@ -16,12 +17,13 @@ from prompts.install import install
 BATCH = 32
 
 
-def check_options(options: EngineOptions) -> None:
-    """UserError where torch is missing, or an option is not this engine's."""
+def check_options(options: EngineOptions) -> list[str | None]:
+    """The GPUs of each copy (see `slots_of`); UserError where torch is missing, or an option is not ours."""
     if find_spec("torch") is None:
         raise UserError(f"--engine hf needs torch; in a checkout: {install('hf')}, or `make setup`")
     if options.tp > 1 or options.batch_invariant:
         raise UserError("--tp and --batch-invariant are vLLM's; leave them out with --engine hf")
+    return slots_of(options, visible_gpus())
 
 
 class HfEngine:
@@ -29,6 +31,8 @@ class HfEngine:
 
     name = "hf"
     fast_decode = False
+    copies = 1
+    capacity = BATCH
 
     def __init__(self, model: Model, options: EngineOptions) -> None:
         check_options(options)
@@ -53,12 +57,19 @@ class HfEngine:
             raise Failed(f"transformers cannot load {model.name}: {str(error).splitlines()[0]}") from error
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        stop_ids: Sequence[int],
+        more: Callable[[], Sequence[Request]] | None = None,
     ) -> Iterator[Completion]:
         """Batches of prompts of like length, padded on the left; a batch is handed over as it ends."""
-        by_length = sorted(requests, key=lambda request: len(request.prompt_ids))
-        for start in range(0, len(by_length), BATCH):
-            yield from self._generate_batch(by_length[start : start + BATCH], sampling, stop_ids)
+        waiting = _by_length(requests)
+        while waiting:
+            batch, waiting = waiting[:BATCH], waiting[BATCH:]
+            yield from self._generate_batch(batch, sampling, stop_ids)
+            if more is not None and (come := more()):
+                waiting = _by_length([*waiting, *come])
 
     def _generate_batch(
         self, batch: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]
@@ -95,6 +106,10 @@ class HfEngine:
     def close(self) -> None:
         """Free the model's memory."""
         del self.model
+
+
+def _by_length(requests: Sequence[Request]) -> list[Request]:
+    return sorted(requests, key=lambda request: len(request.prompt_ids))
 
 
 def _generation_config(sampling: Sampling, stop_ids: Sequence[int], pad: int) -> Any:

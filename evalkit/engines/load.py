@@ -13,23 +13,40 @@ from prompts.errors import UserError
 
 
 def make_engine(name: str, model: Model, options: EngineOptions) -> Engine:
-    """Load a model. Raises UserError for a missing engine or GPU, Failed where loading fails."""
-    return _maker(name)(model, options)
+    """Load a model, into as many copies of the engine as the options ask for.
+
+    Raises UserError for a missing engine or GPU, Failed where loading fails.
+    """
+    make, slots = _maker(name), _slots(name, options)
+    if len(slots) == 1:
+        return make(model, options)
+    from evalkit.engines.copies.deal import CopiedEngine
+    from evalkit.engines.copies.processes import Processes
+
+    return CopiedEngine(name, Processes(name, model, options, slots))
 
 
-def check_engine(name: str, options: EngineOptions) -> None:
-    """UserError where the engine cannot run here; quick, for before any work is done."""
+def check_engine(name: str, options: EngineOptions) -> int:
+    """How many copies of the engine there will be; UserError where it cannot run here.
+
+    Quick, for before any work is done.
+    """
+    _maker(name)
+    slots = _slots(name, options)
+    if name == "vllm" and (warning := untested(installed_version()[0])):
+        print(f"warning: {warning}", file=sys.stderr)
+    return len(slots)
+
+
+def _slots(name: str, options: EngineOptions) -> list[str | None]:
+    """The GPUs of each copy; UserError where the engine, or a GPU that it needs, is missing."""
     if name == "vllm":
         from evalkit.engines.vllm import check_machine
 
-        check_machine(options)
-        if warning := untested(installed_version()[0]):
-            print(f"warning: {warning}", file=sys.stderr)
-    else:
-        _maker(name)
-        from evalkit.engines.hf import check_options
+        return check_machine(options)
+    from evalkit.engines.hf import check_options
 
-        check_options(options)
+    return check_options(options)
 
 
 def _maker(name: str) -> Callable[[Model, EngineOptions], Engine]:

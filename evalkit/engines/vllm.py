@@ -11,12 +11,14 @@ import importlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from multiprocessing import connection
 from typing import Any
 
 from evalkit.engines.base import EngineOptions, Request, number_format
 from evalkit.engines.child_process import bound_children, can_bind
+from evalkit.engines.copies.slots import slots_of, visible_gpus
 from evalkit.engines.redirect_output import last_error, log_to, output_to, size
 from evalkit.engines.vllm_install import (
     GRAPH_SIZES,
@@ -33,10 +35,11 @@ ENGINE_PROCESS = re.compile(r"engine ?core", re.IGNORECASE)
 """What an error says that comes from vLLM's own process."""
 
 
-def check_machine(options: EngineOptions) -> None:
-    """UserError where vLLM, or a GPU that it needs, is missing."""
+def check_machine(options: EngineOptions) -> list[str | None]:
+    """The GPUs of each copy (see `slots_of`); UserError where vLLM, or a GPU that it needs, is missing."""
     _, cpu = installed_version()
-    gpus = 0 if cpu else _gpu_count()
+    visible = () if cpu else visible_gpus()
+    gpus = len(visible)
     if not cpu and gpus == 0:
         raise UserError(
             "this vLLM is built for NVIDIA GPUs and there is none here; "
@@ -46,18 +49,14 @@ def check_machine(options: EngineOptions) -> None:
         raise UserError(f"--tp {options.tp} needs {options.tp} GPUs, {gpus} found; use --tp {max(gpus, 1)}")
     if options.batch_invariant and gpus == 0:
         raise UserError("--batch-invariant needs an NVIDIA GPU, none found; leave it out")
-
-
-def _gpu_count() -> int:
-    import torch
-
-    return int(torch.cuda.device_count())
+    return slots_of(options, visible)
 
 
 class VllmEngine:
     """A model loaded into vLLM."""
 
     name = "vllm"
+    copies = 1
 
     def __init__(self, model: Model, options: EngineOptions) -> None:
         check_machine(options)
@@ -97,6 +96,7 @@ class VllmEngine:
             reason = self._reason(error)
             raise Failed(f"vLLM cannot load {model.name}: {reason}{_fix(reason, options)}") from error
         self.dtype = str(self.llm.llm_engine.model_config.dtype).removeprefix("torch.")
+        self.capacity = int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
         self.log_start = size(options.log)  # what went wrong while loading did no harm
         _tell_when_dead(self.llm.llm_engine.engine_core)
 
@@ -106,7 +106,11 @@ class VllmEngine:
         return bool(SCHEDULER_RAN[0])
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, stop_ids: Sequence[int]
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        stop_ids: Sequence[int],
+        more: Callable[[], Sequence[Request]] | None = None,
     ) -> Iterator[Completion]:
         """Queue every request, then step the engine until none is left."""
         from vllm.inputs import tokens_input
@@ -114,21 +118,28 @@ class VllmEngine:
         engine = self.llm.llm_engine
         greedy = sampling_params(sampling, stop_ids, 0) if sampling.temperature == 0 else None
         waiting: dict[str, Request] = {}
-        for number, request in enumerate(requests):
-            prompt = tokens_input(list(request.prompt_ids))
-            try:
-                engine.add_request(
-                    str(number), prompt, greedy or sampling_params(sampling, stop_ids, request.seed)
-                )
-            except Exception as error:  # as at loading: of no common kind
-                yield _failed(request, f"vLLM refused the prompt: {_first_line(error)}")
-            else:
-                waiting[str(number)] = request
+        numbers = count()
+
+        def queue(requests: Sequence[Request]) -> Iterator[Completion]:
+            """Hand requests to vLLM; yields those that it refuses."""
+            for request in requests:
+                name, prompt = str(next(numbers)), tokens_input(list(request.prompt_ids))
+                params = greedy or sampling_params(sampling, stop_ids, request.seed)
+                try:
+                    engine.add_request(name, prompt, params)
+                except Exception as error:  # as at loading: of no common kind
+                    yield _failed(request, f"vLLM refused the prompt: {_first_line(error)}")
+                else:
+                    waiting[name] = request
+
         try:
+            yield from queue(requests)
             while waiting and engine.has_unfinished_requests():
                 for output in engine.step():
                     if output.finished:
                         yield _completion(waiting.pop(output.request_id), output.outputs[0])
+                if more is not None:
+                    yield from queue(more())
         except Exception as error:
             raise Failed(
                 f"vLLM failed with {len(waiting)} completions to go: {self._reason(error)}; "

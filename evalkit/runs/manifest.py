@@ -67,6 +67,7 @@ class EngineFacts(Section, frozen=True, kw_only=True):
     batch_invariant: bool | None = None
     dtype: str | None = None
     tp: int | None = None
+    copies: int | None = None
     max_model_len: int | None = None
     limit: int | None = None
     fast_decode: bool | None = None

@@ -59,7 +59,11 @@ class ScoreOptions:
     output: Path | None = option(None, "Result folder; unless said one in the results folder.")
     engine: str = option("vllm", "vllm, or hf: plain transformers.")
     gpu_memory: float = option(EngineOptions.gpu_memory, "Share of each GPU's memory that vLLM may take.")
-    tp: int = option(EngineOptions.tp, "GPUs that the model is split over.")
+    gpus: int | None = option(EngineOptions.gpus, "GPUs to use; unless said all that are visible.")
+    tp: int = option(EngineOptions.tp, "GPUs that one copy of the model is split over.")
+    copies: int | None = option(
+        EngineOptions.copies, "Copies of the model that share the work; unless said --gpus by --tp."
+    )
     max_model_len: int | None = option(
         EngineOptions.max_model_len, "Positions for prompt and completion together."
     )
@@ -80,7 +84,7 @@ class ScoreOptions:
 
     def engine_options(self) -> EngineOptions:
         """How the engine is set up; its log is set by whoever loads it."""
-        return self._part(EngineOptions, log=None)
+        return self._part(EngineOptions, log=None, completions=None)
 
     def _part(self, kind: type[Part], **known: Any) -> Part:
         """An object of `kind` from the fields of the same names."""

@@ -113,7 +113,9 @@ def _run_engine(
     """Load the engine, or take the one handed in, and generate."""
     spent.lap()
     engine = load(plan) if load else load_engine(plan, writer.folder)
-    found = msgspec.structs.replace(writer.manifest.engine, version=engine.version, computes_in=engine.dtype)
+    found = msgspec.structs.replace(
+        writer.manifest.engine, version=engine.version, computes_in=engine.dtype, copies=engine.copies
+    )
     writer.note(engine=found, gpu=gpu_name())
     spent.load += spent.lap()
     try:
@@ -224,7 +226,12 @@ def load_engine(plan: RunPlan, folder: Path) -> Engine:
     if plan.warning:
         print(f"warning: {plan.warning}", file=sys.stderr)
     print(f"loading {plan.model.name} into {plan.engine} (log: {folder}/engine.log)", file=sys.stderr)
-    options = replace(plan.options, max_model_len=plan.needed, log=folder / "engine.log")
+    options = replace(
+        plan.options,
+        max_model_len=plan.needed,
+        log=folder / "engine.log",
+        completions=len(plan.task.rows) * plan.sampling.samples,
+    )
     return make_engine(plan.engine, plan.model, options)
 
 

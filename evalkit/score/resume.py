@@ -20,6 +20,7 @@ from prompts.lock import difference_of_locks
 
 LONGEST = 200
 """Bytes of a folder's name before its hash; file systems take 255 for the whole."""
+COPY_LOG = re.compile(r"engine\.\d+\.log")
 OWN_FILES = {"records.jsonl", "prompt.lock.json", "engine.log"}
 """What a run that was killed before it had a manifest may have left."""
 
@@ -61,7 +62,9 @@ def open_folder(folder: Path, plan: RunPlan) -> Run | None:
         raise UserError(f"{folder} is a file; give another folder with --output")
     if not (folder / "manifest.json").exists():
         others = [
-            path.name for path in folder.iterdir() if path.name not in OWN_FILES and path.name[0] != "."
+            path.name
+            for path in folder.iterdir()
+            if path.name not in OWN_FILES and path.name[0] != "." and not COPY_LOG.fullmatch(path.name)
         ]
         started = folder / "records.jsonl"
         if others or (started.exists() and started.stat().st_size):

@@ -1,0 +1,70 @@
+"""What passes between evalkit and a copy of its engine, wherever the copy runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from evalkit.engines.base import Request
+from evalkit.records import Completion, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Requests for a copy. `turn` counts the calls of `generate`: what an earlier one left is dropped."""
+
+    turn: int
+    requests: Sequence[Request]
+    sampling: Sampling
+    stop_ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A copy has loaded its model. `capacity`: requests that it computes at once."""
+
+    version: str
+    dtype: str
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Completions of a turn, as they finished, and whether our scheduler took part (`Engine.fast_decode`)."""
+
+    turn: int
+    completions: Sequence[Completion]
+    fast_decode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A copy that answers no more, and why."""
+
+    reason: str
+
+
+Report = Ready | Made | Died
+
+
+class Place(Protocol):
+    """Where copies run. They are named by their numbers, 0 to `count` - 1."""
+
+    count: int
+
+    def label(self, copy: int) -> str:
+        """A copy in words, as "copy 2 (GPU 1)"."""
+        ...
+
+    def send(self, copy: int, chunk: Chunk) -> None:
+        """Hand requests to a copy. That it died meanwhile is no error here: `wait` says so."""
+        ...
+
+    def wait(self) -> Sequence[tuple[int, Report]]:
+        """What copies report, as soon as one does. A copy that died reports it once, and last."""
+        ...
+
+    def close(self) -> None:
+        """End all copies and free their memory."""
+        ...
