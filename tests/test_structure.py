@@ -197,6 +197,7 @@ LIGHT = {"trainkit.plugins.switch", "trainkit.plugins.versions"}
 """All that may be imported of the plug-ins where neither verl nor vLLM does it: names and versions."""
 VLLM = {
     "evalkit/engines/fast_decode.py",
+    "evalkit/engines/swap.py",
     "evalkit/engines/vllm.py",
     "trainkit/plugins/agent_loop.py",
     "trainkit/plugins/cpu_vllm.py",

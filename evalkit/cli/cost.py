@@ -27,7 +27,7 @@ def cost_command(asked: ScoreOptions, format: options.Format = "table") -> None:
 
     rows = rows_of(asked)
     cost = prompt_cost(
-        resolve_model(asked.model, trust_remote_code=asked.trust_remote_code),
+        resolve_model(asked.one_model, trust_remote_code=asked.trust_remote_code),
         rows,
         folders=template_folders(asked.prompts),
         sampling=asked.sampling(rows.max_tokens),

@@ -11,7 +11,7 @@ from evalkit.cli.app import app
 from evalkit.score.options import ScoreOptions
 from evalkit.text import json_text
 
-MODEL = Annotated[str, typer.Argument(help="As --model of `evalkit score`.")]
+MODEL = Annotated[list[str], typer.Argument(help="As --model of `evalkit score`.")]
 SWITCH = Annotated[
     bool, typer.Option("--batch-invariant", help="With vLLM's switch that should leave no noise (GPU).")
 ]

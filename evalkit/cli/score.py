@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import typer
@@ -19,6 +20,9 @@ AGAINST = Annotated[
     str | None, typer.Option(help="Complete run to decide against, as `evalkit diff` names it.")
 ]
 MARGIN = Annotated[float, typer.Option(help="Points within which two models count as equal.")]
+WATCH = Annotated[
+    bool, typer.Option("--watch", help="Of run:all also the checkpoints that are still to come.")
+]
 COMPARISONS = Annotated[
     int, typer.Option(help="How many checkpoints are decided in all; the error is shared.")
 ]
@@ -32,9 +36,13 @@ def score_command(
     against: AGAINST = None,
     margin: MARGIN = 1.0,
     comparisons: COMPARISONS = 1,
+    watch: WATCH = False,
     format: options.Format = "table",
 ) -> None:
-    """Score a model on a task. The same command resumes a run that was stopped."""
+    """Score models on tasks. The same command resumes what was stopped.
+
+    Several models share one engine, and the learning curve is printed at the end.
+    """
     if until == "decided" and against is None:
         raise UserError("--until decided compares with a complete run; name it: --against RUN")
     if not 0 < margin <= 100:
@@ -48,12 +56,22 @@ def score_command(
     from evalkit.runs.find import find_run
     from evalkit.runs.table import render_result
     from evalkit.score.from_options import plan_of
+    from evalkit.score.many.run import check_many, score_models
+    from evalkit.score.many.table import render_runs
     from evalkit.score.pipeline import score_model
     from evalkit.score.provenance import command_line
     from evalkit.score.until import Comparison, score_until_decided
     from evalkit.settings import settings
 
     results, command = settings().results, command_line()
+    names = check_many(asked, watch=watch)
+    if watch or len(names) > 1:
+        if until == "decided":
+            raise UserError("--until decided takes one model; leave it out, or run it once for each")
+        runs = list(score_models(asked, names, command=command, results=results, watch=watch))
+        print(render_runs(runs, format))
+        return
+    asked = replace(asked, model=names)
     if until == "decided" and against is not None:
         base = find_run(against, results)
         comparison = Comparison(base=base, margin=margin / 100, comparisons=comparisons)

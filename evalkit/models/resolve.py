@@ -152,7 +152,7 @@ def checkpoint_path(name: str) -> Path | None:
     step = _STEP.fullmatch(name)
     if step is None:
         return None
-    run = _training_run(step["run"])
+    run = training_run(step["run"])
     path = run / f"global_step_{int(step['step'])}"
     if not path.is_dir():
         steps = ", ".join(f"step_{number}" for number in list_steps(run))
@@ -160,8 +160,8 @@ def checkpoint_path(name: str) -> Path | None:
     return path
 
 
-def _training_run(name: str) -> Path:
-    """The folder of a training run by path or by its name below the runs folder."""
+def training_run(name: str) -> Path:
+    """The folder of a training run by path or by its name below the runs folder; UserError for none."""
     for folder in (Path(name), settings().runs / name):
         if folder.is_dir():
             return folder

@@ -59,7 +59,9 @@ class SamplingFacts(Section, frozen=True, kw_only=True):
 
 
 class EngineFacts(Section, frozen=True, kw_only=True):
-    """What generated. `dtype` was asked for, `computes_in` is what the engine took."""
+    """What generated. `dtype` was asked for, `computes_in` is what the engine took. `copies` shared the
+    work; `swapped`: the weights came into an engine that had run with others, every tensor compared.
+    """
 
     NULLS = frozenset({"version", "batch_invariant", "max_model_len"})
     name: str | None = None
@@ -68,6 +70,7 @@ class EngineFacts(Section, frozen=True, kw_only=True):
     dtype: str | None = None
     tp: int | None = None
     copies: int | None = None
+    swapped: bool | None = None
     max_model_len: int | None = None
     limit: int | None = None
     fast_decode: bool | None = None

@@ -40,16 +40,19 @@ def _rows(options: ScoreOptions, asked: str) -> Task:
     return select(rows, options.limit, [part.strip() for part in (options.ids or "").split(",") if part])
 
 
-def plan_of(options: ScoreOptions) -> RunPlan:
-    """The whole plan of a run, of several tasks where several are named; raises what `plan_run` does."""
+def plan_of(options: ScoreOptions, model: str | None = None) -> RunPlan:
+    """The whole plan of a run, of several tasks where several are named; raises what `plan_run` does.
+
+    `model` is one of those that the options name; unless given they name one.
+    """
     if options.thinking_tokens is not None and options.thinking_tokens < 1:
         raise UserError(f"--thinking-tokens {options.thinking_tokens}: at least 1, or leave it out")
     tasks = [_rows(options, asked) for asked in options.task]
-    model = resolve_model(options.model, trust_remote_code=options.trust_remote_code)
+    resolved = resolve_model(model or options.one_model, trust_remote_code=options.trust_remote_code)
     return join_plans(
         [
             plan_run(
-                model,
+                resolved,
                 rows,
                 prompt=options.prompt,
                 folders=template_folders(options.prompts),

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from evalkit.engines.base import EngineOptions
 from evalkit.records import Sampling
+from prompts.errors import UserError
 
 Part = TypeVar("Part", Sampling, EngineOptions)
 
@@ -28,8 +29,10 @@ class ScoreOptions:
     `evalkit noise` and `evalkit prompts cost` take some of these.
     """
 
-    model: str = option(
-        ..., "Folder, Hugging Face id or id@revision, global_step_N, run:step_50 or smollm2-135m."
+    model: list[str] = option(
+        ...,
+        "Folder, Hugging Face id or id@revision, global_step_N, run:step_50 or smollm2-135m; score takes "
+        "several, also as run:step_50,step_100 or run:all.",
     )
     task: list[str] = option(
         ..., "gsm8k, sums, rg:NAME, math-500, aime, or a jsonl/json/csv/parquet file; score takes several."
@@ -77,6 +80,13 @@ class ScoreOptions:
     allow_mismatch: bool = option(False, "Score under another prompt than the model's lock says; marked.")
     allow_overlap: bool = option(False, "Score questions that the model was trained on; marked.")
 
+    @property
+    def one_model(self) -> str:
+        """The model, for commands that take one; UserError where several are named."""
+        if len(self.model) > 1:
+            raise UserError(f"this takes one model, {len(self.model)} are named; run it once for each")
+        return self.model[0]
+
     def sampling(self, task_limit: int) -> Sampling:
         """How completions are drawn; `task_limit` (tokens) is the response limit unless one was asked for."""
         limit = task_limit if self.max_tokens is None else self.max_tokens
@@ -84,7 +94,7 @@ class ScoreOptions:
 
     def engine_options(self) -> EngineOptions:
         """How the engine is set up; its log is set by whoever loads it."""
-        return self._part(EngineOptions, log=None, completions=None)
+        return self._part(EngineOptions, log=None, completions=None, swappable=False)
 
     def _part(self, kind: type[Part], **known: Any) -> Part:
         """An object of `kind` from the fields of the same names."""

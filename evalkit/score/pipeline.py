@@ -114,7 +114,11 @@ def _run_engine(
     spent.lap()
     engine = load(plan) if load else load_engine(plan, writer.folder)
     found = msgspec.structs.replace(
-        writer.manifest.engine, version=engine.version, computes_in=engine.dtype, copies=engine.copies
+        writer.manifest.engine,
+        version=engine.version,
+        computes_in=engine.dtype,
+        copies=engine.copies,
+        swapped=engine.swapped,
     )
     writer.note(engine=found, gpu=gpu_name())
     spent.load += spent.lap()

@@ -10,9 +10,11 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from evalkit.engines.base import Request
-from evalkit.engines.copies.messages import Chunk, Died, Made, Place, Ready
+from evalkit.engines.copies.messages import Chunk, Died, Made, Place, Ready, Swap, Swapped
+from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed
 
@@ -33,7 +35,7 @@ class CopiedEngine:
         A copy that cannot load is left out, with a sentence.
         """
         self.name = name
-        self.fast_decode = False
+        self.fast_decode = self.swapped = False
         self._place = place
         self._turn = 0
         self._ready: dict[int, Ready] = {}
@@ -114,6 +116,20 @@ class CopiedEngine:
                 "the same command resumes here"
             )
         self._say(copy, reason, f"its {len(left)} requests go to the {len(self._held)} left")
+
+    def swap(self, model: Model) -> str | None:
+        """Swap the weights of every copy; why not, of the first that cannot."""
+        waiting = set(self._held)
+        for copy in waiting:
+            self._place.send(copy, Swap(replace(model, lock=None)))
+        while waiting:
+            for copy, report in self._place.wait():
+                if isinstance(report, Died | Swapped):
+                    if report.reason is not None:
+                        return f"{self._place.label(copy)}: {report.reason}"
+                    waiting.discard(copy)
+                    self.swapped = isinstance(report, Swapped) and report.swapped
+        return None
 
     def _say(self, copy: int, reason: str, then: str) -> None:
         print(f"warning: {self._place.label(copy)} ended: {reason}; {then}", file=sys.stderr)

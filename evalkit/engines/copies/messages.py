@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evalkit.engines.base import Request
+from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 
 
@@ -18,6 +19,21 @@ class Chunk:
     requests: Sequence[Request]
     sampling: Sampling
     stop_ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Other weights for a copy that holds no requests (`Engine.swap`)."""
+
+    model: Model
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """The answer to `Swap`: why not, or None; and whether the weights were swapped or loaded anew."""
+
+    reason: str | None
+    swapped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +61,8 @@ class Died:
     reason: str
 
 
-Report = Ready | Made | Died
+Message = Chunk | Swap
+Report = Ready | Made | Swapped | Died
 
 
 class Place(Protocol):
@@ -57,8 +74,8 @@ class Place(Protocol):
         """A copy in words, as "copy 2 (GPU 1)"."""
         ...
 
-    def send(self, copy: int, chunk: Chunk) -> None:
-        """Hand requests to a copy. That it died meanwhile is no error here: `wait` says so."""
+    def send(self, copy: int, message: Message) -> None:
+        """Hand requests, or other weights, to a copy. That it died meanwhile is said by `wait`."""
         ...
 
     def wait(self) -> Sequence[tuple[int, Report]]:

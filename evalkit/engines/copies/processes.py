@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.engines.base import EngineOptions
-from evalkit.engines.copies.messages import Chunk, Died, Report
+from evalkit.engines.copies.messages import Died, Message, Report
 from evalkit.engines.redirect_output import last_error, size
 from evalkit.models.resolve import Model
 
@@ -65,10 +65,10 @@ class Processes:
         gpus = self._slots[copy]
         return f"copy {copy + 1}" + (f" (GPU {gpus})" if gpus else "")
 
-    def send(self, copy: int, chunk: Chunk) -> None:
-        """Hand requests to a copy; that it died meanwhile is said by `wait`."""
+    def send(self, copy: int, message: Message) -> None:
+        """Hand requests, or other weights, to a copy; that it died meanwhile is said by `wait`."""
         with contextlib.suppress(OSError):
-            self._pipes[copy].send(chunk)
+            self._pipes[copy].send(message)
 
     def wait(self) -> Sequence[tuple[int, Report]]:
         """What copies report, as soon as one does; a pipe that ends is a copy that died."""

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 
 from evalkit.engines.base import Engine, Request
 from evalkit.engines.child_process import die_with_parent
-from evalkit.engines.copies.messages import Chunk, Died, Made, Ready, Report
+from evalkit.engines.copies.messages import Chunk, Died, Made, Message, Ready, Report, Swap, Swapped
 from evalkit.engines.load import make_engine
 from evalkit.engines.vllm_install import preload_openmp
 from prompts.errors import Failed, UserError
@@ -28,36 +28,42 @@ class Server:
     """
 
     def __init__(self, engine: Engine, send: Callable[[Report], None]) -> None:
-        self.inbox: SimpleQueue[Chunk | None] = SimpleQueue()
+        self.inbox: SimpleQueue[Message | None] = SimpleQueue()
         self._engine, self._send = engine, send
         self._turn = 0
-        self._left: list[Chunk | None] = []
-        """What ends the turn: the first chunk of the next one, or None."""
+        self._left: list[Message | None] = []
+        """What ends the turn: the first message that is not of it, or None."""
 
     def run(self) -> None:
         """Serve until None comes. Raises Failed where the engine fails."""
-        while (chunk := self._left.pop() if self._left else self.inbox.get()) is not None:
-            self._turn = chunk.turn
-            completions = self._engine.generate(
-                chunk.requests, chunk.sampling, chunk.stop_ids, more=self._more
-            )
-            for completion in completions:
-                self._send(Made(chunk.turn, (completion,), self._engine.fast_decode))
-                if self._left:  # nobody waits for the rest
-                    break
+        while (message := self._left.pop() if self._left else self.inbox.get()) is not None:
+            if isinstance(message, Swap):
+                reason = self._engine.swap(message.model)
+                self._send(Swapped(reason, self._engine.swapped))
+            else:
+                self._answer(message)
+
+    def _answer(self, chunk: Chunk) -> None:
+        """Generate for a chunk, and for those of the same turn that come meanwhile."""
+        self._turn = chunk.turn
+        completions = self._engine.generate(chunk.requests, chunk.sampling, chunk.stop_ids, more=self._more)
+        for completion in completions:
+            self._send(Made(chunk.turn, (completion,), self._engine.fast_decode))
+            if self._left:  # nobody waits for the rest
+                return
 
     def _more(self) -> Sequence[Request]:
         """Requests of this turn that came meanwhile."""
         found: list[Request] = []
         while not self._left:
             try:
-                chunk = self.inbox.get_nowait()
+                message = self.inbox.get_nowait()
             except Empty:
                 break
-            if chunk is None or chunk.turn != self._turn:
-                self._left.append(chunk)
+            if isinstance(message, Chunk) and message.turn == self._turn:
+                found += message.requests
             else:
-                found += chunk.requests
+                self._left.append(message)
         return found
 
 

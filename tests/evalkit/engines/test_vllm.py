@@ -153,7 +153,7 @@ def test_rows_in_are_rows_out(vllm_engine: Any, trapped_model: Model, tmp_path: 
 class Breaking:
     """The real engine, failing as a whole after some completions."""
 
-    name, version, dtype, fast_decode, copies = "vllm", "0", "float32", False, 1
+    name, version, dtype, fast_decode, copies, swapped = "vllm", "0", "float32", False, 1, False
 
     def __init__(self, engine: Any, after: int) -> None:
         self.engine, self.after, self.asked = engine, after, 0

@@ -31,7 +31,7 @@ def mine(tmp_path: Path) -> Path:
 
 def planned(*tasks: str, **options: Any) -> RunPlan:
     asked = {"question_field": ["frage"], "answer_field": ["antwort"], "limit": 4, **options}
-    return plan_of(ScoreOptions(model="smollm2-135m", task=list(tasks), max_tokens=12, **asked))
+    return plan_of(ScoreOptions(model=["smollm2-135m"], task=list(tasks), max_tokens=12, **asked))
 
 
 def test_one_lock_holds_all_parts(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ def test_the_same_row_twice_is_scored_once(mine: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="names mine twice"):
         planned(str(mine), str(mine))
     with pytest.raises(UserError, match="takes one --task, 2 are named"):
-        rows_of(ScoreOptions(model="smollm2-135m", task=["sums", str(mine)]))
+        rows_of(ScoreOptions(model=["smollm2-135m"], task=["sums", str(mine)]))
 
 
 @pytest.mark.engine

@@ -1,0 +1,1 @@
+"""Several models in one command: one engine whose weights are swapped."""
