@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from itertools import zip_longest
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -78,6 +79,10 @@ def diff_command(
         str | None,
         typer.Option(metavar="SPLIT", help="Choose the best of several by their runs on this split."),
     ] = None,
+    gates: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Exit 1 unless every task meets its gate in this TOML file."),
+    ] = None,
     format: Annotated[
         Literal["table", "json", "csv", "markdown", "latex"], typer.Option(help="How to print it.")
     ] = "table",
@@ -85,6 +90,7 @@ def diff_command(
     """Compare runs question by question: what was fixed, what was broken, is it more than chance.
 
     With three runs or more it prints a learning curve: each run against the first and the one before.
+    Runs of several tasks are compared task by task, too.
     """
     _check(runs, rows, number, fail_if_worse, looks)
     if choose_on is not None and len(runs) < 3:
@@ -93,6 +99,9 @@ def diff_command(
         raise UserError("--rows shows one run a side; leave --all-runs out")
     from evalkit.compare.diff import compare_pair, line_up, line_up_all
     from evalkit.compare.looks import warnings
+    from evalkit.compare.suite.by_task import suite_of
+    from evalkit.compare.suite.gates import check_single, check_suite, read_gates
+    from evalkit.compare.suite.table import render_suite, suite_csv, suite_json
     from evalkit.compare.table import render_diff
     from evalkit.compare.verdict import check_gates
     from evalkit.runs.find import find_sides, runs_elsewhere
@@ -102,13 +111,15 @@ def diff_command(
     found = [side[0] for side in sides]
     if len({run.folder.resolve() for run in found}) < len(found):
         raise UserError(f"the same run was given twice: {', '.join(run.name for run in found)}")
-    gated = fail_if_worse is not None or require_better
+    asked = read_gates(gates) if gates else None
+    gated = fail_if_worse is not None or require_better or asked is not None
     for line in warnings(sides, runs, all_runs=all_runs, gated=gated and looks == 1):
         print(f"warning: {line}", file=sys.stderr)
     if all_runs:
         lined_up = line_up_all(sides, common=common, allow_mismatch=allow_mismatch)
     else:
         lined_up = line_up(found, common=common, allow_mismatch=allow_mismatch)
+    suite = suite_of(lined_up, looks=looks)
     if len(found) > 2:
         from evalkit.compare.curve import curve_of
         from evalkit.compare.curve_table import render_curve
@@ -125,7 +136,18 @@ def diff_command(
             from evalkit.compare.rows import list_rows
 
             listing = list_rows(lined_up, rows, number)
-        print(render_diff(diff, format, listing))
+        if suite and format == "json" and not rows:
+            print(suite_json(diff, suite))
+        elif suite and format == "csv" and not rows:
+            print(suite_csv(diff, suite))
+        else:
+            print(render_diff(diff, format, listing))
+    if suite and format not in ("json", "csv"):
+        print(f"\n{render_suite(suite, format)}")
+    if asked and suite:
+        check_suite(asked, suite)
+    elif asked:
+        check_single(asked, diff, found[0].manifest.task)
     check_gates(diff, fail_if_worse=fail_if_worse, require_better=require_better, p_value=p_value)
 
 

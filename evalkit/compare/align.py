@@ -73,6 +73,13 @@ def align(runs: Sequence[RunColumns]) -> Aligned:
     )
 
 
+def subset(aligned: Aligned, ids: NDArray[np.bytes_]) -> Aligned:
+    """The same runs over those of their questions that have one of these ids."""
+    wanted = np.intersect1d(aligned.runs[0].ids, ids)
+    runs = tuple(_restrict(run.completions, wanted) for run in aligned.runs)
+    return Aligned(runs, tuple(0 for _ in runs), 0)
+
+
 def _distinct(ids: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
     """Distinct values of a sorted array."""
     return ids[np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))] if len(ids) else ids

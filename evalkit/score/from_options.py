@@ -25,6 +25,12 @@ def rows_of(options: ScoreOptions) -> Task:
     return _rows(options, options.task[0])
 
 
+def task_names(asked: str) -> list[str]:
+    """The tasks of one --task: names may be given with commas between them; a file's path is one."""
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    return [asked] if is_file(asked) or not names else names
+
+
 def _rows(options: ScoreOptions, asked: str) -> Task:
     name, weight = parse_weight(asked)
     if weight != 1:
@@ -47,6 +53,7 @@ def plan_of(options: ScoreOptions, model: str | None = None) -> RunPlan:
     """
     if options.thinking_tokens is not None and options.thinking_tokens < 1:
         raise UserError(f"--thinking-tokens {options.thinking_tokens}: at least 1, or leave it out")
+    options = replace(options, task=[name for asked in options.task for name in task_names(asked)])
     tasks = [_rows(options, asked) for asked in options.task]
     resolved = resolve_model(model or options.one_model, trust_remote_code=options.trust_remote_code)
     return join_plans(

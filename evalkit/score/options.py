@@ -35,7 +35,9 @@ class ScoreOptions:
         "several, also as run:step_50,step_100 or run:all.",
     )
     task: list[str] = option(
-        ..., "gsm8k, sums, rg:NAME, math-500, aime, or a jsonl/json/csv/parquet file; score takes several."
+        ...,
+        "gsm8k, sums, rg:NAME, math-500, aime, or a jsonl/json/csv/parquet file; score takes several, "
+        "repeated or with commas.",
     )
     split: str | None = option(None, "Split of the task; the test split unless said.")
     prompt: str | None = option(

@@ -1,0 +1,1 @@
+"""Runs of several tasks compared task by task, and all tasks together with equal weights."""
