@@ -25,6 +25,7 @@ from evalkit.report.charts import (
     histogram,
 )
 from evalkit.report.confusion import Confusion, confusions
+from evalkit.report.gain_by_task import GainByTask, gain_by_task
 from evalkit.report.names import short_names
 from evalkit.report.pairs import compare_runs, flow_chart
 from evalkit.report.paste import Paste, pastes
@@ -74,6 +75,7 @@ class Page:
     columns: tuple[str, ...]
     detail_columns: tuple[str, ...]
     runs: tuple[RunRow, ...]
+    by_task: GainByTask | None
     dot_charts: tuple[DotChart, ...]
     flow: FlowChart | None
     histogram: Histogram
@@ -119,6 +121,7 @@ def collect(runs: Sequence[Run], solutions: Mapping[str, str], why_no_solutions:
             RunRow(key=key, cells=line, details=_details(run))
             for key, line, run in zip(keys, cells, runs, strict=True)
         ),
+        by_task=gain_by_task(runs, keys),
         dot_charts=tuple(charts),
         flow=flow_chart(comparison, keys),
         histogram=_lengths(runs, keys),

@@ -15,20 +15,28 @@ MACRO = "macro average"
 
 def render_suite(suite: Suite, format: Format | Literal["json"]) -> str:
     """A line a task: questions, both accuracies, the paired difference, p adjusted for the tasks, verdict."""
-    base, new = names(suite.tasks[0].diff)
-    header = ("task", "questions", base, new, "difference", "95 % CI", "p", "")
+    header, lines = suite_cells(suite, names(suite.tasks[0].diff))
+    text = render_grid(header, lines, format if format != "json" else "table")
+    return "\n".join([text, *suite_notes(suite)])
+
+
+def suite_cells(suite: Suite, called: tuple[str, str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and lines of the table; `called` names base and new."""
+    header = ("task", "questions", *called, "difference", "95 % CI", "p", "verdict")
     lines: list[tuple[str, ...]] = []
     for part in suite.tasks:
         diff = part.diff
         figures = (points(diff.base.accuracy), points(diff.new.accuracy), points(diff.delta, sign=True))
         word = verdict(diff, part.p_value)
         lines.append((part.task, f"{diff.n:,}", *figures, interval(*diff.ci), p_text(part.p_value), word))
-    lines.append(_macro_line(suite))
-    text = render_grid(header, lines, format if format != "json" else "table")
+    return header, [*lines, _macro_line(suite)]
+
+
+def suite_notes(suite: Suite) -> list[str]:
+    """What is to be known of the figures, a line each."""
     tests = len(suite.tasks)
     notes = [f"p of tasks adjusted for {tests} tests (Holm 1979); the macro average weighs tasks alike"]
-    notes += [f"left out, no question that both runs could score: {task}" for task in suite.left_out]
-    return "\n".join([text, *notes])
+    return notes + [f"left out, no question that both runs could score: {task}" for task in suite.left_out]
 
 
 def _macro_line(suite: Suite) -> tuple[str, ...]:

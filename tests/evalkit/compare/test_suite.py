@@ -164,3 +164,19 @@ def test_the_command_prints_tasks_and_keeps_gates(runs: tuple[Run, Run], tmp_pat
     assert CliRunner().invoke(app, ["diff", *pair, "--gates", gates]).exit_code == 0
     failed = CliRunner().invoke(app, ["diff", *reversed(pair), "--gates", gates])
     assert isinstance(failed.exception, Failed) and "alpha: gate" in str(failed.exception)
+
+
+def test_the_report_shows_the_gain_of_each_task(runs: tuple[Run, Run]) -> None:
+    from evalkit.report.collect import collect
+    from evalkit.report.page import render_page
+
+    page = collect(list(runs), {}, "none known")
+    assert page.by_task is not None
+    assert [line[0] for line in page.by_task.lines] == [*TASKS, "macro average"]
+    suite = suite_between(*runs)
+    assert [line[4] for line in page.by_task.lines[:3]] == [
+        f"{100 * part.diff.delta:+.1f}" for part in suite.tasks
+    ]
+    html = render_page(page)
+    assert "Gain by task" in html and all(f'<th scope="row">{task}</th>' in html for task in TASKS)
+    assert collect([runs[0]], {}, "none known").by_task is None
