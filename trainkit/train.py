@@ -14,8 +14,9 @@ from evalkit.settings import settings
 from prompts.errors import Failed
 from prompts.files import read_json
 from trainkit.diagnose.doctor import first_step_verdict
+from trainkit.launch.cluster import check_nodes, cluster_arguments, handed_over
 from trainkit.launch.draw_settings import GIVE_UP_AFTER
-from trainkit.launch.environment import environment
+from trainkit.launch.environment import added_environment, environment
 from trainkit.launch.leftover import end_leftovers
 from trainkit.launch.process import hold, run_verl
 from trainkit.launch.start_parts import StartParts, process_started
@@ -51,10 +52,18 @@ def train(options: Options) -> Path:
             return folder
         say(summary(prepared))
         env = environment(folder, str(options.device), 0 if prepared.progress.step else to_capture(job))
+        command = job.command
+        if options.nodes > 1:
+            capture = 0 if prepared.progress.step else to_capture(job)
+            variables = handed_over(added_environment(folder, str(options.device), capture, options.nodes))
+            gpus = prepared.plan.request.gpus // options.nodes
+            nodes = check_nodes(folder, job.model_folder, variables, nodes=options.nodes, gpus=gpus)
+            say(f"asked {len(nodes)} nodes: same packages, tokenizer and run folder")
+            command = [*command, *cluster_arguments(variables)]
         try:
             with Monitor(folder) as monitor:
                 watch = Watch(prepared, options, monitor)
-                run_verl(job.command, folder, env, lock, watch.poll)
+                run_verl(command, folder, env, lock, watch.poll)
         except KeyboardInterrupt:
             step = last_complete_step(folder)
             where = f"after global_step_{step}" if step else "from the start"

@@ -11,7 +11,13 @@ from evalkit.engines.vllm_install import engine_environment
 from prompts.errors import UserError
 from prompts.files import write_whole
 from trainkit.launch.leftover import METRICS_VARIABLE
-from trainkit.plugins.switch import CAPTURE_VARIABLE, DEVICE_VARIABLE, RUN_VARIABLE
+from trainkit.plugins.switch import (
+    CAPTURE_VARIABLE,
+    DEVICE_VARIABLE,
+    RUN_VARIABLE,
+    TOKENS_FILE,
+    TOKENS_FILES,
+)
 
 VLLM_PLUGINS = {
     "trainkit_cpu": "trainkit.plugins.cpu_vllm:plugin",
@@ -25,17 +31,23 @@ def verl_command(arguments: list[str]) -> list[str]:
 
 
 def environment(run: Path, device: str, capture: int) -> dict[str, str]:
-    """The environment of verl's processes; Ray hands it to every worker.
+    """The environment of verl's processes; a Ray that verl starts hands it to every worker.
 
     `capture` is the number of requests whose prompt ids vLLM's engine notes (trainkit.plugins.token_capture).
     """
+    inherited = {k: v for k, v in os.environ.items() if device != "cpu" or k != "CUDA_VISIBLE_DEVICES"}
+    return {**inherited, **added_environment(run, device, capture)}
+
+
+def added_environment(run: Path, device: str, capture: int, nodes: int = 1) -> dict[str, str]:
+    """What of `environment` trainkit sets: all that workers of a running cluster must be given, too."""
     ours = Path(__file__).parent.parent.parent
     plugins = announce_plugins(run)
     path = [str(plugins), str(ours), *filter(None, [os.environ.get("PYTHONPATH")])]
     added = {
         "PYTHONPATH": os.pathsep.join(path),
         METRICS_VARIABLE: str(run / "verl_metrics.jsonl"),
-        CAPTURE_VARIABLE: f"{capture}:{run / 'tokens_vllm.jsonl'}",
+        CAPTURE_VARIABLE: f"{capture}:{run / (TOKENS_FILE if nodes == 1 else TOKENS_FILES)}",
         DEVICE_VARIABLE: device,
         RUN_VARIABLE: str(os.getpid()),
         "VERL_USE_EXTERNAL_MODULES": "trainkit.plugins.own_socket",
@@ -63,8 +75,7 @@ def environment(run: Path, device: str, capture: int) -> dict[str, str]:
             added["KMP_AFFINITY"] = "none"
     else:
         added |= {**engine_environment(cpu=False), **compile_cache()}
-    inherited = {k: v for k, v in os.environ.items() if device != "cpu" or k != "CUDA_VISIBLE_DEVICES"}
-    return {**inherited, **added}
+    return added
 
 
 def compile_cache() -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from typing import Any
 
 from trainkit.plugins.switch import CAPTURE_VARIABLE
@@ -24,6 +25,7 @@ def plugin() -> None:
 
     if getattr(EngineCore.add_request, "captures", False):
         return
+    path = path.replace("%p", f"{socket.gethostname()}.{os.getpid()}")
     admit = EngineCore.add_request
     left = int(count)
 

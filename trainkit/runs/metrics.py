@@ -173,7 +173,8 @@ def cut_back(run: Path, step: int | None) -> None:
                 if line["step"] <= last and (line["step"] in metrics or not line["validate"]):
                     target.write(text)
     # What proves the prompts of the first step belongs to the run as long as that step does.
-    again = ("tokens_batch.jsonl", "tokens_vllm.jsonl") if step is None else ()
+    of_engines = [path.name for path in run.glob("tokens_vllm*.jsonl")]
+    again = ("tokens_batch.jsonl", *of_engines) if step is None else ()
     for name in ("verl_metrics.jsonl", "rollout_error.txt", *again):
         (run / name).unlink(missing_ok=True)
 

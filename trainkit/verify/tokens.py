@@ -67,7 +67,7 @@ def check_tokens(run: Path, job: Job) -> TokenCheck:
         if got != wanted or not line["inputs_agree"]:
             raise _mismatch(tokenizer, f"row {line['id']} in verl's {line['partition']} batch", wanted, got)
     # The engine does not know rows: what it admitted first must be the same prompts, as often.
-    engine = [tuple(line["ids"]) for line in _lines(run / "tokens_vllm.jsonl")]
+    engine = [tuple(line["ids"]) for path in sorted(run.glob("tokens_vllm*.jsonl")) for line in _lines(path)]
     known = set(expected.values())
     for got in engine:
         if got not in known:
