@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from tiny_models import tiny_model
 
-from evalkit.engines.base import EngineOptions
+from evalkit.engines.base import EngineOptions, Request
 from evalkit.engines.copies.deal import CopiedEngine
 from evalkit.engines.copies.processes import Processes
 from evalkit.engines.copies.slots import slots_of
@@ -50,11 +50,10 @@ def two_copies(plan: RunPlan, log: Path) -> tuple[CopiedEngine, Processes]:
 
 
 class Killing:
-    """Two copies, of which the second is killed after some completions."""
+    """Copies, of which the second is killed after some completions."""
 
-    def __init__(self, plan: RunPlan, log: Path, after: int) -> None:
-        self.engine, self.place = two_copies(plan, log)
-        self.after = after
+    def __init__(self, engine: CopiedEngine, place: Processes, after: int) -> None:
+        self.engine, self.place, self.after = engine, place, after
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.engine, name)
@@ -66,63 +65,59 @@ class Killing:
             yield completion
 
 
-def one_is_killed(plan: RunPlan, after: int, folder: Path, said: Any) -> None:
-    """Score with two copies, one killed in mid-run, and hold the run against one engine's."""
-    engine = Killing(plan, folder / "engine.log", after)
-    with closing(engine.engine):
-        run = score_model(plan, command="evalkit score", results=folder, load=lambda _: engine)
-    warning = said.readouterr().err
-    assert "warning: copy 2 ended: its process was killed (SIGKILL)" in warning
-    handed_back = int(warning.split("; its ")[1].split()[0])
-    assert handed_back > 0
-    assert run.complete and run.manifest.engine.copies == 2
-    assert Counter(r.id for r in run.records) == Counter(row.id for row in plan.task.rows)
-    with closing(make_engine(plan.engine, plan.model, EngineOptions(max_model_len=plan.needed))) as alone:
-        single = score_model(
-            plan, command="evalkit score", results=folder, output=folder / "one", load=lambda _: alone
+def requests_of(plan: RunPlan, cut: int = 0) -> list[Request]:
+    """A request a row, without the last ids of its prompt."""
+    return [
+        Request(index=i, sample=0, prompt_ids=ids[: len(ids) - cut], seed=0)
+        for i, ids in enumerate(plan.prompts)
+    ]
+
+
+def copies_of(plan: RunPlan, after: int, folder: Path, said: Any) -> None:
+    """A turn that is left, one that is whole, one in which a copy is killed, one in which the last is."""
+    alone = make_engine(plan.engine, plan.model, EngineOptions(max_model_len=plan.needed))
+    engine, place = two_copies(plan, folder / "engine.log")
+    with closing(engine), closing(alone):
+        for _ in engine.generate(requests_of(plan), plan.sampling, plan.stop_ids):
+            break
+        shorter = requests_of(plan, cut=3)
+        made, expected = (
+            sorted((c.index, c.token_ids) for c in side.generate(shorter, plan.sampling, plan.stop_ids))
+            for side in (engine, alone)
         )
-    assert single.manifest.engine.copies == 1
-    assert [r.text for r in run.records] == [r.text for r in single.records]
-
-
-def test_a_killed_copy_hands_its_requests_back(tiny: Model, tmp_path: Path, capfd: Any) -> None:
-    one_is_killed(plan_of(tiny, "hf", 200), 40, tmp_path, capfd)
-
-
-@pytest.mark.slow
-def test_a_killed_copy_of_vllm_hands_its_requests_back(tiny: Model, tmp_path: Path, capfd: Any) -> None:
-    one_is_killed(plan_of(tiny, "vllm", 200), 20, tmp_path, capfd)
-
-
-def test_the_last_copy_ends_the_run_with_its_reason(tiny: Model, tmp_path: Path) -> None:
-    plan = plan_of(tiny, "hf", 200)
-    engine, place = two_copies(plan, tmp_path / "engine.log")
-    with closing(engine):
-
-        def kill_all(_: RunPlan) -> Any:
-            for process in place.processes:
-                process.kill()
-            return engine
-
-        with pytest.raises(Failed, match=r"200 completions to go.*SIGKILL.*last of 2 copies.*resumes"):
-            score_model(plan, command="evalkit score", results=tmp_path / "results", load=kill_all)
+        assert made == expected
+        said.readouterr()
+        run = score_model(
+            plan,
+            command="evalkit score",
+            results=folder / "two",
+            load=lambda _: Killing(engine, place, after),
+        )
+        warning = said.readouterr().err
+        assert "warning: copy 2 ended: its process was killed (SIGKILL)" in warning
+        assert int(warning.split("; its ")[1].split()[0]) > 0
+        assert run.complete and run.manifest.engine.copies == 2
+        assert Counter(r.id for r in run.records) == Counter(row.id for row in plan.task.rows)
+        single = score_model(plan, command="evalkit score", results=folder / "one", load=lambda _: alone)
+        assert single.manifest.engine.copies == 1
+        assert [r.text for r in run.records] == [r.text for r in single.records]
+        place.processes[0].kill()
+        reason = rf"{len(plan.prompts)} completions to go.*SIGKILL.*last of 2 copies.*resumes"
+        with pytest.raises(Failed, match=reason):
+            score_model(plan, command="evalkit score", results=folder / "none", load=lambda _: engine)
     assert all(process.poll() == -signal.SIGKILL for process in place.processes)
 
 
-def test_a_turn_that_was_left_does_not_reach_the_next(tiny: Model, tmp_path: Path) -> None:
-    from evalkit.engines.base import Request
-
-    plan = plan_of(tiny, "hf", 100)
-    first = [Request(index=i, sample=0, prompt_ids=ids, seed=0) for i, ids in enumerate(plan.prompts)]
-    second = [Request(index=i, sample=0, prompt_ids=ids[:-3], seed=0) for i, ids in enumerate(plan.prompts)]
-    engine, _ = two_copies(plan, tmp_path / "engine.log")
-    with closing(engine), closing(make_engine("hf", tiny, EngineOptions())) as alone:
-        for _ in engine.generate(first, plan.sampling, plan.stop_ids):
-            break
-        made = {c.index: c.token_ids for c in engine.generate(second, plan.sampling, plan.stop_ids)}
-        assert made == {c.index: c.token_ids for c in alone.generate(second, plan.sampling, plan.stop_ids)}
+def test_copies_and_a_killed_one(tiny: Model, tmp_path: Path, capfd: Any) -> None:
+    copies_of(plan_of(tiny, "hf", 128), 40, tmp_path, capfd)
 
 
+@pytest.mark.slow
+def test_copies_of_vllm_and_a_killed_one(tiny: Model, tmp_path: Path, capfd: Any) -> None:
+    copies_of(plan_of(tiny, "vllm", 128), 20, tmp_path, capfd)
+
+
+@pytest.mark.slow
 def test_copies_end_with_evalkit(tiny: Model, tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from evalkit.engines.base import EngineOptions; "
@@ -150,6 +145,7 @@ def _is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_model_that_no_copy_can_load(tiny: Model, tmp_path: Path) -> None:
     from dataclasses import replace
 
