@@ -58,8 +58,7 @@ def look(question: dict[str, Any]) -> dict[str, Any]:
 def _tokenizer(folder: str) -> str:
     """The canonical digest of the tokenizer in a model folder, or why there is none."""
     try:
-        from prompts.tokenizer_digest import tokenizer_digest
-
+        from prompts.tokenizer.digest import tokenizer_digest
         from prompts.tokens import load_tokenizer
 
         return str(tokenizer_digest(load_tokenizer(Path(folder))))
