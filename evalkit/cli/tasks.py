@@ -62,7 +62,11 @@ def show_command(
             f"{len(loaded.rows) * loaded.repeats:,} rows of the file are {len(loaded.rows):,} questions x "
             f"{loaded.repeats} samples; score them so: --samples {loaded.repeats} --temperature 1.0"
         )
-    problems = Counter((row.problem or "").split(" of ")[0] for row in loaded.rows if row.problem)
+    problems = Counter(
+        "duplicate" if row.problem.startswith("duplicate of ") else row.problem
+        for row in loaded.rows
+        if row.problem
+    )
     for problem, count in problems.most_common():
         print(f"{count:,} rows will be unscored: {problem}")
     for row in loaded.rows[:n]:

@@ -15,6 +15,7 @@ import orjson
 
 from prompts.errors import Failed
 from prompts.files import whole_file, write_whole
+from prompts.reading.thinking import UNREAD
 from trainkit.runs.folder import GrowingLines
 
 Line = dict[str, Any]
@@ -37,6 +38,9 @@ class StepRollouts:
         self.sums["lenient"] += line["lenient_outcome"] == "correct"
         self.sums["no_answer"] += line["outcome"] == "no_answer"
         self.sums["truncated"] += line["truncated"]
+        if "thinking_tokens" in line:
+            self.sums["unfinished_thinking"] += line["reason"] in UNREAD
+            self.sums["thinking_tokens"] += line["thinking_tokens"]
         self.sums["completion_tokens"] += line["completion_tokens"]
         self.sums["hook_seconds"] += line["hook_seconds"]
         self.right[line.get("source", "")].append(line["outcome"] == "correct")
@@ -133,7 +137,7 @@ def describe(line: Line, total_steps: int) -> str:
         parts += [f"{name.removeprefix('trainkit/acc/')} {value:.3f}" for name, value in by_task.items()]
         parts += [
             f"{name.replace('_', '-')} {line[f'trainkit/{name}']:.0%}"
-            for name in ("no_answer", "truncated", "no_advantage")
+            for name in ("no_answer", "unfinished_thinking", "truncated", "no_advantage")
             if f"trainkit/{name}" in line
         ]
         if line.get("training/groups_teaching") == 0:

@@ -32,6 +32,7 @@ CURVE = 40
 SHARES = (
     ("truncated", "trainkit/truncated"),
     ("no answer", "trainkit/no_answer"),
+    ("unfinished thinking", "trainkit/unfinished_thinking"),
     ("no advantage", "trainkit/no_advantage"),
 )
 PLAIN = (
@@ -40,6 +41,7 @@ PLAIN = (
     ("KL to the rollouts", "actor/ppo_kl"),
     ("gradient norm", "actor/grad_norm"),
     ("response tokens", "trainkit/completion_tokens"),
+    ("thinking tokens", "trainkit/thinking_tokens"),
     ("tokens a second and GPU", "perf/throughput"),
 )
 

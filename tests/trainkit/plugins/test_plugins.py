@@ -223,6 +223,18 @@ def test_metrics_join_verl_and_rollouts(tmp_path: Path) -> None:
     )
 
 
+def test_thinking_that_does_not_end_is_counted_apart(tmp_path: Path) -> None:
+    cut = {"outcome": "no_answer", "reason": "unfinished thinking", "thinking_tokens": 12}
+    lines = [rollout(1, "a", 0.0, **cut), rollout(1, "a", 1.0, thinking_tokens=4)]
+    write_lines(tmp_path / "rollouts.jsonl", lines)
+    data = {"timing_s/step": 3.0, "critic/score/mean": 0.5}
+    write_lines(tmp_path / "verl_metrics.jsonl", [{"step": 1, "data": data}])
+    (line,) = Follower(tmp_path).poll()
+    assert line["trainkit/unfinished_thinking"] == 0.5
+    assert line["trainkit/thinking_tokens"] == 8
+    assert "no-answer 50%  unfinished-thinking 50%" in describe(line, 1)
+
+
 def test_a_step_in_which_nothing_teaches_is_said() -> None:
     line = {"step": 2, "timing_s/step": 3.0, "critic/score/mean": 0.0, "training/groups_teaching": 0.0}
     assert "no group teaches: nothing is learned in this step" in describe(line, 9)
