@@ -39,7 +39,7 @@ class StepRollouts:
         self.sums["no_answer"] += line["outcome"] == "no_answer"
         self.sums["truncated"] += line["truncated"]
         if "thinking_tokens" in line:
-            self.sums["unfinished_thinking"] += line["reason"] in UNREAD
+            self.sums["unfinished_thinking"] += line.get("reason") in UNREAD
             self.sums["thinking_tokens"] += line["thinking_tokens"]
         self.sums["completion_tokens"] += line["completion_tokens"]
         self.sums["hook_seconds"] += line["hook_seconds"]
