@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -41,6 +42,12 @@ def extract_command(
         from evalkit.score.prompt_view import thinking_of
 
         thinking = thinking_of(model, prompt, template_folders(prompts))
+        if thinking and thinking["special"]:
+            print(
+                f"warning: {model} marks its thinking by special tokens ({', '.join(thinking['special'])}); "
+                "texts that were stored without them are read as if they held none",
+                file=sys.stderr,
+            )
     if explain is not None:
         from rich.console import Console
 

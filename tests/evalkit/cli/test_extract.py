@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from made_runs import DATA, evalkit, four_runs, needs_gsm8k, refused
+from opening_model import opening_model
 from places import ROOT
 
 from evalkit.extract.rules import RULES
@@ -42,6 +43,20 @@ def test_extract_file(tmp_path: Path) -> None:
         "id": "a", "answer": "18", "rule": "", "span": [5, 7], "outcome": "correct", "reason": "",
     }  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_texts_of_a_model_that_thinks(smollm2: Path, tmp_path: Path) -> None:
+    """Under the template of a model that opens a block, which has special tokens of thinking too."""
+    model = opening_model(smollm2, tmp_path / "model")
+    texts = ["\\boxed{5}? Wait", "\\boxed{5}</think>\\boxed{6}", "[THINK]5[/THINK]</think>\\boxed{6}"]
+    source = write(tmp_path / "in.jsonl", [{"id": i, "text": text} for i, text in enumerate(texts)])
+    done = evalkit("extract", source, "--rule", "boxed", "--model", model, cwd=tmp_path)
+    assert [json.loads(line)["answer"] for line in done.stdout.splitlines()] == [None, "6", "6"]
+    assert "marks its thinking by special tokens ([/THINK], [THINK])" in done.stderr
+    arguments = ["extract", "--rule", "boxed", "--model", str(model), "--explain"]
+    shown = evalkit(*arguments, texts[0], cwd=tmp_path).stdout
+    assert "a thinking block was never closed" in shown and "answer: none" in shown
+    assert "answer: 6" in evalkit(*arguments, texts[1], cwd=tmp_path).stdout
 
 
 def test_extract_streams(tmp_path: Path) -> None:
