@@ -122,16 +122,15 @@ def explain(
             break
     for number in shared:
         if before[number]["ids"] != after[number]["ids"]:
-            ours = tokenizer if _same_vocabulary(locked, now) else None  # else its ids mean other texts
-            parts.append(token_diff(_ids(before[number]), _ids(after[number]), ours))
+            words = tokenizer if _same_vocabulary(locked, now) else None  # else its ids mean other texts
+            parts.append(token_diff(_ids(before[number]), _ids(after[number]), tokenizer, words))
             break
     return "\n".join(part for part in parts if part)
 
 
 def _same_vocabulary(locked: Lock, now: Lock) -> bool:
-    """Whether an id is the same text in both."""
-    sides = (lock.reading["tokenizer"] for lock in (locked, now))
-    return len({(side.get("vocabulary"), side.get("added_tokens")) for side in sides}) == 1
+    """Whether an id is the same text in both; a token that was added changes no other."""
+    return len({lock.reading["tokenizer"].get("vocabulary") for lock in (locked, now)}) == 1
 
 
 def renamed(left: Lock, right: Lock) -> str | None:
@@ -168,9 +167,15 @@ def text_diff(locked: str, now: str) -> str:
 
 
 def token_diff(
-    locked: Sequence[int], now: Sequence[int], tokenizer: PreTrainedTokenizerFast | None = None
+    locked: Sequence[int],
+    now: Sequence[int],
+    tokenizer: PreTrainedTokenizerFast | None = None,
+    words: PreTrainedTokenizerFast | None = None,
 ) -> str:
-    """The first token in which two prompts differ, between its decoded neighbours; empty where none does."""
+    """The first token in which two prompts differ, between its neighbours; empty where none does.
+
+    `tokenizer` decodes those of now, `words` those as locked; without one ids are shown.
+    """
     if list(locked) == list(now):
         return ""
     pairs = zip(locked, now, strict=False)
@@ -178,7 +183,7 @@ def token_diff(
     return "\n".join(
         (
             f"  first differing token: number {first + 1} (of {len(locked)} as locked, {len(now)} now)",
-            f"    as locked: {_around(locked, first, tokenizer)}",
+            f"    as locked: {_around(locked, first, words)}",
             f"    now:       {_around(now, first, tokenizer)}",
         )
     )

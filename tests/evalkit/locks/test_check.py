@@ -171,7 +171,7 @@ def test_a_tampered_model_folder_is_caught(model: Path, name: str) -> None:
 
 def test_another_prompt_is_caught_with_the_right_command(model: Path) -> None:
     text = caught(model=str(model), prompt="gsm8k-hash")
-    assert f"evalkit score --model {model} --prompt {NAME}" in text
+    assert f"evalkit score --model {model} --task sums --prompt {NAME}" in text
     assert "-Please reason step by step, and put your final answer within \\boxed{}." in text
     assert "+#### <number>" in text
     assert "['Please' = " in text and "['Reason' = " in text
