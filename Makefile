@@ -10,7 +10,7 @@ ifneq ($(wildcard ../shared/data/gsm8k),)
 export EVALKIT_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup demo demo-train test slow lint check bench simulate peers
+.PHONY: setup demo demo-train test slow soak lint check bench simulate peers
 
 setup: $(SETUP)
 
@@ -26,18 +26,22 @@ demo-train: $(SETUP)
 # Two processes, whole files: one trains (two verls do not fit into 24 GiB), the other loads vLLM once and does
 # the rest. (pytest-xdist 3.8 knows no groups under pytest 9.2: it sets a `_nodeid` that is gone.)
 test: $(SETUP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --durations=25
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not soak" --durations=25
 
 # What takes minutes and is covered by something quicker in `make test`: run before a release.
 slow: $(SETUP)
 	$(BIN)/python -m pytest -m slow --durations=25
+
+# The crash campaign: kills, cut files, full disks, two writers. SOAK_KILLS and SOAK_VLLM_KILLS make it shorter.
+soak: $(SETUP)
+	$(BIN)/python -m pytest -m soak
 
 lint: $(SETUP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 check: lint
-	$(BIN)/python -m pytest -q -m "not engine and not train and not browser and not peers and not long and not slow"
+	$(BIN)/python -m pytest -q -m "not engine and not train and not browser and not peers and not long and not slow and not soak"
 
 bench: $(SETUP)
 	$(BIN)/python -m pytest -s tests/bench/bench_*.py

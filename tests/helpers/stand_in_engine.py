@@ -48,7 +48,12 @@ class StandIn:
         pass
 
 
-if __name__ == "__main__":
+def install() -> None:
+    """Have evalkit take this engine for vLLM."""
     pipeline.check_engine = lambda name, options: None
     pipeline.make_engine = lambda name, model, options: StandIn(options)
+
+
+if __name__ == "__main__":
+    install()
     main()

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from killed_scores import group_members, lines, whole_lines
 from places import TESTS
 
 from evalkit.runs.folder import Run, read_run
@@ -51,11 +52,6 @@ def start(folder: Path, engine: str) -> subprocess.Popen[bytes]:
     )
 
 
-def lines(folder: Path) -> bytes:
-    path = folder / "run/records.jsonl"
-    return path.read_bytes() if path.exists() else b""
-
-
 def tokens_in(written: bytes) -> int:
     return sum(json.loads(line)["completion_tokens"] for line in written.splitlines())
 
@@ -75,20 +71,7 @@ def stop_when(
         assert "the same command resumes here" in output
     assert not group_members(process.pid), "a part of the engine outlived the kill"
     written = lines(folder)
-    return written[: written.rfind(b"\n") + 1]
-
-
-def group_members(session: int) -> list[int]:
-    """Processes that still run in the session that was killed."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, in_session = entry.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(in_session) == session and state != "Z":
-            found.append(int(entry.parent.name))
-    return found
+    return whole_lines(written)
 
 
 def finish(folder: Path, engine: str) -> Run:
