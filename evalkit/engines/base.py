@@ -36,6 +36,12 @@ class EngineOptions:
     batch_invariant: bool = False
     """vLLM's switch for results that do not depend on what else is in the batch (GPU only, slower)."""
     trust_remote_code: bool = False
+    base_url: str | None = None
+    """Address of a server with OpenAI's API, for the engine openai alone."""
+    served_model: str | None = None
+    """Name under which that server has the model; None: the only one that it has."""
+    allow_unproven: bool = False
+    """Whether a server may be used that does not say which token ids it read."""
     swappable: bool = False
     """Whether other weights will be wanted in the same engine (`Engine.swap`)."""
     log: Path | None = None
@@ -63,7 +69,7 @@ class Engine(Protocol):
     """A loaded model. `name`, `version` and `dtype`, in which it computes, go into the manifest, and so do
     `copies`, of which each holds the whole model, and `fast_decode`: whether vLLM was run with our scheduler
     (evalkit/engines/fast_decode.py) so far. `capacity` is how many requests it computes at once,
-    `swapped` whether its weights came by `swap`.
+    `swapped` whether its weights came by `swap`, `marks` what the result must say for ever.
     """
 
     name: str
@@ -72,6 +78,7 @@ class Engine(Protocol):
     copies: int
     capacity: int
     swapped: bool
+    marks: tuple[str, ...]
 
     @property
     def fast_decode(self) -> bool: ...

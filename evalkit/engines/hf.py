@@ -34,6 +34,7 @@ class HfEngine:
     copies = 1
     capacity = BATCH
     swapped = False
+    marks: tuple[str, ...] = ()
 
     def __init__(self, model: Model, options: EngineOptions) -> None:
         check_options(options)

@@ -11,6 +11,8 @@ from evalkit.engines.vllm_install import installed_version, untested
 from evalkit.models.resolve import Model
 from prompts.errors import UserError
 
+NAMES = ("vllm", "hf", "openai")
+
 
 def make_engine(name: str, model: Model, options: EngineOptions) -> Engine:
     """Load a model, into as many copies of the engine as the options ask for.
@@ -40,10 +42,16 @@ def check_engine(name: str, options: EngineOptions) -> int:
 
 def _slots(name: str, options: EngineOptions) -> list[str | None]:
     """The GPUs of each copy; UserError where the engine, or a GPU that it needs, is missing."""
+    if name != "openai" and (options.base_url or options.served_model):
+        raise UserError(f"--base-url and --served-model are of --engine openai, not of {name}")
     if name == "vllm":
         from evalkit.engines.vllm import check_machine
 
         return check_machine(options)
+    if name == "openai":
+        from evalkit.engines.openai import check_options as check_server
+
+        return check_server(options)
     from evalkit.engines.hf import check_options
 
     return check_options(options)
@@ -58,5 +66,10 @@ def _maker(name: str) -> Callable[[Model, EngineOptions], Engine]:
         from evalkit.engines.hf import HfEngine
 
         return HfEngine
-    near = difflib.get_close_matches(name, ("vllm", "hf"), n=1, cutoff=0.3)
-    raise UserError(f"no engine {name!r}; use --engine {near[0] if near else 'vllm'} (known: vllm, hf)")
+    if name == "openai":
+        from evalkit.engines.openai import OpenAIEngine
+
+        return OpenAIEngine
+    near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.3)
+    known = ", ".join(NAMES)
+    raise UserError(f"no engine {name!r}; use --engine {near[0] if near else 'vllm'} (known: {known})")

@@ -60,6 +60,7 @@ class VllmEngine:
     name = "vllm"
     copies = 1
     swapped = False
+    marks: tuple[str, ...] = ()
 
     def __init__(self, model: Model, options: EngineOptions) -> None:
         check_machine(options)

@@ -73,6 +73,7 @@ class EngineFacts(Section, frozen=True, kw_only=True):
     swapped: bool | None = None
     max_model_len: int | None = None
     limit: int | None = None
+    server: str | None = None
     fast_decode: bool | None = None
     computes_in: str | None = None
 

@@ -62,7 +62,14 @@ class ScoreOptions:
     )
     seed: int = option(Sampling.seed, "Seed of sampled completions.")
     output: Path | None = option(None, "Result folder; unless said one in the results folder.")
-    engine: str = option("vllm", "vllm, or hf: plain transformers.")
+    engine: str = option("vllm", "vllm, hf (plain transformers), or openai (a server, see --base-url).")
+    base_url: str | None = option(
+        EngineOptions.base_url,
+        "Server of --engine openai, as http://localhost:8000/v1; its key: OPENAI_API_KEY.",
+    )
+    served_model: str | None = option(
+        EngineOptions.served_model, "Name of the model on the server; unless said the only one that it has."
+    )
     gpu_memory: float = option(EngineOptions.gpu_memory, "Share of each GPU's memory that vLLM may take.")
     gpus: int | None = option(EngineOptions.gpus, "GPUs to use; unless said all that are visible.")
     tp: int = option(EngineOptions.tp, "GPUs that one copy of the model is split over.")
@@ -96,7 +103,9 @@ class ScoreOptions:
 
     def engine_options(self) -> EngineOptions:
         """How the engine is set up; its log is set by whoever loads it."""
-        return self._part(EngineOptions, log=None, completions=None, swappable=False)
+        return self._part(
+            EngineOptions, log=None, completions=None, swappable=False, allow_unproven=self.allow_mismatch
+        )
 
     def _part(self, kind: type[Part], **known: Any) -> Part:
         """An object of `kind` from the fields of the same names."""

@@ -120,7 +120,8 @@ def _run_engine(
         copies=engine.copies,
         swapped=engine.swapped,
     )
-    writer.note(engine=found, gpu=gpu_name())
+    marks = tuple(dict.fromkeys((*writer.manifest.marks, *engine.marks)))
+    writer.note(engine=found, gpu=gpu_name(), marks=marks)
     spent.load += spent.lap()
     try:
         _generate(plan, writer, spent, engine, wanted, judge)
@@ -260,6 +261,7 @@ def manifest_of_plan(plan: RunPlan, command: str) -> Manifest:
             tp=options.tp,
             max_model_len=options.max_model_len,
             limit=plan.limit,
+            server=options.base_url,
         ),
         packages=packages(),
         git=git_state(),

@@ -121,6 +121,7 @@ def _identity(plan: RunPlan) -> dict[str, Any]:
         "batch_invariant": plan.options.batch_invariant,
         "dtype": plan.options.dtype,
         "max_model_len": plan.options.max_model_len,
+        "server": plan.options.base_url,
         "lock": plan.lock.as_dict()["sha256"],
     }
 
@@ -133,4 +134,5 @@ def _held(run: Run) -> dict[str, Any]:
         "batch_invariant": engine.batch_invariant,
         "dtype": engine.dtype or "auto",
         "max_model_len": engine.max_model_len,
+        "server": engine.server,
     }

@@ -24,6 +24,7 @@ LOADING = 1.0
 
 class StandIn:
     name, version, dtype, fast_decode, copies, swapped = "vllm", "0", "float32", False, 1, False
+    marks: tuple[str, ...] = ()
 
     def __init__(self, options: EngineOptions) -> None:
         assert options.log is not None

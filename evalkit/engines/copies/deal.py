@@ -36,6 +36,7 @@ class CopiedEngine:
         """
         self.name = name
         self.fast_decode = self.swapped = False
+        self.marks: tuple[str, ...] = ()
         self._place = place
         self._turn = 0
         self._ready: dict[int, Ready] = {}

@@ -154,6 +154,7 @@ class Breaking:
     """The real engine, failing as a whole after some completions."""
 
     name, version, dtype, fast_decode, copies, swapped = "vllm", "0", "float32", False, 1, False
+    marks: tuple[str, ...] = ()
 
     def __init__(self, engine: Any, after: int) -> None:
         self.engine, self.after, self.asked = engine, after, 0

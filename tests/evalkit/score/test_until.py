@@ -38,6 +38,7 @@ class Answers:
     """Gives each question the right or a wrong answer, the last requested first, and may die on the way."""
 
     name, version, dtype, fast_decode, copies, swapped = "vllm", "test", "float32", False, 1, False
+    marks: tuple[str, ...] = ()
 
     def __init__(self, plan: RunPlan, right: set[str], dies_after: int | None = None) -> None:
         self.plan, self.right, self.left = plan, right, dies_after
