@@ -21,9 +21,9 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from source_tree import PACKAGES, dotted, modules, room
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("prompts", "evalkit", "trainkit")
 FLAGS = ROOT / "tests/golden/cli_flags.txt"
 TOP = "evalkit"
 SPINE = "trainkit"
@@ -104,7 +104,7 @@ MAY_IMPORT = {
         "prompts",
     },
     "trainkit.options": {"prompts"},
-    "trainkit.runs": {"prompts"},
+    "trainkit.runs": {"trainkit.options", TOP, "prompts"},
     "trainkit.draw": set(),
     "trainkit.plugins": {"trainkit.draw", "trainkit.runs", "evalkit.grade", TOP, "prompts"},
     "trainkit.data": {
@@ -153,6 +153,7 @@ MAY_IMPORT = {
     },
     "trainkit.watch": {
         "trainkit.runs",
+        "trainkit.options",
         "trainkit.diagnose",
         "trainkit.plan",
         "evalkit.runs",
@@ -216,22 +217,6 @@ VERL = {
 HEAVY = ("torch", "vllm", "verl", "transformers", "pandas", "pyarrow", "numpy", "scipy", "ray")
 
 
-def modules() -> list[Path]:
-    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-
-
-def room(module: str) -> str:
-    """The package of a dotted module, as MAY_IMPORT names it."""
-    parts = module.split(".")
-    if parts[0] == "prompts":
-        return "prompts"
-    if parts[-1] == "__main__":
-        return f"{parts[0]}.cli"
-    if module in ("trainkit.algorithms", "trainkit.option_file", "trainkit.options"):
-        return "trainkit.options"
-    return ".".join(parts[:2]) if (ROOT / Path(*parts[:2])).is_dir() else parts[0]
-
-
 def imported(path: Path) -> Iterator[str]:
     """The dotted modules that a module imports, at import time or later."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -242,10 +227,6 @@ def imported(path: Path) -> Iterator[str]:
                 inner = ROOT / Path(*node.module.split("."), alias.name)
                 is_module = inner.is_dir() or inner.with_suffix(".py").exists()
                 yield f"{node.module}.{alias.name}" if is_module else node.module
-
-
-def dotted(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 @pytest.mark.parametrize("package", sorted({room(dotted(path)) for path in modules()}))

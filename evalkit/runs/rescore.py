@@ -22,7 +22,7 @@ from evalkit.grade.user_function import PREFIX, UserFunction, is_function, read_
 from evalkit.records import UNANSWERED, Extraction, Record
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.record_lines import unknown_keys
-from evalkit.runs.summary import count, summarize
+from evalkit.runs.summary import counted, summarize
 from evalkit.runs.thinking import lacking_markers, thinking_as_recorded
 from prompts.errors import UserError
 from prompts.lock import Lock
@@ -69,9 +69,8 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
     start = time.monotonic()
     with closing(Judge(name, grader, reading.get("thinking"))) as judge:
         records = _all_again(run.records, judge, of_row)  # before anything is written
-    manifest = manifest.changed(
-        times=msgspec.structs.replace(run.manifest.times, score=time.monotonic() - start), **count(records)
-    )
+    times = msgspec.structs.replace(run.manifest.times, score=time.monotonic() - start)
+    manifest = counted(manifest.changed(times=times), records)
     newer = unknown_keys(run.folder)
     writer = RunWriter(folder, manifest, lock)
     try:

@@ -9,19 +9,19 @@ from typing import Any, Literal
 import numpy as np
 
 from evalkit.records import OUTCOMES, Record
-from evalkit.runs.manifest import Summary
+from evalkit.runs.manifest import Manifest, Summary
 from evalkit.stats.pairs import Interval, wilson
 from evalkit.stats.samples import around, clustered_se
 from prompts.reading.thinking import UNREAD
 
 
-def count(records: Sequence[Record]) -> dict[str, Any]:
-    """Completions per outcome, and how many were cut off: the manifest's `counts` and `truncated`."""
+def counted(manifest: Manifest, records: Sequence[Record]) -> Manifest:
+    """The manifest with the completions per outcome, and how many were cut off."""
     found = Counter(record.outcome for record in records)
-    return {
-        "counts": {outcome: found[outcome] for outcome in OUTCOMES},
-        "truncated": sum(record.truncated for record in records),
-    }
+    return manifest.changed(
+        counts={outcome: found[outcome] for outcome in OUTCOMES},
+        truncated=sum(record.truncated for record in records),
+    )
 
 
 def summarize(records: Sequence[Record], tokens_per_second: float | None) -> Summary:

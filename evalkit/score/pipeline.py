@@ -28,7 +28,7 @@ from evalkit.grade.judge import judge as judge_by
 from evalkit.records import Completion, Outcome, Row
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, new_manifest
-from evalkit.runs.summary import count, summarize
+from evalkit.runs.summary import counted, summarize
 from evalkit.score.plan import RunPlan
 from evalkit.score.progress import RunProgress
 from evalkit.score.provenance import git_state, gpu_name, packages, portable
@@ -73,7 +73,7 @@ def score_model(
         writer.close()
         raise
     records = read_run(folder).records
-    manifest = writer.manifest.changed(**spent.as_manifest(), **count(records))
+    manifest = counted(writer.manifest.changed(**spent.as_manifest()), records)
     summary = summarize(records, spent.tokens_per_second)
     writer.finish(manifest, msgspec.structs.replace(summary, prompt_from=plan.prompt_from))
     return read_run(folder)

@@ -25,7 +25,7 @@ from evalkit.locks.difference import describe
 from evalkit.records import Record
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.section import Sequential
-from evalkit.runs.summary import count, summarize
+from evalkit.runs.summary import counted, summarize
 from evalkit.score.pipeline import Load, fill, load_engine, manifest_of_plan
 from evalkit.score.plan import RunPlan
 from evalkit.score.resume import carry_marks, default_folder, open_folder
@@ -168,9 +168,9 @@ def _base_shares(base: Run) -> dict[str, float]:
 def _finish(plan: RunPlan, writer: RunWriter, spent: Timing, found: Sequential) -> Run:
     whole = found.asked == len(plan.task.rows)
     records = [record for record in read_run(writer.folder).records if record]
-    manifest = writer.manifest.changed(
-        status="running" if whole else "decided", sequential=found, **spent.as_manifest(), **count(records)
-    )
+    status = "running" if whole else "decided"
+    manifest = writer.manifest.changed(status=status, sequential=found, **spent.as_manifest())
+    manifest = counted(manifest, records)
     summary = summarize(records, spent.tokens_per_second)
     writer.finish(manifest, msgspec.structs.replace(summary, prompt_from=plan.prompt_from))
     return read_run(writer.folder)

@@ -19,7 +19,7 @@ from evalkit.grade.judge import judge
 from evalkit.records import Record, Row, Sampling
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.manifest import EngineFacts, GitState, ModelFacts, Times, manifest_of, new_manifest
-from evalkit.runs.summary import count, summarize
+from evalkit.runs.summary import counted, summarize
 from evalkit.tasks.load import load_rows
 from prompts.lock import Lock
 from prompts.registry import get_template
@@ -124,8 +124,8 @@ def make_run(
         date=datetime(2026, 11, 20, 10, tzinfo=UTC),
         times=Times(load=20.0, generate=30.0, score=0.5),
     )
-    counted = {**base.changed(**count(records)).as_dict(), "fingerprint": lock.fingerprint, **manifest}
-    values = manifest_of(counted, folder.name)
+    written = {**counted(base, records).as_dict(), "fingerprint": lock.fingerprint, **manifest}
+    values = manifest_of(written, folder.name)
     writer = RunWriter(folder, values, lock)
     for record in records:
         writer.append(record)

@@ -9,7 +9,7 @@ from evalkit.grade.judge import judge, make_record
 from evalkit.records import Completion, Record, Row
 from evalkit.runs.folder import RunWriter
 from evalkit.runs.manifest import manifest_of
-from evalkit.runs.summary import count, summarize
+from evalkit.runs.summary import counted, summarize
 from prompts.lock import Lock
 from prompts.reading.completion import Decoded
 
@@ -49,6 +49,6 @@ def write(folder: Path, records: list[Record], finish: bool = True) -> Path:
     for entry in records:
         writer.append(entry)
     if finish:
-        writer.finish(MANIFEST.changed(**count(records)), summarize(records, 10.0))
+        writer.finish(counted(MANIFEST, records), summarize(records, 10.0))
     writer.close()
     return folder

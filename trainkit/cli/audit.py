@@ -45,11 +45,11 @@ def audit_command(
                         "denied": step.share(False),
                         "disputed": [
                             {
-                                "id": entry.rollout["id"],
-                                "sample": entry.rollout["sample"],
-                                "gold": entry.rollout["gold"],
-                                "text": entry.rollout["text"],
-                                "outcome": entry.rollout["outcome"],
+                                "id": entry.rollout.id,
+                                "sample": entry.rollout.sample,
+                                "gold": entry.rollout.gold,
+                                "text": entry.rollout.text,
+                                "outcome": entry.rollout.outcome,
                                 "rule": entry.rule,
                                 "their_outcome": entry.outcome,
                                 "advantage": entry.advantage,
@@ -70,9 +70,9 @@ def audit_command(
         table.add_row(str(step.step), f"{step.total:.2f}", *shares, str(len(step.disputed)))
     console.print(table)
     for entry in every[:n]:
-        verdicts = f"{entry.rollout['outcome']} in the run, {entry.outcome} by {entry.rule}: {entry.reason}"
-        head = f"step {entry.rollout['step']}, row {entry.rollout['id']}, gold {entry.rollout['gold']}: "
+        verdicts = f"{entry.rollout.outcome} in the run, {entry.outcome} by {entry.rule}: {entry.reason}"
+        head = f"step {entry.rollout.step}, row {entry.rollout.id}, gold {entry.rollout.gold}: "
         console.print(Text(printable(head + verdicts), style="bold"))
-        console.print(Text(printable(entry.rollout["text"]), style="dim"))
+        console.print(Text(printable(entry.rollout.text), style="dim"))
     if not every:
         console.print("No verdict is disputed.")

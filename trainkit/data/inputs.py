@@ -26,6 +26,7 @@ from prompts.template import Template
 from trainkit.data.parquet import VALIDATION_FILE
 from trainkit.options import Options
 from trainkit.runs.job import FILE_NAME as JOB_FILE
+from trainkit.runs.job import JobPart
 
 PROMPT_LENGTH = 1024
 """Tokens of a prompt at most, where --prompt-length does not say."""
@@ -53,19 +54,20 @@ class Part:
         """Whether these are the rows by which models are compared in the end."""
         return not is_file(self.asked) and self.task.split == TEST
 
-    def as_dict(self) -> dict[str, Any]:
-        """What the rollouts of this task are made and read with (`trainkit.runs.job.Job.parts`)."""
+    def in_job(self, thinking: dict[str, Any] | None = None) -> JobPart:
+        """What the rollouts of this task are made and read with; `thinking` is that of its lock."""
         grader = grader_of(self.template, self.scorer)
-        return {
-            "source": self.source,
-            "task": self.asked,
-            "split": self.task.split,
-            "template": self.template.ref,
-            "raw_prompts": self.template.kind == "raw",
-            "chat_template_kwargs": dict(self.template.chat_template_kwargs),
-            "rule": self.scorer["rule"],
-            "grader": grader.located() if grader else None,
-        }
+        return JobPart(
+            source=self.source,
+            task=self.asked,
+            split=self.task.split,
+            template=self.template.ref,
+            raw_prompts=self.template.kind == "raw",
+            chat_template_kwargs=dict(self.template.chat_template_kwargs),
+            rule=self.scorer["rule"],
+            grader=grader.located() if grader else None,
+            thinking=thinking,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

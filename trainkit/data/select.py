@@ -17,7 +17,8 @@ from evalkit.records import Row
 from evalkit.runs.find import find_run
 from evalkit.settings import settings
 from prompts.errors import UserError
-from trainkit.runs.folder import GrowingLines, existing
+from trainkit.runs.lines import existing
+from trainkit.runs.rollout import read_rollouts
 
 SHAPE = re.compile(r"(?P<run>.+):(?P<low>[0-9.]+)\.\.(?P<high>[0-9.]*[0-9])")
 HOW = "write RUN:LOW..HIGH with pass rates between 0 and 1, as in --select base-train:0.1..0.9"
@@ -141,10 +142,8 @@ def _outcomes(name: str) -> Iterator[tuple[str, str, str]]:
     """Row id, question and outcome of every completion of a training run or a result folder."""
     for folder in (Path(name), settings().runs / name):
         if existing(folder / "train.json"):
-            lines = GrowingLines(folder / "rollouts.jsonl").new()
-            yield from (
-                (line["id"], line["question"], line["outcome"]) for line in lines if not line["validate"]
-            )
+            lines = read_rollouts(folder)
+            yield from ((line.id, line.question, line.outcome) for line in lines if not line.validate)
             return
     for record in find_run(name, settings().results).records:
         yield record.id, record.question, record.outcome

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from evalkit.grade.function_pool import FunctionPool
 from evalkit.grade.grader import row_for_grader
@@ -13,14 +11,15 @@ from evalkit.grade.lock_entry import scorer_entry
 from evalkit.grade.user_function import PREFIX, UserFunction, is_function, read_function
 from prompts.errors import Mismatch, UserError
 from trainkit.data.inputs import Inputs
-from trainkit.runs.shaping import as_values, parse_terms, usable, verdict_of
+from trainkit.runs.job import ShapedReward
+from trainkit.runs.shaping import parse_terms, usable, verdict_of
 
 TRIED_ROWS = 3
 """Rows on which the function is tried, each with a right, a wrong and an empty answer."""
 
 
-def find_reward(inputs: Inputs) -> dict[str, Any] | None:
-    """The shaped reward as train.json holds it, None where the reward is the score.
+def find_reward(inputs: Inputs) -> ShapedReward | None:
+    """The shaped reward, None where the reward is the score.
 
     Raises UserError for terms that are none, or a file that is not there, has no such function, or lies in
     the model's folder: code that comes with a model is never run.
@@ -32,7 +31,7 @@ def find_reward(inputs: Inputs) -> dict[str, Any] | None:
     function = _find_function(asked, inputs.model.folder) if asked else None
     if function is not None:
         _try(function, inputs)
-    return {"terms": as_values(terms), "file": function.located() if function else None}
+    return ShapedReward(terms=terms, file=function.located() if function else None)
 
 
 def _find_function(asked: str, model: Path) -> UserFunction:
@@ -72,9 +71,9 @@ def _try(function: UserFunction, inputs: Inputs) -> None:
                         ) from None
 
 
-def same_reward(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None, name: str) -> None:
+def same_reward(before: ShapedReward | None, now: ShapedReward | None, name: str) -> None:
     """Mismatch where the file of a run that is resumed is not the one with which it began."""
-    was, new = (before or {}).get("file"), (now or {}).get("file")
+    was, new = before and before.file, now and now.file
     if was and new and was["sha256"] != new["sha256"]:
         raise Mismatch(
             f"the reward of {name} is not the one with which it began: {new['rule'].removeprefix(PREFIX)} "

@@ -17,7 +17,8 @@ from evalkit.grade.lock_entry import scorer_entry
 from evalkit.grade.user_function import is_function
 from evalkit.text import rough_percent
 from trainkit.diagnose.finding import Finding
-from trainkit.runs.folder import GrowingLines, Line, TrainingRun, existing
+from trainkit.runs.folder import TrainingRun
+from trainkit.runs.rollout import Rollout, read_rollouts
 
 LENIENT = "lenient"
 WORTH_NAMING = 0.1
@@ -29,7 +30,7 @@ SHOWN = 3
 class Disputed:
     """A completion whose verdict another rule disputes. `advantage` is absolute, as the trainer saw it."""
 
-    rollout: Line
+    rollout: Rollout
     rule: str
     outcome: str
     reason: str
@@ -38,7 +39,7 @@ class Disputed:
     @property
     def credited(self) -> bool:
         """Whether the run took it for correct, which may be a loophole; else it was denied."""
-        return bool(self.rollout["outcome"] == "correct")
+        return self.rollout.correct
 
 
 @dataclass
@@ -65,8 +66,8 @@ def audit(run: TrainingRun, rules: Sequence[str] = ()) -> list[StepAudit]:
     named = [scorer_entry(rule)["rule"] if rule != LENIENT else rule for rule in rules]
     steps = []
     for step, rollouts in training_steps(run):
-        weighed = list(zip(rollouts, advantages(rollouts, run.options["algorithm"]), strict=True))
-        paid = sum(advantage for line, advantage in weighed if line["outcome"] == "correct")
+        weighed = list(zip(rollouts, advantages(rollouts, run.options.algorithm), strict=True))
+        paid = sum(advantage for line, advantage in weighed if line.correct)
         found = StepAudit(step, sum(advantage for _, advantage in weighed), paid)
         for rollout, advantage in weighed:
             found.disputed += disputes(run, rollout, named, advantage)[:1]
@@ -74,18 +75,16 @@ def audit(run: TrainingRun, rules: Sequence[str] = ()) -> list[StepAudit]:
     return steps
 
 
-def training_steps(run: TrainingRun) -> Iterator[tuple[int, list[Line]]]:
+def training_steps(run: TrainingRun) -> Iterator[tuple[int, list[Rollout]]]:
     """The training rollouts by step, in their order."""
-    if existing(run.folder / "rollouts.jsonl") is None:
-        return
-    steps: dict[int, list[Line]] = {}
-    for line in GrowingLines(run.folder / "rollouts.jsonl").new():
-        if not line["validate"]:
-            steps.setdefault(line["step"], []).append(line)
+    steps: dict[int, list[Rollout]] = {}
+    for line in read_rollouts(run.folder):
+        if not line.validate:
+            steps.setdefault(line.step, []).append(line)
     yield from sorted(steps.items())
 
 
-def advantages(rollouts: Sequence[Line], algorithm: str) -> list[float]:
+def advantages(rollouts: Sequence[Rollout], algorithm: str) -> list[float]:
     """The absolute advantage of each completion of a step, from its reward.
 
     Group means are the baseline, as verl takes them (divided by the spread for grpo, dapo and gspo); for
@@ -93,9 +92,9 @@ def advantages(rollouts: Sequence[Line], algorithm: str) -> list[float]:
     """
     groups: dict[str, list[float]] = {}
     grouped = algorithm not in ("reinforce++", "ppo")
-    keys = [str(line.get("group", line["id"])) if grouped else "" for line in rollouts]
+    keys = [line.drawn if grouped else "" for line in rollouts]
     for key, line in zip(keys, rollouts, strict=True):
-        groups.setdefault(key, []).append(float(line["reward"]))
+        groups.setdefault(key, []).append(line.reward)
     found = []
     for key, line in zip(keys, rollouts, strict=True):
         values = groups[key]
@@ -103,20 +102,19 @@ def advantages(rollouts: Sequence[Line], algorithm: str) -> list[float]:
         spread = 1.0
         if algorithm in ("grpo", "dapo", "gspo") and len(values) > 1:
             spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1)) + 1e-6
-        found.append(abs(float(line["reward"]) - mean) / spread)
+        found.append(abs(line.reward - mean) / spread)
     return found
 
 
-def disputes(run: TrainingRun, rollout: Line, rules: Sequence[str], advantage: float) -> list[Disputed]:
+def disputes(run: TrainingRun, rollout: Rollout, rules: Sequence[str], advantage: float) -> list[Disputed]:
     """The rules that come to another verdict than the run's own; what they cannot read is no dispute."""
-    part = next((p for p in run.job.get("parts", ()) if p["source"] == rollout.get("source")), run.job)
-    own = str(part["rule"])
+    own = run.job.part(rollout.source).rule
     newest = [] if is_function(own) else [scorer_entry(own.partition("@")[0])["rule"]]
     found = []
     for rule in rules or dict.fromkeys((*newest, LENIENT)):
-        verdict = judge(rollout["text"], rollout["gold"], rule).grade
+        verdict = judge(rollout.text, rollout.gold, rule).grade
         unread = verdict.outcome == "unscored" or (rule == LENIENT and verdict.outcome == "no_answer")
-        if not unread and (verdict.outcome == "correct") != (rollout["outcome"] == "correct"):
+        if not unread and (verdict.outcome == "correct") != rollout.correct:
             found.append(Disputed(rollout, rule, verdict.outcome, verdict.reason, advantage))
     return found
 
@@ -129,13 +127,13 @@ def loophole(run: TrainingRun) -> Finding | None:
     share = sum(entry.advantage for entry in credited) / paid if paid else 0.0
     if share < WORTH_NAMING or len(credited) < 2:
         return None
-    worst = max(credited, key=lambda entry: (entry.rollout["step"], entry.advantage))
-    text = " ".join(worst.rollout["text"].split())[-80:]
+    worst = max(credited, key=lambda entry: (entry.rollout.step, entry.advantage))
+    text = " ".join(worst.rollout.text.split())[-80:]
     return Finding(
         cause="loophole",
-        sentence=f"The rule {run.job['rule']} pays answers that are wrong: a loophole, which is learned.",
+        sentence=f"The rule {run.job.rule} pays answers that are wrong: a loophole, which is learned.",
         evidence=f"{rough_percent(share)} of what right answers earned went to {len(credited):,} answers "
-        f"that {worst.rule} calls {worst.outcome}; one is {text!r} to the gold {worst.rollout['gold']!r}",
+        f"that {worst.rule} calls {worst.outcome}; one is {text!r} to the gold {worst.rollout.gold!r}",
         option=f"See them with `trainkit audit {run.folder.name}`; train under a stricter rule (--prompt).",
         weight=min(0.98, 0.6 + share),
     )
@@ -143,7 +141,7 @@ def loophole(run: TrainingRun) -> Finding | None:
 
 def reward_without_score(run: TrainingRun) -> Finding | None:
     """A shaped reward that rises while the score does not."""
-    if not run.job.get("reward"):
+    if not run.job.reward:
         return None
     reward = [value for _, value in run.series("trainkit/reward")]
     score = [value for _, value in run.series("trainkit/acc")]

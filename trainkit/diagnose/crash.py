@@ -65,12 +65,12 @@ def trace_before(log: str, end: int) -> str:
 def smaller(run: TrainingRun, knob: str) -> str:
     """The option to lower, with half of its present value where that is known."""
     if knob == "generation":
-        share = run.options.get("gpu_memory")
+        share = run.options.gpu_memory
         return (
             f"Give vLLM less: --gpu-memory {share / 2:.2g}." if share else "Give vLLM less: --gpu-memory 0.3."
         )
     for name, flag in (("token_budget", "--token-budget"), ("micro_batch", "--micro-batch")):
-        value = run.options.get(name)
+        value = getattr(run.options, name)
         if value and value > 1:
             return (
                 f"Halve it: {flag} {value // 2} (the result stays the same, more micro-batches are added up)."
@@ -112,7 +112,7 @@ def no_room_for_cache(run: TrainingRun, log: str) -> Finding | None:
     found = KV_CACHE.search(log)
     if found is None:
         return None
-    share = run.options.get("gpu_memory")
+    share = run.options.gpu_memory
     return Finding(
         cause="out-of-memory",
         sentence="vLLM has no room for its KV cache: its share holds little more than the weights.",

@@ -25,15 +25,15 @@ def diagnose(run: TrainingRun) -> list[Finding]:
 def zero_rewards(run: TrainingRun) -> list[Finding]:
     """Why the rewards of the first step are all zero; empty where one is not."""
     rollouts = run.first_rollouts()
-    if not rollouts or any(rollout["reward"] for rollout in rollouts):
+    if not rollouts or any(rollout.reward for rollout in rollouts):
         return []
     return explain_zero(
         RolloutBatch(
             rollouts=rollouts,
             rule=run.rule,
             prompt=run.prompt,
-            response_length=run.job["response_length"],
-            chosen_length=run.options.get("response_length") is not None,
+            response_length=run.job.response_length,
+            chosen_length=run.options.response_length is not None,
         )
     )
 

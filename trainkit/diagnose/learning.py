@@ -21,13 +21,12 @@ def ends(values: list[float]) -> tuple[float, float]:
     return fmean(values[:third]), fmean(values[-third:])
 
 
-def learning_rate(run: TrainingRun) -> float | None:
+def learning_rate(run: TrainingRun) -> float:
     """The highest rate that was really used, else the option."""
     used = [value for _, value in run.series("actor/lr")]
     if used:
         return max(used)
-    option = run.options.get("learning_rate")
-    return None if option is None else float(option)
+    return run.options.learning_rate
 
 
 def rewards(run: TrainingRun) -> list[float]:
@@ -36,11 +35,11 @@ def rewards(run: TrainingRun) -> list[float]:
 
 
 def lora(run: TrainingRun) -> bool:
-    return bool(run.options.get("lora_rank"))
+    return bool(run.options.lora_rank)
 
 
 def one_sample(run: TrainingRun) -> Finding | None:
-    if run.options.get("samples") != 1 or run.options["algorithm"] not in NEEDS_GROUPS:
+    if run.options.samples != 1 or run.options.algorithm not in NEEDS_GROUPS:
         return None
     return Finding(
         cause="one-sample",
@@ -129,7 +128,7 @@ def rate_too_low(run: TrainingRun) -> Finding | None:
 def no_advantage(run: TrainingRun) -> Finding | None:
     """Most groups are all right or all wrong, so that their advantages are zero."""
     shares = [value for _, value in run.series("trainkit/no_advantage")]
-    if len(shares) < 3 or run.options.get("samples") == 1:
+    if len(shares) < 3 or run.options.samples == 1:
         return None
     share, reward = fmean(shares), fmean(rewards(run))
     if share < 0.7 or reward == 0:
@@ -152,9 +151,9 @@ def often_cut(run: TrainingRun) -> Finding | None:
         return None  # zero rewards are explained in zero_reward.py
     return Finding(
         cause="truncated",
-        sentence=f"Many completions are cut off at {run.job['response_length']} tokens.",
+        sentence=f"Many completions are cut off at {run.job.response_length} tokens.",
         evidence=f"{rough_percent(fmean(shares))} are truncated, mean reward {fmean(reward):.2f}",
-        option=f"Give them more room: --response-length {2 * int(run.job['response_length'])}.",
+        option=f"Give them more room: --response-length {2 * run.job.response_length}.",
         weight=0.2 + 0.25 * fmean(shares),
     )
 

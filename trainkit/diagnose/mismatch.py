@@ -9,7 +9,8 @@ from pathlib import Path
 
 from evalkit.models.checkpoint import list_steps
 from trainkit.diagnose.finding import Finding
-from trainkit.runs.folder import TrainingRun, existing, open_bytes
+from trainkit.runs.folder import TrainingRun
+from trainkit.runs.lines import existing, open_bytes
 
 LOCK = "prompt.lock.json"
 TURN_MARKS = re.compile(r"<\|[^|<>\s]+\|>|<(?:start|end)_of_turn>")
@@ -55,7 +56,7 @@ def checkpoint_lock_differs(run: TrainingRun) -> Finding | None:
 def chat_template_edited(run: TrainingRun) -> Finding | None:
     """The model folder's chat template is no longer the one that the lock was made with."""
     path = existing(run.folder / LOCK)
-    folder = Path(run.job.get("model_folder", ""))
+    folder = Path(run.job.model_folder)
     if path is None or not folder.is_dir():
         return None
     with open_bytes(path) as file:
@@ -75,7 +76,7 @@ def chat_template_edited(run: TrainingRun) -> Finding | None:
 
 def foreign_turn_marks(run: TrainingRun) -> Finding | None:
     """The chat template writes marks that are no tokens of the model: another family's template."""
-    path = Path(run.job.get("model_folder", "")) / "tokenizer.json"
+    path = Path(run.job.model_folder) / "tokenizer.json"
     if not path.exists():
         return None
     known = {token["content"] for token in json.loads(path.read_bytes()).get("added_tokens", [])}

@@ -42,7 +42,7 @@ def usual_shares(run: TrainingRun) -> dict[str, float]:
 
     What is left out costs no log-probs and no update, so that these take less of a step and the rest more.
     """
-    recorded = PHASE_SHARES["cpu" if run.options.get("device") == "cpu" else "cuda"]
+    recorded = PHASE_SHARES["cpu" if run.options.device == "cpu" else "cuda"]
     trained = [value for _, value in run.series("training/token_share_trained")]
     share = median(trained) if trained else 1.0
     parts = {phase: part * (share if phase in LEARNING else 1.0) for phase, part in recorded.items()}
@@ -95,7 +95,7 @@ def phase_out_of_proportion(run: TrainingRun) -> Finding | None:
 def update_far_below_the_gpu(run: TrainingRun) -> Finding | None:
     """The update's share of the GPU's peak (MFU) is under half of what was recorded."""
     values = [value for _, value in run.series("perf/mfu/actor")]
-    if run.options.get("device") == "cpu" or not values:
+    if run.options.device == "cpu" or not values:
         return None
     mfu = median(values[1:] or values)
     if not 0 < mfu < UPDATE_MFU / 2:

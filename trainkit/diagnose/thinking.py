@@ -14,12 +14,12 @@ FROM = 0.2
 def unfinished_thinking(run: TrainingRun) -> Finding | None:
     """Thinking that the response length, or an end token, cut off before its block was closed."""
     rollouts = run.first_rollouts()
-    cut = [rollout for rollout in rollouts if rollout.get("reason") == UNFINISHED]
+    cut = [rollout for rollout in rollouts if rollout.reason == UNFINISHED]
     if not rollouts or len(cut) < FROM * len(rollouts):
         return None
-    share, length = len(cut) / len(rollouts), run.job["response_length"]
-    at_limit = sum(bool(rollout["truncated"]) for rollout in cut) / len(cut)
-    opens = (run.job.get("thinking") or {}).get("opens")
+    share, length = len(cut) / len(rollouts), run.job.response_length
+    at_limit = sum(rollout.truncated for rollout in cut) / len(cut)
+    opens = (run.job.thinking or {}).get("opens")
     opened = f"The prompt opens {opens}, and" if opens else "The model opens a thinking block, and"
     if at_limit > 0.5:
         advice = f"Give them more room: --response-length {2 * length}"

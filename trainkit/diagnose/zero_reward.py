@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from evalkit.text import rough_percent
 from trainkit.diagnose.finding import Finding
+from trainkit.runs.rollout import Rollout
 
 MARKERS = {
     "hash": "####",
@@ -39,7 +39,7 @@ class RolloutBatch:
     `rule` is the extraction rule without its version, `prompt` one rendered prompt ("" if unknown).
     """
 
-    rollouts: Sequence[dict[str, Any]]
+    rollouts: Sequence[Rollout]
     rule: str
     prompt: str
     response_length: int
@@ -50,11 +50,11 @@ class RolloutBatch:
     def marker(self) -> str | None:
         return MARKERS.get(self.rule)
 
-    def share(self, holds: Callable[[dict[str, Any]], bool]) -> float:
+    def share(self, holds: Callable[[Rollout], bool]) -> float:
         return sum(map(holds, self.rollouts)) / len(self.rollouts)
 
-    def has_marker(self, rollout: dict[str, Any]) -> bool:
-        return self.marker is not None and self.marker in rollout["text"].lower()
+    def has_marker(self, rollout: Rollout) -> bool:
+        return self.marker is not None and self.marker in rollout.text.lower()
 
     @property
     def asks(self) -> bool:
@@ -63,11 +63,11 @@ class RolloutBatch:
 
     @cached_property
     def truncated(self) -> float:
-        return self.share(lambda rollout: bool(rollout["truncated"]))
+        return self.share(lambda rollout: rollout.truncated)
 
     @cached_property
     def lenient(self) -> float:
-        return self.share(lambda rollout: rollout.get("lenient_outcome") == "correct")
+        return self.share(lambda rollout: rollout.lenient_outcome == "correct")
 
 
 def explain_zero(batch: RolloutBatch) -> list[Finding]:
@@ -88,11 +88,11 @@ def explain_zero(batch: RolloutBatch) -> list[Finding]:
 
 
 def gold_unreadable(batch: RolloutBatch) -> Finding | None:
-    unscored = [rollout for rollout in batch.rollouts if rollout["outcome"] == "unscored"]
+    unscored = [rollout for rollout in batch.rollouts if rollout.outcome == "unscored"]
     share = len(unscored) / len(batch.rollouts)
     if share < 0.2:
         return None
-    reason = Counter(rollout["reason"] for rollout in unscored).most_common(1)[0][0]
+    reason = Counter(rollout.reason for rollout in unscored).most_common(1)[0][0]
     return Finding(
         cause="gold-unreadable",
         sentence="The reference answers cannot be read, so nothing the model writes can be right.",
@@ -103,8 +103,8 @@ def gold_unreadable(batch: RolloutBatch) -> Finding | None:
 
 
 def foreign_chat_template(batch: RolloutBatch) -> Finding | None:
-    share = batch.share(lambda rollout: bool(FOREIGN_TURNS.search(rollout["text"])))
-    empty = batch.share(lambda rollout: not rollout["text"].strip())
+    share = batch.share(lambda rollout: bool(FOREIGN_TURNS.search(rollout.text)))
+    empty = batch.share(lambda rollout: not rollout.text.strip())
     if max(share, empty) < 0.3:
         return None
     seen = "continue as another speaker" if share >= empty else "are empty"
@@ -135,7 +135,7 @@ def marker_ignored(batch: RolloutBatch) -> Finding | None:
     """The prompt asks for the marker, the model ends its answer without it."""
     if batch.marker is None or not batch.asks:
         return None
-    share = batch.share(lambda rollout: not rollout["truncated"] and not batch.has_marker(rollout))
+    share = batch.share(lambda rollout: not rollout.truncated and not batch.has_marker(rollout))
     if share < 0.2:
         return None
     return Finding(
@@ -150,7 +150,7 @@ def marker_ignored(batch: RolloutBatch) -> Finding | None:
 
 def marker_not_read(batch: RolloutBatch) -> Finding | None:
     """The marker is there, but the rule reads no answer at it."""
-    share = batch.share(lambda rollout: rollout["outcome"] == "no_answer" and batch.has_marker(rollout))
+    share = batch.share(lambda rollout: rollout.outcome == "no_answer" and batch.has_marker(rollout))
     if share < 0.2:
         return None
     return Finding(
@@ -184,7 +184,7 @@ def longer(batch: RolloutBatch) -> int:
 
 
 def too_hard(batch: RolloutBatch) -> Finding:
-    read = batch.share(lambda rollout: rollout["outcome"] == "wrong" and not rollout["truncated"])
+    read = batch.share(lambda rollout: rollout.outcome == "wrong" and not rollout.truncated)
     return Finding(
         cause="too-hard",
         sentence="The answers are read and wrong: the task is too hard for this model.",

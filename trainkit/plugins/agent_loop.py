@@ -31,6 +31,7 @@ from trainkit.plugins.freeze_heap import freeze_heap
 from trainkit.plugins.reward import Reward, Shaping, compute, open_judge
 from trainkit.plugins.versions import require
 from trainkit.runs.job import Job, read_job
+from trainkit.runs.rollout import FILE_NAME, Rollout, as_line
 
 Row = dict[str, Any]
 """What verl hands over of a parquet row, with `global_steps` and `session_id`."""
@@ -48,7 +49,7 @@ class Shared:
         self.shaping = Shaping.of(self.job)
         self.judge = lru_cache(maxsize=None)(partial(open_judge, self.job))
         # O_APPEND: lines of several processes never mix.
-        self.log = os.open(self.folder / "rollouts.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self.log = os.open(self.folder / FILE_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self.prompt_ids = lru_cache(maxsize=4096)(self._prompt_ids)
         self.log_seconds = 0.0
         """What writing the line before took: a line cannot hold its own."""
@@ -56,8 +57,8 @@ class Shared:
     def _prompt_ids(self, source: str, messages: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
         part = self.job.part(source)
         stored = [{"role": role, "content": content} for role, content in messages]
-        rendered = from_messages(stored, part["raw_prompts"])
-        return tuple(encode(self.tokenizer, rendered, part["chat_template_kwargs"]))
+        rendered = from_messages(stored, part.raw_prompts)
+        return tuple(encode(self.tokenizer, rendered, part.chat_template_kwargs))
 
     def encode_row(self, row: Row) -> list[int]:
         """The row's prompt ids; raises ValueError where they exceed the run's prompt length."""
@@ -107,7 +108,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
         if not response_ids:
             raise RuntimeError(f"vLLM gave no token for row {row['extra_info']['id']} ({output.stop_reason})")
         decoded = decode_completion(
-            self.shared.tokenizer, response_ids, job.part(row["data_source"]).get("thinking")
+            self.shared.tokenizer, response_ids, job.part(row["data_source"]).thinking
         )
         truncated = response_ids[-1] not in job.stop_ids
         reward = await self._reward(decoded, row, len(response_ids), truncated)
@@ -137,9 +138,7 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
                 reward, decoded.text, seen, tokens, shared.job.response_length, truncated
             )
 
-        if shared.job.part(source)["grader"] is None and (
-            shared.shaping is None or shared.shaping.pool is None
-        ):
+        if shared.job.part(source).grader is None and (shared.shaping is None or shared.shaping.pool is None):
             return earned()
         return await asyncio.to_thread(earned)
 
@@ -170,34 +169,29 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
         """Append one line to rollouts.jsonl (its keys are listed in docs/training.md)."""
         started = time.perf_counter()
         info = row["extra_info"]
-        line = {
-            "step": int(row["global_steps"]),
-            "validate": info["split"] == "validation",
-            "source": row["data_source"],
-            "id": info["id"],
-            "group": row["uid"][:8],
-            "sample": int(row["session_id"]),
-            "question": info["question"],
-            "gold": row["reward_model"]["ground_truth"],
-            "text": decoded.text,
-            "reward": reward.value,
-            **({"terms": dict(reward.terms)} if reward.terms else {}),
-            "outcome": reward.outcome,
-            "reason": reward.reason,
-            "lenient_outcome": reward.lenient,
-            "truncated": truncated,
-            "completion_tokens": tokens,
-            **_thinking(decoded),
-            "hook_seconds": round(seconds + self.shared.log_seconds, 6),
-        }
-        os.write(self.shared.log, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        line = Rollout(
+            step=int(row["global_steps"]),
+            validate=info["split"] == "validation",
+            source=row["data_source"],
+            id=info["id"],
+            group=row["uid"][:8],
+            sample=int(row["session_id"]),
+            question=info["question"],
+            gold=row["reward_model"]["ground_truth"],
+            text=decoded.text,
+            reward=reward.value,
+            terms=dict(reward.terms) or None,
+            outcome=reward.outcome,
+            reason=reward.reason,
+            lenient_outcome=reward.lenient,
+            truncated=truncated,
+            completion_tokens=tokens,
+            thinking_tokens=decoded.thinking_tokens,
+            markers=decoded.markers,
+            hook_seconds=round(seconds + self.shared.log_seconds, 6),
+        )
+        os.write(self.shared.log, as_line(line))
         self.shared.log_seconds = time.perf_counter() - started
-
-
-def _thinking(decoded: Decoded) -> dict[str, Any]:
-    """The keys of a line that only completions with thinking have."""
-    found = {"thinking_tokens": decoded.thinking_tokens, "markers": decoded.markers}
-    return {key: value for key, value in found.items() if value is not None}
 
 
 def tensors(prompt_ids: list[int], response_ids: list[int], reward: float) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from verl.trainer.ppo.checkpoint_callback import CheckpointCallback
 
 from prompts.files import write_json
@@ -46,17 +47,17 @@ class Callback(CheckpointCallback):  # type: ignore[misc]
                 "step": global_step,
                 "run": run.name,
                 "fingerprint": lock.fingerprint,
-                "algorithm": job.options["algorithm"],
-                "base": job.base,
+                "algorithm": job.options.algorithm,
+                "base": msgspec.to_builtins(job.base),
                 # paths of this machine mean nothing elsewhere
                 "command": [
-                    part.replace(str(run), ".").replace(job.model_folder, str(job.base["name"]))
+                    part.replace(str(run), ".").replace(job.model_folder, job.base.name)
                     for part in ("python", *job.command[1:])
                 ],
                 "packages": job.packages,
                 "marks": job.marks,
                 "saved_for": self.schedule.reason,
-                "reward": job.reward,
+                "reward": msgspec.to_builtins(job.reward),
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )

@@ -51,9 +51,9 @@ def open_judge(job: Job, source: str = "") -> Judge:
     Raises Mismatch where the grader's file is not the one that the run was prepared with.
     """
     part = job.part(source)
-    grader = part["grader"]
+    grader = part.grader
     function = read_function(grader["rule"], sha256=grader["sha256"]) if grader else None
-    return Judge(part["rule"], function, part.get("thinking"), job.scorer_version)
+    return Judge(part.rule, function, part.thinking, job.scorer_version)
 
 
 def compute(
@@ -94,7 +94,7 @@ class Shaping:
         """
         if job.reward is None:
             return None
-        return cls(tuple(Term(**term) for term in job.reward["terms"]), job.reward["file"])
+        return cls(job.reward.terms, job.reward.file)
 
     def pay(
         self, reward: Reward, text: str, row: Mapping[str, Any], tokens: int, limit: int, truncated: bool

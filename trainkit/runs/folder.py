@@ -6,80 +6,36 @@ cannot disagree. Recorded runs may be gzipped.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
 
 from prompts.errors import UserError
+from trainkit.options import Options
+from trainkit.runs.job import FILE_NAME, read_job
+from trainkit.runs.lines import GrowingLines, Line, existing, metrics_line, open_bytes
+from trainkit.runs.rollout import Rollout, read_rollouts
 
-Line = dict[str, Any]
 VALIDATION = re.compile(r"val-core/(.+)/acc/mean@\d+")
-
-
-def existing(path: Path) -> Path | None:
-    """The file, or its gzipped form (recorded runs), or None."""
-    for candidate in (path, path.with_name(path.name + ".gz")):
-        if candidate.exists():
-            return candidate
-    return None
-
-
-def open_bytes(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
-
-
-class GrowingLines:
-    """A JSONL file that somebody else appends to: each call gives the lines that are new and whole."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def new(self) -> Iterator[Line]:
-        """Yield what came since the last call; a torn last line waits for its end.
-
-        Raises UserError where a whole line is no JSON object.
-        """
-        path = existing(self._path)
-        if path is None:
-            return
-        with open_bytes(path) as file:
-            file.seek(self._offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                self._offset += len(line)
-                try:
-                    value = json.loads(line)  # not orjson: it refuses NaN, and a NaN must be seen here
-                except ValueError as error:
-                    raise UserError(f"{path} holds a line that is no JSON: {error}") from None
-                if not isinstance(value, dict):
-                    raise UserError(f"{path} holds a line that is no object: {line[:60]!r}")
-                yield value
 
 
 class TrainingRun:
     """A folder that `trainkit grpo` made, read as far as it has got.
 
-    `job` is the content of train.json (trainkit/runs/job.py). `metrics` holds one line a step, verl's names
+    `job` is what train.json says (trainkit/runs/job.py). `metrics` holds one line a step, verl's names
     beside our `trainkit/…` (trainkit/runs/metrics.py); validation before the first step is step 0.
     Raises UserError where the folder is no training run.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        path = existing(folder / "train.json")
-        if path is None:
+        if existing(folder / FILE_NAME) is None:
             raise UserError(
-                f"{folder} is no training run (no train.json); `trainkit grpo` makes one in runs/"
+                f"{folder} is no training run (no {FILE_NAME}); `trainkit grpo` makes one in runs/"
             )
-        with open_bytes(path) as file:
-            self.job: Line = json.loads(file.read())
-        self._lines = GrowingLines(folder / "metrics.jsonl")
+        self.job = read_job(folder)
+        self._lines = GrowingLines(folder / "metrics.jsonl", metrics_line)
         self.metrics: list[Line] = []
         self.refresh()
 
@@ -90,15 +46,14 @@ class TrainingRun:
         return len(self.metrics) > before
 
     @property
-    def options(self) -> Line:
-        """The resolved options of the run, under the names of trainkit/options.py."""
-        options: Line = self.job["options"]
-        return options
+    def options(self) -> Options:
+        """The resolved options of the run."""
+        return self.job.options
 
     @property
     def rule(self) -> str:
         """The extraction rule of the reward, without its version."""
-        return str(self.job["rule"]).split("@")[0]
+        return self.job.rule.split("@")[0]
 
     @cached_property
     def prompt(self) -> str:
@@ -123,15 +78,15 @@ class TrainingRun:
     @property
     def complete(self) -> bool:
         """Whether the last step is done; one whose metrics were lost has its validation alone."""
-        return bool(self.metrics) and self.metrics[-1]["step"] >= self.job["total_steps"]
+        return bool(self.metrics) and self.metrics[-1]["step"] >= self.job.total_steps
 
-    def first_rollouts(self) -> list[Line]:
+    def first_rollouts(self) -> list[Rollout]:
         """The training rollouts of the first step that has any."""
-        rollouts: list[Line] = []
-        for rollout in GrowingLines(self.folder / "rollouts.jsonl").new():
-            if rollout["validate"]:
+        rollouts: list[Rollout] = []
+        for rollout in read_rollouts(self.folder):
+            if rollout.validate:
                 continue
-            if rollouts and rollout["step"] != rollouts[0]["step"]:
+            if rollouts and rollout.step != rollouts[0].step:
                 break
             rollouts.append(rollout)
         return rollouts

@@ -1,30 +1,70 @@
 """`train.json`: what a training run was asked for and what was found out before it started.
 
-Written once by `trainkit.prepare`; read by the processes that verl starts, by resuming, by watching.
+Written once by `trainkit.prepare`; read by the processes that verl starts, by resuming, by watching. A field
+that is added later has a default: a file that lacks it did not record it. Keys that this version does not
+know stay when a run that is resumed is written again.
 """
 
 from __future__ import annotations
 
-from dataclasses import MISSING, asdict, dataclass, field, fields
+import gzip
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+import msgspec
+import orjson
 
 from prompts.errors import UserError
 from prompts.files import read_json, write_json
 from prompts.install import UPGRADE
+from trainkit.options import ONE_OR_MORE, Options
+from trainkit.runs.lines import existing
+from trainkit.runs.shaping import Term
 
 FILE_NAME = "train.json"
 SCHEMA = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A prepared training run. Lengths are in tokens."""
+class JobBase(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that training starts from."""
 
-    options: dict[str, Any]
-    """Every option of trainkit/options.py, resolved."""
-    base: dict[str, Any]
-    """The model that training starts from: name, revision, weights_sha256."""
+    name: str
+    revision: str | None = None
+    weights_sha256: str | None = None
+
+
+class ShapedReward(msgspec.Struct, frozen=True, kw_only=True):
+    """The terms that are paid, and the located function of --reward-file with its `sha256`."""
+
+    terms: tuple[Term, ...]
+    file: dict[str, str] | None = None
+
+
+class JobPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A task or validation set: what its prompts and answers are made and read with.
+
+    `source` is verl's data_source. `grader` is that of a rule `python:FILE:FUNCTION`: the rule with the
+    file's whole path, and the file's `sha256`. `thinking` is what the prompt lock says of it.
+    """
+
+    source: str
+    task: str | None = None
+    split: str | None = None
+    template: str
+    raw_prompts: bool
+    chat_template_kwargs: dict[str, Any]
+    rule: str
+    grader: dict[str, str] | None = None
+    thinking: dict[str, Any] | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A prepared training run. Lengths are in tokens. `original` is the file as it was read."""
+
+    options: Options
+    base: JobBase
     model_folder: str
     trust_remote_code: bool
     fingerprint: str
@@ -43,48 +83,69 @@ class Job:
     command: list[str]
     packages: dict[str, str]
     thinking: dict[str, Any] | None = None
-    """What the prompt lock says of thinking (`reading.thinking`)."""
     grader: dict[str, str] | None = None
-    """Of a rule `python:FILE:FUNCTION`: `rule` with the file's whole path, and the file's `sha256`."""
-    reward: dict[str, Any] | None = None
-    """Of a shaped reward: `terms` (`trainkit.runs.shaping`), and `file`, the located function of
-    --reward-file with its `sha256`, or None. None where the reward is the score."""
-    parts: list[dict[str, Any]] = field(default_factory=list)
-    """A task or validation set each: source (verl's data_source), task, split, template, raw_prompts,
-    chat_template_kwargs, rule, grader, thinking. Empty in runs begun before tasks were mixed."""
-
-    def part(self, source: str) -> dict[str, Any]:
-        """What prompts and answers of a source are made and read with."""
-        whole = {
-            "source": source,
-            "template": self.template,
-            "raw_prompts": self.raw_prompts,
-            "chat_template_kwargs": self.chat_template_kwargs,
-            "rule": self.rule,
-            "grader": self.grader,
-            "thinking": self.thinking,
-        }
-        return next((part for part in self.parts if part["source"] == source), whole)
-
+    reward: ShapedReward | None = None
+    """None where the reward is the score."""
+    parts: list[JobPart] = []
+    """Empty in runs begun before tasks were mixed."""
     scorer_version: int = 2
     """Of the scorer, as the lock names it; runs that do not record it began under the second."""
+    original: dict[str, Any] | None = None
+
+    def part(self, source: str | None) -> JobPart:
+        """What prompts and answers of a source are made and read with."""
+        found = next((part for part in self.parts if part.source == source), None)
+        return found or JobPart(
+            source=source or "",
+            template=self.template,
+            raw_prompts=self.raw_prompts,
+            chat_template_kwargs=self.chat_template_kwargs,
+            rule=self.rule,
+            grader=self.grader,
+            thinking=self.thinking,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of train.json."""
+        before = self.original or {}
+        values = msgspec.to_builtins(msgspec.structs.replace(self, original=None))
+        del values["original"]
+        values["options"] = {**before.get("options", {}), **self.options.as_dict()}
+        return {**before, "schema": SCHEMA, **values}
 
 
 def write_job(job: Job, folder: Path) -> None:
     """Write train.json, whole or not at all."""
-    write_json(folder / FILE_NAME, {"schema": SCHEMA, **asdict(job)})
+    write_json(folder / FILE_NAME, job.as_dict())
 
 
 def read_job(folder: Path) -> Job:
-    """Read train.json. Keys that this version does not know are left alone.
+    """Read train.json, gzipped or not.
 
-    Raises UserError where it is missing, is not whole or was written by a newer trainkit.
+    Raises UserError where it is missing, is not whole, has a value of a wrong type or was written by a newer
+    trainkit.
     """
-    value = read_json(folder / FILE_NAME)
-    if value.pop("schema", 0) > SCHEMA:
+    path = existing(folder / FILE_NAME) or folder / FILE_NAME
+    value = orjson.loads(gzip.decompress(path.read_bytes())) if path.suffix == ".gz" else read_json(path)
+    schema = value.get("schema", 0)
+    if isinstance(schema, int) and schema > SCHEMA:
         raise UserError(f"{folder} was made by a newer trainkit; {UPGRADE}")
-    known = fields(Job)
-    needed = [item.name for item in known if item.default is MISSING and item.default_factory is MISSING]
+    needed = [item.name for item in msgspec.structs.fields(Job) if item.required]
     if missing := [name for name in needed if name not in value]:
         raise UserError(f"{folder}/{FILE_NAME} is not whole, it lacks {', '.join(missing)}")
-    return Job(**{item.name: value[item.name] for item in known if item.name in value})
+    options = value["options"]
+    known = {**value, "options": _as_today(options) if isinstance(options, dict) else options}
+    try:
+        job = msgspec.convert(known, Job)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{folder}/{FILE_NAME} cannot be read: {error}") from None
+    return msgspec.structs.replace(job, original=value)
+
+
+def _as_today(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a train.json in the form of today, without those that this version does not know."""
+    known = {item.name: values[item.name] for item in fields(Options) if item.name in values}
+    if "save_every" in known:
+        known["save_every"] = str(known["save_every"])
+    lone = {name: [known[name]] for name in ONE_OR_MORE if isinstance(known.get(name), str)}
+    return known | lone

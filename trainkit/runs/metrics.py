@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from prompts.errors import Failed
 from prompts.files import whole_file, write_whole
 from prompts.reading.thinking import UNREAD
-from trainkit.runs.folder import GrowingLines
-
-Line = dict[str, Any]
+from trainkit.runs.lines import GrowingLines, Line, metrics_line
+from trainkit.runs.rollout import FILE_NAME, Rollout, growing_rollouts
 
 
 @dataclass
@@ -31,21 +29,20 @@ class StepRollouts:
     right: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     """By task whether each answer is correct."""
 
-    def add(self, line: Line) -> None:
+    def add(self, rollout: Rollout) -> None:
         self.count += 1
-        self.sums["acc"] += line["outcome"] == "correct"
-        self.sums["reward"] += line["reward"]
-        self.sums["lenient"] += line["lenient_outcome"] == "correct"
-        self.sums["no_answer"] += line["outcome"] == "no_answer"
-        self.sums["truncated"] += line["truncated"]
-        if "thinking_tokens" in line:
-            self.sums["unfinished_thinking"] += line.get("reason") in UNREAD
-            self.sums["thinking_tokens"] += line["thinking_tokens"]
-        self.sums["completion_tokens"] += line["completion_tokens"]
-        self.sums["hook_seconds"] += line["hook_seconds"]
-        self.right[line.get("source", "")].append(line["outcome"] == "correct")
-        # A row that is drawn twice in a step is two groups (older runs do not say which is which).
-        self.rewards[str(line.get("group", line["id"]))].add(line["reward"])
+        self.sums["acc"] += rollout.correct
+        self.sums["reward"] += rollout.reward
+        self.sums["lenient"] += rollout.lenient_outcome == "correct"
+        self.sums["no_answer"] += rollout.outcome == "no_answer"
+        self.sums["truncated"] += rollout.truncated
+        if rollout.thinking_tokens is not None:
+            self.sums["unfinished_thinking"] += rollout.reason in UNREAD
+            self.sums["thinking_tokens"] += rollout.thinking_tokens
+        self.sums["completion_tokens"] += rollout.completion_tokens
+        self.sums["hook_seconds"] += rollout.hook_seconds
+        self.right[rollout.source or ""].append(rollout.correct)
+        self.rewards[rollout.drawn].add(rollout.reward)
 
     def metrics(self) -> dict[str, float]:
         """Means over rollouts, the share of questions without advantage, and our own time in seconds."""
@@ -64,8 +61,8 @@ class Follower:
 
     def __init__(self, run: Path) -> None:
         self.path = run / "metrics.jsonl"
-        self.metrics = GrowingLines(run / "verl_metrics.jsonl")
-        self.rollouts = GrowingLines(run / "rollouts.jsonl")
+        self.metrics = GrowingLines(run / "verl_metrics.jsonl", metrics_line)
+        self.rollouts = growing_rollouts(run)
         self.steps: dict[int, StepRollouts] = defaultdict(StepRollouts)
 
     def poll(self) -> list[Line]:
@@ -78,8 +75,8 @@ class Follower:
         """The lines that are new. The rollouts of a step are all written before verl logs the step."""
         fresh = list(self.metrics.new())
         for rollout in self.rollouts.new():
-            if not rollout["validate"]:
-                self.steps[rollout["step"]].add(rollout)
+            if not rollout.validate:
+                self.steps[rollout.step].add(rollout)
         lines = []
         for entry in fresh:
             ours = self.steps.pop(entry["step"], StepRollouts()).metrics()
@@ -153,7 +150,7 @@ def describe(line: Line, total_steps: int) -> str:
 def known_metrics(run: Path) -> dict[int, Line]:
     """The metrics of each step, also of those that verl wrote and nobody read: trainkit was killed."""
     metrics: dict[int, Line] = defaultdict(dict)
-    for line in (*Follower(run).read(), *GrowingLines(run / "metrics.jsonl").new()):
+    for line in (*Follower(run).read(), *GrowingLines(run / "metrics.jsonl", metrics_line).new()):
         metrics[line["step"]].update(line)
     return dict(sorted(metrics.items()))
 
@@ -167,7 +164,7 @@ def cut_back(run: Path, step: int | None) -> None:
     last = -1 if step is None else step
     metrics = {at: line for at, line in known_metrics(run).items() if at <= last}
     write_whole(run / "metrics.jsonl", b"".join(map(_as_line, metrics.values())))
-    rollouts = run / "rollouts.jsonl"
+    rollouts = run / FILE_NAME
     if rollouts.exists():
         with whole_file(rollouts) as path, rollouts.open("rb") as source, path.open("wb") as target:
             for text in source:

@@ -54,9 +54,9 @@ class SaveSchedule:
 
     def __init__(self, trainer: Any, job: Job, clock: Any = time.monotonic) -> None:
         self.trainer, self.clock = trainer, clock
-        self.every = SaveEvery.parse(job.options["save_every"])
-        validated = job.options.get("keep") is None
-        self.validate_every: int = job.options["validate_every"] if validated else NEVER
+        self.every = SaveEvery.parse(job.options.save_every)
+        validated = job.options.keep is None
+        self.validate_every: int = job.options.validate_every if validated else NEVER
         self.total = job.total_steps
         self.saved_at = clock()
         self.reason = SCHEDULE

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from prompts.errors import UserError
@@ -127,11 +127,6 @@ def usable(value: Any) -> float:
     return float(value)
 
 
-def as_values(terms: Sequence[Term]) -> list[dict[str, Any]]:
-    """The terms as train.json and the checkpoints' manifests hold them."""
-    return [asdict(term) for term in terms]
-
-
-def in_words(terms: Sequence[Mapping[str, Any]]) -> str:
-    """Terms of a train.json as they are typed."""
-    return " ".join(str(Term(**term)) for term in terms) or "correct=1"
+def in_words(terms: Sequence[Term]) -> str:
+    """The terms as they are typed."""
+    return " ".join(map(str, terms)) or "correct=1"

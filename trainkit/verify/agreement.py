@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from evalkit.engines.base import EngineOptions
 from evalkit.models.resolve import find_model_files, resolve_model
@@ -21,8 +20,9 @@ from evalkit.settings import settings
 from prompts.errors import UserError
 from trainkit.data.inputs import Part, find_inputs
 from trainkit.options import Options
-from trainkit.runs.folder import GrowingLines, Line, existing
 from trainkit.runs.job import Job, read_job
+from trainkit.runs.lines import existing
+from trainkit.runs.rollout import FILE_NAME, Rollout, read_rollouts
 
 
 @dataclass(frozen=True)
@@ -68,45 +68,41 @@ def agreements(folder: Path, step: int, *, gpu_memory: float) -> list[Agreement]
     Raises UserError where the step was not validated, or its checkpoint is not there.
     """
     job = read_job(folder)
-    if existing(folder / "rollouts.jsonl") is None:
-        raise UserError(f"{folder} has no rollouts.jsonl, so there is nothing to compare with")
-    validated = [
-        line
-        for line in GrowingLines(folder / "rollouts.jsonl").new()
-        if line["validate"] and line["step"] == step
-    ]
+    if existing(folder / FILE_NAME) is None:
+        raise UserError(f"{folder} has no {FILE_NAME}, so there is nothing to compare with")
+    validated = [line for line in read_rollouts(folder) if line.validate and line.step == step]
     if not validated:
         raise UserError(f"{folder.name} was not validated at step {step}; step 0 and the last one are")
-    sets: dict[str, list[Line]] = {}
+    sets: dict[str, list[Rollout]] = {}
     for line in validated:
-        sets.setdefault(line.get("source", ""), []).append(line)
+        sets.setdefault(line.source or "", []).append(line)
     return [
         Agreement(step, source, tuple(pair_up(lines, _score(folder, job, step, lines, gpu_memory).records)))
         for source, lines in sets.items()
     ]
 
 
-def pair_up(validated: Iterable[dict[str, Any]], records: Iterable[Record]) -> Iterable[AgreedRow]:
+def pair_up(validated: Iterable[Rollout], records: Iterable[Record]) -> Iterable[AgreedRow]:
     """Pair verl's rollouts and evalkit's records by question id; KeyError where one is missing."""
     ours = {record.id: record for record in records}
-    for line in sorted(validated, key=lambda line: line["id"]):
-        record = ours[line["id"]]
-        yield AgreedRow(line["id"], line["outcome"], record.outcome, line["text"] == record.text)
+    for line in sorted(validated, key=lambda line: line.id):
+        record = ours[line.id]
+        yield AgreedRow(line.id, line.outcome, record.outcome, line.text == record.text)
 
 
-def _score(folder: Path, job: Job, step: int, validated: list[Line], gpu_memory: float) -> Run:
+def _score(folder: Path, job: Job, step: int, validated: list[Rollout], gpu_memory: float) -> Run:
     """`evalkit score` of the same rows: the base model at step 0, else the step's checkpoint."""
-    source = validated[0].get("source", "")
+    source = validated[0].source or ""
     model = str(folder / f"global_step_{step}") if step else job.model_folder
-    part = find_part(Options(**job.options), folder, source)
+    part = find_part(job.options, folder, source)
     plan = plan_run(
         resolve_model(model, trust_remote_code=job.trust_remote_code),
-        select(part.task, None, [line["id"] for line in validated]),
+        select(part.task, None, [line.id for line in validated]),
         prompt=part.template.ref,
-        folders=[*settings().prompts, *(Path(entry) for entry in job.options["prompts"])],
+        folders=[*settings().prompts, *(Path(entry) for entry in job.options.prompts)],
         sampling=Sampling(max_tokens=job.response_length),
         options=EngineOptions(gpu_memory=gpu_memory, trust_remote_code=job.trust_remote_code),
-        thinking_tokens=job.options.get("thinking_tokens"),
+        thinking_tokens=job.options.thinking_tokens,
     )
     return score_model(
         plan, command=f"trainkit agree {folder.name} --step {step}", results=settings().results

@@ -20,7 +20,7 @@ from evalkit.locks.parts import lock_of, lock_parts
 from evalkit.records import Extraction, Grade, Record, Sampling
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, Times, new_manifest
-from evalkit.runs.summary import count, summarize
+from evalkit.runs.summary import counted, summarize
 from evalkit.score.provenance import git_state, packages
 from prompts.errors import UserError
 from prompts.files import write_json
@@ -28,8 +28,9 @@ from prompts.lock import Lock, read_lock
 from prompts.render import from_messages
 from prompts.tokens import encode, load_tokenizer
 from trainkit.data.parquet import VALIDATION_FILE
-from trainkit.runs.folder import GrowingLines, Line, TrainingRun
+from trainkit.runs.folder import TrainingRun
 from trainkit.runs.job import read_job
+from trainkit.runs.rollout import Rollout, read_rollouts
 
 FOLDER = "validation"
 """Below the run's folder: one result folder a validated step, `step_0` being the base."""
@@ -51,34 +52,34 @@ def compare_ends(folder: Path) -> str:
     best = max(steps, key=lambda step: (accuracy[step], -step))
     wanted = [steps[-1], *([best] if best not in (steps[0], steps[-1]) else [])]
     diffs = []
-    for source in sorted({line.get("source", "") for line in rollouts[steps[0]]}):
+    for source in sorted({line.source or "" for line in rollouts[steps[0]]}):
         written = {
-            step: write_validation(run, step, [r for r in rollouts[step] if r.get("source", "") == source])
+            step: write_validation(run, step, [r for r in rollouts[step] if (r.source or "") == source])
             for step in (steps[0], *wanted)
         }
         diffs += [diff_runs(written[steps[0]], written[step]) for step in wanted]
     write_json(folder / COMPARISON, {"comparisons": [as_json(diff) for diff in diffs]})
     said = tables(diffs, chosen=len(wanted) > 1)
-    if run.job.get("reward"):
+    if run.job.reward:
         said += "\n\n" + paid_and_scored(rollouts[steps[0]], rollouts[steps[-1]])
     return said
 
 
-def paid_and_scored(before: Sequence[Line], after: Sequence[Line]) -> str:
+def paid_and_scored(before: Sequence[Rollout], after: Sequence[Rollout]) -> str:
     """A shaped reward beside the score, in both validations."""
-    reward = [fmean(float(line["reward"]) for line in lines) for lines in (before, after)]
-    score = [fmean(line["outcome"] == "correct" for line in lines) for lines in (before, after)]
+    reward = [fmean(line.reward for line in lines) for lines in (before, after)]
+    score = [fmean(line.correct for line in lines) for lines in (before, after)]
     said = f"reward {reward[0]:.3f} to {reward[1]:.3f}, score {score[0]:.3f} to {score[1]:.3f} (greedy)"
     if reward[1] > reward[0] and score[1] <= score[0]:
         said += ": the reward rose and the score did not, so the model learned the shaping, not the task"
     return said
 
 
-def mean_accuracy(rollouts: Sequence[Line]) -> float:
+def mean_accuracy(rollouts: Sequence[Rollout]) -> float:
     """The accuracy of a validation; of several sets the mean over sets, so that none counts by its size."""
     sets: dict[str, list[bool]] = {}
     for line in rollouts:
-        sets.setdefault(line.get("source", ""), []).append(line["outcome"] == "correct")
+        sets.setdefault(line.source or "", []).append(line.correct)
     return fmean(fmean(right) for right in sets.values())
 
 
@@ -92,16 +93,16 @@ def tables(diffs: Sequence[Diff], chosen: bool) -> str:
     return "\n\n".join(parts)
 
 
-def validation_rollouts(folder: Path) -> dict[int, list[Line]]:
+def validation_rollouts(folder: Path) -> dict[int, list[Rollout]]:
     """The completions of every validation by step."""
-    steps: dict[int, list[Line]] = {}
-    for line in GrowingLines(folder / "rollouts.jsonl").new():
-        if line["validate"]:
-            steps.setdefault(line["step"], []).append(line)
+    steps: dict[int, list[Rollout]] = {}
+    for line in read_rollouts(folder):
+        if line.validate:
+            steps.setdefault(line.step, []).append(line)
     return steps
 
 
-def write_validation(run: TrainingRun, step: int, rollouts: Sequence[Line]) -> Run:
+def write_validation(run: TrainingRun, step: int, rollouts: Sequence[Rollout]) -> Run:
     """One set of a validation as a complete result folder; one that is there already is read back.
 
     Of several sets each has a folder `step_N-SET`.
@@ -109,7 +110,7 @@ def write_validation(run: TrainingRun, step: int, rollouts: Sequence[Line]) -> R
     lock = read_lock(run.folder / VALIDATION_FILE)
     if lock is None:
         raise UserError(f"{run.folder.name}/{VALIDATION_FILE} holds no prompt lock")
-    source = str(rollouts[0].get("source", lock.data["task"]))
+    source = rollouts[0].source or str(lock.data["task"])
     several = len(lock_parts(lock)) > 1
     slug = re.sub(r"[^\w.+-]+", "_", source)
     name = f"step_{step}-{slug}" if several else f"step_{step}"
@@ -118,12 +119,12 @@ def write_validation(run: TrainingRun, step: int, rollouts: Sequence[Line]) -> R
         return read_run(folder)
     lock = lock_of(lock, source)
     lengths = prompt_lengths(run)
-    records = [as_record(line, lock, lengths[source, line["id"]], run.options["seed"]) for line in rollouts]
+    records = [as_record(line, lock, lengths[source, line.id], run.options.seed) for line in rollouts]
     writer = RunWriter(folder, manifest(run, step, lock, len(rollouts)), lock)
     for record in records:
         if (record.id, record.sample) not in writer.done:
             writer.append(record)
-    writer.finish(writer.manifest.changed(**count(records)), summarize(records, None))
+    writer.finish(counted(writer.manifest, records), summarize(records, None))
     return read_run(folder)
 
 
@@ -136,73 +137,71 @@ def prompt_lengths(run: TrainingRun) -> dict[tuple[str, str], int]:
     lengths = {}
     for row in pyarrow.parquet.read_table(run.folder / VALIDATION_FILE).to_pylist():
         part = job.part(row["data_source"])
-        rendered = from_messages(row["prompt"], part["raw_prompts"])
-        ids = encode(tokenizer, rendered, part["chat_template_kwargs"])
+        rendered = from_messages(row["prompt"], part.raw_prompts)
+        ids = encode(tokenizer, rendered, part.chat_template_kwargs)
         lengths[row["data_source"], str(row["extra_info"]["id"])] = len(ids)
     return lengths
 
 
-def as_record(line: Line, lock: Lock, prompt_tokens: int, seed: int) -> Record:
+def as_record(line: Rollout, lock: Lock, prompt_tokens: int, seed: int) -> Record:
     """A rollout as a record; its text is read again, since the log keeps outcomes but not spans.
 
     Not so under a grader of the user's, which said its word when the rollout was made.
     """
-    stored = line.get("markers")
-    markers = None if stored is None else tuple((place, token) for place, token in stored)
     if is_function(lock.rule):
         nothing = Extraction(None, lock.rule)
-        verdict = Grade(line["outcome"], line["reason"])
-        judgement = Judgement(nothing, verdict, nothing, line["lenient_outcome"])
+        verdict = Grade(line.outcome, line.reason)
+        judgement = Judgement(nothing, verdict, nothing, line.lenient_outcome)
     else:
         judgement = judge(
-            line["text"],
-            line["gold"],
+            line.text,
+            line.gold,
             lock.rule,
             lock.reading.get("thinking"),
-            markers,
-            line.get("thinking_tokens"),
+            line.markers or (),
+            line.thinking_tokens,
             version=lock.scorer_version,
-            question=line["question"],
+            question=line.question,
         )
     return Record(
-        id=line["id"],
+        id=line.id,
         sample=0,
-        question=line["question"],
-        gold=line["gold"],
+        question=line.question,
+        gold=line.gold,
         prompt_tokens=prompt_tokens,
-        completion_tokens=line["completion_tokens"],
-        text=line["text"],
-        finish_reason="length" if line["truncated"] else "stop",
-        truncated=line["truncated"],
+        completion_tokens=line.completion_tokens,
+        text=line.text,
+        finish_reason="length" if line.truncated else "stop",
+        truncated=line.truncated,
         extraction=judgement.extraction,
         outcome=judgement.grade.outcome,
         reason=judgement.grade.reason,
         lenient=judgement.lenient,
         lenient_outcome=judgement.lenient_outcome,
         seed=seed,
-        thinking_tokens=line.get("thinking_tokens"),
-        markers=markers,
+        thinking_tokens=line.thinking_tokens,
+        markers=line.markers,
     )
 
 
 def manifest(run: TrainingRun, step: int, lock: Lock, rows: int) -> Manifest:
     """The manifest of a validation: what verl ran, under the lock of the validation rows."""
     job = run.job
-    base = job["base"] if step == 0 else {}
+    base = job.base if step == 0 else None
     return new_manifest(
-        command=f"trainkit {run.options['algorithm']} ({run.folder.name})",
+        command=f"trainkit {run.options.algorithm} ({run.folder.name})",
         lock=lock,
         model=ModelFacts(
             name=f"{run.folder.name}:step_{step}",
-            weights_sha256=base.get("weights_sha256"),
-            revision=base.get("revision"),
+            weights_sha256=base.weights_sha256 if base else None,
+            revision=base.revision if base else None,
         ),
-        sampling=Sampling(max_tokens=job["response_length"], seed=run.options["seed"]),
-        engine=EngineFacts(name="vllm", version=job["packages"].get("vllm"), batch_invariant=False),
-        packages={**packages(), **job["packages"]},
+        sampling=Sampling(max_tokens=job.response_length, seed=run.options.seed),
+        engine=EngineFacts(name="vllm", version=job.packages.get("vllm"), batch_invariant=False),
+        packages={**packages(), **job.packages},
         git=git_state(),
         rows=rows,
-        marks=job["marks"],
+        marks=job.marks,
         source=run.folder.name,
         times=Times(load=0.0, generate=0.0, score=0.0),
     )

@@ -113,7 +113,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 def _encode(tokenizer: PreTrainedTokenizerFast, row: dict[str, Any], job: Job) -> list[int]:
     part = job.part(row.get("data_source", ""))
-    return encode(tokenizer, from_messages(row["prompt"], part["raw_prompts"]), part["chat_template_kwargs"])
+    return encode(tokenizer, from_messages(row["prompt"], part.raw_prompts), part.chat_template_kwargs)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,8 @@ from rich.text import Text
 
 from evalkit.text import printable, rough_percent
 from trainkit.plan.table import clock
-from trainkit.runs.folder import Line, TrainingRun, existing
+from trainkit.runs.folder import TrainingRun
+from trainkit.runs.lines import Line, existing
 from trainkit.runs.metrics import describe, phase_seconds
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -65,7 +66,7 @@ def seconds_left(run: TrainingRun) -> float | None:
     """Time until the last step: the median step times the steps left, validations in proportion."""
     if not run.steps:
         return None
-    left = int(run.job["total_steps"]) - int(run.steps[-1]["step"])
+    left = run.job.total_steps - int(run.steps[-1]["step"])
     spent = [line["timing_s/step"] for line in run.steps]
     validating = sum(line.get("timing_s/testing", 0.0) for line in run.steps) / len(run.steps)
     return float(left * (median(spent[-20:]) + validating))
@@ -80,19 +81,14 @@ def heading(run: TrainingRun) -> Text:
     job, options = run.job, run.options
     return Text.assemble(
         (run.folder.name, "bold"),
-        f"  {options['algorithm']} of {job['base']['name']} on {in_words(options['task'])} ",
-        f"under {job['template']} ",
-        (f"[{job['fingerprint']}]", "dim"),
+        f"  {options.algorithm} of {job.base.name} on {options.tasks} under {job.template} ",
+        (f"[{job.fingerprint}]", "dim"),
     )
-
-
-def in_words(tasks: str | list[str]) -> str:
-    return tasks if isinstance(tasks, str) else " + ".join(tasks)
 
 
 def progress(run: TrainingRun) -> Table:
     """Bar, step, time left."""
-    total = run.job["total_steps"]
+    total = run.job.total_steps
     done = run.metrics[-1]["step"] if run.metrics else 0
     row = Table.grid(padding=(0, 2))
     row.add_row(ProgressBar(total=total, completed=done, width=40), f"step {done} of {total}", state(run))
@@ -127,7 +123,7 @@ def figures(run: TrainingRun) -> Table:
         of = f" of {printable(name)}" if len(sets) > 1 else ""
         at = f"validation accuracy{of} (step {accuracy[-1][0]})"
         table.add_row(at, f"{values[-1]:.3f}", f"{values[0]:.3f}", curve(values), style="bold")
-    paid = (("reward", "trainkit/reward"),) if run.job.get("reward") else ()
+    paid = (("reward", "trainkit/reward"),) if run.job.reward else ()
     names = [name for name in (run.steps[-1] if run.steps else {}) if name.startswith("trainkit/acc/")]
     tasks = [(f"score on {printable(name.removeprefix('trainkit/acc/'))}", name) for name in names]
     score = "score" if paid else "reward"
@@ -195,6 +191,6 @@ class Monitor:
             return
         for line in self.run.metrics[self._said :]:
             self.console.print(
-                describe(line, self.run.job["total_steps"]), markup=False, highlight=False, soft_wrap=True
+                describe(line, self.run.job.total_steps), markup=False, highlight=False, soft_wrap=True
             )
         self._said = len(self.run.metrics)

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -24,6 +23,7 @@ from evalkit.runs.folder import list_runs
 from evalkit.settings import settings
 from prompts.errors import Failed, UserError
 from trainkit.diagnose.doctor import diagnose
+from trainkit.options import Options
 from trainkit.runs.folder import TrainingRun
 from trainkit.watch.console import QUIET_SECONDS, Monitor, last_written, picture
 
@@ -88,7 +88,7 @@ def next_unscored(folder: Path) -> int | None:
 
 def place_to_score(run: TrainingRun) -> dict[str, str] | None:
     """The environment in which scoring does not disturb the training; None where it would."""
-    if run.options["device"] == "cpu":
+    if run.options.device == "cpu":
         return {"CUDA_VISIBLE_DEVICES": ""}
     free = [gpu for gpu in find_gpus() if gpu.free_mib > FREE_ENOUGH * gpu.total_mib]
     return {"CUDA_VISIBLE_DEVICES": str(free[0].index)} if free else None
@@ -97,23 +97,20 @@ def place_to_score(run: TrainingRun) -> dict[str, str] | None:
 FILES = (".jsonl", ".json", ".csv", ".parquet")
 
 
-def _listed(given: str | list[str]) -> list[str]:
-    return [given] if isinstance(given, str) else list(given)
-
-
-def score_tasks(options: dict[str, Any]) -> list[str]:
+def score_tasks(options: Options) -> list[str]:
     """The tasks of a run as `evalkit score` takes them: test splits; of files those that validate.
 
     A file that was trained on is named only where there is nothing else.
     """
-    tasks = [name.rpartition("*")[0] or name for name in _listed(options["task"])]
-    held = [name for name in _listed(options.get("validate") or []) if Path(name).suffix in FILES]
+    tasks = [name.rpartition("*")[0] or name for name in options.task]
+    held = [name for name in options.validate if Path(name).suffix in FILES]
     tasks = [name for name in tasks if Path(name).suffix not in FILES] + held or tasks
     arguments = [word for task in tasks for word in ("--task", str(task))]
-    for flag in ("question_field", "answer_field"):
-        arguments += [
-            w for name in options.get(flag) or () for w in (f"--{flag.replace('_', '-')}", str(name))
-        ]
+    for flag, names in (
+        ("--question-field", options.question_field),
+        ("--answer-field", options.answer_field),
+    ):
+        arguments += [word for name in names for word in (flag, name)]
     return arguments
 
 
@@ -121,11 +118,11 @@ def score_step(run: TrainingRun, step: int, console: Console, place: dict[str, s
     """Score one checkpoint on the test split of the run's task; Failed where `evalkit score` fails."""
     options = run.options
     arguments = ["score", "--model", f"{run.folder}/global_step_{step}", *score_tasks(options)]
-    arguments += ["--max-tokens", str(run.job["response_length"])]
-    if options["data"]:
-        arguments += ["--data", str(options["data"])]
-    for folder in options["prompts"]:
-        arguments += ["--prompts", str(folder)]
+    arguments += ["--max-tokens", str(run.job.response_length)]
+    if options.data:
+        arguments += ["--data", options.data]
+    for folder in options.prompts:
+        arguments += ["--prompts", folder]
     console.print(f"evalkit {shlex.join(arguments)}", markup=False, soft_wrap=True)
     done = subprocess.run([sys.executable, "-m", "evalkit", *arguments], env={**os.environ, **place})
     if done.returncode:

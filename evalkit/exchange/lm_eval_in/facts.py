@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from evalkit.exchange.lm_eval_in.log import SampleLog
 from evalkit.records import Record, Row
 from evalkit.runs.manifest import EngineFacts, GitState, Manifest, ModelFacts, SamplingFacts, new_manifest
-from evalkit.runs.summary import count
+from evalkit.runs.summary import counted
 from prompts.lock import Lock
 
 OF_RESULTS = ("chat_template", "system", "fewshot_as_multiturn", "n_shot", "tokenizer")
@@ -119,4 +119,4 @@ def manifest_of_log(log: SampleLog, lock: Lock, records: Sequence[Record]) -> Ma
         source=log.path.name,
         date=datetime.fromtimestamp(results["date"], tz=UTC) if "date" in results else log.date,
     )
-    return manifest.changed(**count(records))
+    return counted(manifest, records)

@@ -278,7 +278,7 @@ def test_reading_results(cli: Cli, tmp_path: Path, smollm2: Path) -> None:
     from evalkit.grade.judge import judge, make_record
     from evalkit.records import Completion
     from evalkit.runs.manifest import Times
-    from evalkit.runs.summary import count, summarize
+    from evalkit.runs.summary import counted, summarize
     from evalkit.score.pipeline import manifest_of_plan
 
     plan = planned(smollm2)
@@ -293,7 +293,7 @@ def test_reading_results(cli: Cli, tmp_path: Path, smollm2: Path) -> None:
         record = make_record(row, 9, Decoded(text), completion, verdict, sample=0, seed=0)
         writer.append(record)
         held.append(record)
-    writer.finish(manifest.changed(**count(held)), summarize(held, 5.0))
+    writer.finish(counted(manifest, held), summarize(held, 5.0))
 
     listed = json.loads(cli("runs", "--format", "json").out)
     assert [run["name"] for run in listed] == [folder.name] and listed[0]["summary"]["n"] == 4

@@ -29,7 +29,7 @@ from evalkit.runs.folder import Run, RunWriter, list_runs, read_run, read_runs
 from evalkit.runs.manifest import NoiseFloor
 from evalkit.runs.rescore import rescore
 from evalkit.runs.show import choose, marked
-from evalkit.runs.summary import count, summarize
+from evalkit.runs.summary import counted, summarize
 from prompts.errors import UserError
 from prompts.reading.completion import Decoded
 
@@ -179,7 +179,7 @@ def test_rescore_brings_a_run_to_the_scorer_of_today(tmp_path: Path) -> None:
     for entry in (alike, passed):
         writer.append(entry)
     held = [alike, passed]
-    writer.finish(writer.manifest.changed(**count(held)), summarize(held, None))
+    writer.finish(counted(writer.manifest, held), summarize(held, None))
     again = rescore(read_run(tmp_path / "run"), rule=None, command="")
     assert again.manifest.fingerprint == LOCK.fingerprint != older.fingerprint
     assert again.lock.reading["scorer"] == {"rule": "last-number@1", "version": SCORER_VERSION}

@@ -188,7 +188,8 @@ def test_training_runs_of_before_are_read() -> None:
 
     for path in (ROOT / "results/recorded").glob("*/train.json"):
         job = read_job(path.parent)
-        assert job.template == "gsm8k-boxed@1" and job.part("gsm8k")["rule"] == job.rule
+        assert job.template == "gsm8k-boxed@1" and job.part("gsm8k").rule == job.rule
+        assert job.as_dict() == {**written(path), **job.as_dict()}, "nothing of the file is lost"
 
 
 def test_a_run_object_needs_no_more_than_folder_and_manifest(old: Path) -> None:

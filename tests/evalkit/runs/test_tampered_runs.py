@@ -20,7 +20,7 @@ from evalkit.cli.app import app
 from evalkit.compare.columns import load_columns
 from evalkit.run_app import run_app
 from evalkit.runs.folder import RunWriter, list_runs, read_run
-from evalkit.runs.summary import count, summarize
+from evalkit.runs.summary import counted, summarize
 from prompts.errors import UserError
 
 Lines = list[dict[str, Any]]
@@ -188,7 +188,7 @@ def test_finish_compares_with_rows_and_samples(root: Path) -> None:
     for record in run.records[:3]:
         writer.append(record)
     with pytest.raises(UserError, match="holds 3 records, 4 are needed"):
-        writer.finish(writer.manifest.changed(**count(run.records[:3])), summarize(run.records[:3], None))
+        writer.finish(counted(writer.manifest, run.records[:3]), summarize(run.records[:3], None))
     writer.close()
     assert not read_run(root / "new").complete and not (root / "new/summary.json").exists()
 

@@ -22,7 +22,7 @@ from evalkit.runs.compare_rules import compare_rules
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.rescore import rescore
 from evalkit.runs.show import print_records
-from evalkit.runs.summary import count, summarize
+from evalkit.runs.summary import counted, summarize
 from evalkit.runs.table import figures
 from prompts.errors import Mismatch
 
@@ -36,7 +36,7 @@ def written(folder: Path, records: list[Record], **reading: Any) -> Run:
     writer = RunWriter(folder, manifest, lock)
     for entry in records:
         writer.append(entry)
-    writer.finish(manifest.changed(**count(records)), summarize(records, 10.0))
+    writer.finish(counted(manifest, records), summarize(records, 10.0))
     writer.close()
     return read_run(folder)
 

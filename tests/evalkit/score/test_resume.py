@@ -15,7 +15,7 @@ from evalkit.grade.judge import judge, make_record
 from evalkit.models.resolve import resolve_model
 from evalkit.records import Completion
 from evalkit.runs.folder import Run, RunWriter, read_run
-from evalkit.runs.summary import count, summarize
+from evalkit.runs.summary import counted, summarize
 from evalkit.score.pipeline import manifest_of_plan, score_model
 from evalkit.score.plan import RunPlan, plan_run, select
 from evalkit.score.resume import default_folder
@@ -61,7 +61,7 @@ def scored(plan: RunPlan, results: Path, finish: bool) -> Run:
         writer.append(record)
         held.append(record)
     if finish:
-        writer.finish(manifest.changed(**count(held)), summarize(held, None))
+        writer.finish(counted(manifest, held), summarize(held, None))
     writer.close()
     return read_run(writer.folder)
 

@@ -181,7 +181,7 @@ def test_a_begun_run_keeps_the_rule_of_its_lock(tmp_path: Path, sums: Dataset) -
     assert find_inputs(asked, MODEL, tmp_path).train[0].scorer != older, "a lock that no run was begun with"
     (tmp_path / "train.json").write_text("{}")
     assert find_inputs(asked, MODEL, tmp_path).train[0].scorer == older
-    assert find_inputs(asked, MODEL, tmp_path).train[0].as_dict()["rule"] == "boxed@1"
+    assert find_inputs(asked, MODEL, tmp_path).train[0].in_job().rule == "boxed@1"
 
 
 @given(st.integers(2, 6000), st.integers(0, 3), st.one_of(st.none(), st.integers(1, 300)), st.randoms())

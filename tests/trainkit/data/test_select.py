@@ -5,15 +5,18 @@ pytest tests/trainkit/data/test_select.py
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from made_runs import make_run as make_scored_run
+from made_training_runs import made_job, made_rollout
 
-from evalkit.records import Row
+from evalkit.records import Outcome, Row
 from prompts.errors import UserError
 from trainkit.data.select import PassRate, Selected, Selection, parse_select, pass_rates
+from trainkit.runs.job import write_job
+from trainkit.runs.rollout import FILE_NAME, Rollout, as_line
 
 ROWS = [Row(id=f"r{n}", question=f"What is {n} + 0?", gold=str(n), fields={}) for n in range(5)]
 PASSED = {"r0": 0, "r1": 1, "r2": 4, "r3": 2}
@@ -25,18 +28,22 @@ def select(rows: list[Row], text: str, samples: int = 4) -> tuple[list[str], Sel
     return [row.id for row in selection.choose(rows)], selection.summary()
 
 
+def seen(row: Row, outcome: Outcome) -> Rollout:
+    return made_rollout(id=row.id, question=row.question, outcome=outcome, lenient_outcome=outcome)
+
+
 @pytest.fixture
 def training_run(tmp_path: Path) -> Path:
     folder = tmp_path / "earlier"
     folder.mkdir()
-    (folder / "train.json").write_text(json.dumps({"options": {"task": "sums"}}))
+    write_job(made_job(), folder)
     lines = [
-        {"validate": False, "id": row.id, "question": row.question, "outcome": outcome}
+        seen(row, outcome)
         for row in ROWS
         for outcome in ["correct"] * PASSED.get(row.id, 0) + ["wrong"] * (4 - PASSED.get(row.id, 4))
     ]
-    lines.append({"validate": True, "id": "r4", "question": ROWS[4].question, "outcome": "correct"})
-    (folder / "rollouts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    lines.append(msgspec.structs.replace(seen(ROWS[4], "correct"), validate=True))
+    (folder / FILE_NAME).write_bytes(b"".join(map(as_line, lines)))
     return folder
 
 

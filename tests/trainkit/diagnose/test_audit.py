@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
-from made_training_runs import make_run
+from made_training_runs import made_rollout, make_run
 
 from trainkit.diagnose.audit import advantages, audit, loophole, reward_without_score
 from trainkit.runs.folder import TrainingRun
+from trainkit.runs.job import ShapedReward
+from trainkit.runs.rollout import Rollout
 
 
-def lines(*rewards: float, group: int = 4) -> list[dict[str, Any]]:
-    return [{"id": str(n // group), "reward": reward} for n, reward in enumerate(rewards)]
+def lines(*rewards: float, group: int = 4) -> list[Rollout]:
+    return [made_rollout(id=str(n // group), reward=reward) for n, reward in enumerate(rewards)]
 
 
 def test_advantages_are_those_of_verl() -> None:
@@ -53,7 +55,7 @@ def test_a_planted_loophole_is_named(tmp_path: Path) -> None:
     for step in steps:
         assert step.share(credited=True) == pytest.approx(0.25)
         assert step.share(credited=False) == 0
-        assert [entry.rollout["text"] for entry in step.disputed] == ["4 and 5 and 6, so 7"]
+        assert [entry.rollout.text for entry in step.disputed] == ["4 and 5 and 6, so 7"]
     found = loophole(run)
     assert found is not None and found.cause == "loophole" and "so 7" in found.evidence
 
@@ -69,7 +71,7 @@ def test_an_honest_rule_is_not_accused(tmp_path: Path) -> None:
 
 def test_a_reward_that_rises_without_the_score(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", steps=[{}] * 6)
-    run.job["reward"] = {"terms": [], "file": None}
+    run.job = msgspec.structs.replace(run.job, reward=ShapedReward(terms=()))
     for number, line in enumerate(run.metrics):
         line |= {"trainkit/reward": 0.1 + 0.1 * number, "trainkit/acc": 0.3}
     found = reward_without_score(run)

