@@ -148,19 +148,21 @@ def make_lock(
     scorer: Mapping[str, Any],
     computation: Mapping[str, Any] | None = None,
     thinking_tokens: int | None = None,
+    like: Mapping[str, Any] | None = None,
 ) -> Lock:
     """The lock of prompts that were just rendered.
 
     `prompts` holds (row id, token ids), `sampling` the fields of a Sampling, `scorer` at least
     `rule` with its version, `computation` what `evalkit.models.computation` found,
     `thinking_tokens` the budget of thinking. For a checkpoint whose data is unknown task and split are None.
+    Thinking is read in the version of `like`, the `reading` that the new one is to agree with.
     """
     from prompts.lock_reading import reading_of  # reading a lock needs no tokenizer
     from prompts.template import template_values
 
     hashes = {row_id: ids_sha256(ids) for row_id, ids in prompts}
     sections = {
-        "reading": reading_of(template, tokenizer, stop_ids, scorer, thinking_tokens),
+        "reading": reading_of(template, tokenizer, stop_ids, scorer, thinking_tokens, like),
         "data": {"task": task, "split": split, "rows": len(prompts), "prompts": dict(sorted(hashes.items()))},
         "budget": dict(sampling),
         "carries": {"template": template_values(template), "computation": computation},

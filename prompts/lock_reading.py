@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from prompts.chat.system import injected_system
 from prompts.errors import UserError
 from prompts.reading.thinking import VERSION as THINKING
-from prompts.reading.thinking import divide, opened_by, thinking_specials
+from prompts.reading.thinking import divide, opened_by, thinking_specials, version_of
 from prompts.render import render_question
 from prompts.template import Template
 from prompts.tokenizer.digest import tokenizer_parts
@@ -30,6 +30,7 @@ def reading_of(
     stop_ids: Sequence[int],
     scorer: Mapping[str, Any],
     thinking_tokens: int | None = None,
+    like: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All that decides what the model reads and how its answer is read, as plain JSON values."""
     chat = template.kind == "chat"
@@ -63,12 +64,15 @@ def reading_of(
             str(number): {"text": text, "ids": " ".join(map(str, encode_text(tokenizer, text)))}
             for number, text in enumerate(texts, 1)
         },
-        **thinking_entry(template, tokenizer, thinking_tokens),
+        **thinking_entry(template, tokenizer, thinking_tokens, version_of(like or {})),
     }
 
 
 def thinking_entry(
-    template: Template, tokenizer: PreTrainedTokenizerFast, budget: int | None = None
+    template: Template,
+    tokenizer: PreTrainedTokenizerFast,
+    budget: int | None = None,
+    version: int = THINKING,
 ) -> dict[str, Any]:
     """The key `thinking`: what the prompt leaves open, and the special tokens by which thinking is read.
 
@@ -82,7 +86,7 @@ def thinking_entry(
     if not (opens or special or budget):
         return {}
     limit = {} if budget is None else {"budget": budget, "forced": False}
-    return {"thinking": {"version": THINKING, "opens": opens, "special": special, **limit}}
+    return {"thinking": {"version": version, "opens": opens, "special": special, **limit}}
 
 
 def _opened(template: Template, tokenizer: PreTrainedTokenizerFast) -> str:

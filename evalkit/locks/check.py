@@ -138,6 +138,7 @@ def lock_like(
         sampling={},
         scorer=scorer_like(locked.reading["scorer"], template),
         computation=computation_of(folder),
+        like=locked.reading,
     )
     reading = now.reading
     if parts := locked.reading.get("parts"):

@@ -106,6 +106,7 @@ def check_parquet(
                 ],
                 sampling=locked.budget,
                 scorer=scorer_like(part.reading["scorer"], known[part.task]),
+                like=part.reading,
             )
             for part in lock_parts(locked)
         ],

@@ -158,6 +158,7 @@ def plan_run(
         scorer=scorer_like(locked.reading["scorer"], template) if locked else template_entry(template),
         computation=computation_of(model.folder),
         thinking_tokens=thinking_tokens or (locked.thinking_budget if locked else None),
+        like=locked.reading if locked else None,
     )
     plan = RunPlan(
         model=model,

@@ -172,6 +172,11 @@ def looks_special(prompt: str) -> bool:
     return bool(_FAMILY.search(prompt))
 
 
+def version_of(reading: Mapping[str, Any]) -> int:
+    """The version by which a lock's `reading` divides completions; the present one where it says none."""
+    return int((reading.get("thinking") or {}).get("version", VERSION))
+
+
 def needs_markers(reading: Mapping[str, Any]) -> bool:
     """Whether a lock's `reading` says that completions are decoded with their markers."""
     return bool((reading.get("thinking") or {}).get("special"))

@@ -7,12 +7,14 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
 import pytest
 from locked import edit_json, edit_rows, lock_of, locked, parquet, write
+from opening_model import opening_model
 from places import ROOT
 
 from evalkit.grade.lock_entry import scorer_entry, scorer_like
@@ -21,6 +23,8 @@ from evalkit.locks.check import check_all
 from evalkit.locks.difference import require_same, token_diff
 from evalkit.locks.overlap import locked_overlap, refuse_overlap
 from evalkit.locks.parquet import check_parquet
+from evalkit.models.resolve import resolve_model
+from evalkit.score.plan import plan_run, select
 from evalkit.tasks.load import load_rows
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, PARQUET_KEY, read_lock, write_lock
@@ -442,6 +446,21 @@ def test_a_newer_rule_or_scorer_locks_no_checkpoint_out(model: Path) -> None:
     assert scorer_like({"rule": "hash@1", "version": 0}, template) == scorer_entry("boxed")
     with pytest.raises(UserError):
         scorer_like({"rule": "boxed@99", "version": 1}, template)
+
+
+def test_thinking_is_read_in_the_version_of_the_lock(smollm2: Path, tmp_path: Path) -> None:
+    model = opening_model(smollm2, tmp_path / "model")
+    lock = lock_of(model, "sums@1")
+    assert lock.reading["thinking"]["version"] == 2
+    for version in (1, 2):
+        reading = {**lock.reading, "thinking": {**lock.reading["thinking"], "version": version}}
+        write_lock(replace(lock, reading=reading), model)
+        check_all(str(model))
+        plan = plan_run(resolve_model(str(model)), select(load_rows("sums"), 2, []))
+        assert plan.lock.reading["thinking"]["version"] == version
+        path = parquet(model, tmp_path / f"{version}.parquet")
+        template = get_template("sums@1")
+        check_parquet(path, template=template, tokenizer=load_tokenizer(model), folder=model)
 
 
 def test_raw_and_chat_prompts_meet_on_another_task(model: Path) -> None:
