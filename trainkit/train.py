@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalkit.models.checkpoint import last_complete_step, list_steps
+from evalkit.process_start import process_started
 from evalkit.settings import settings
 from prompts.errors import Failed
 from prompts.files import read_json
@@ -18,7 +19,7 @@ from trainkit.launch.draw_settings import GIVE_UP_AFTER
 from trainkit.launch.environment import added_environment, environment
 from trainkit.launch.leftover import end_leftovers
 from trainkit.launch.process import hold, run_verl
-from trainkit.launch.start_parts import StartParts, process_started
+from trainkit.launch.start_parts import StartParts
 from trainkit.options import Options
 from trainkit.plan.table import sentences
 from trainkit.plugins.versions import check_versions

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -50,6 +52,7 @@ def score_command(
     if comparisons < 1:
         raise UserError(f"--comparisons {comparisons}: at least 1")
     from evalkit.engines.vllm_install import preload_openmp
+    from evalkit.process_start import process_started
 
     preload_openmp()
     from evalkit.runs.by_task import lines_by_task
@@ -60,6 +63,7 @@ def score_command(
     from evalkit.score.many.table import render_runs
     from evalkit.score.pipeline import score_model
     from evalkit.score.provenance import command_line
+    from evalkit.score.timing import parts_of
     from evalkit.score.until import Comparison, score_until_decided
     from evalkit.settings import settings
 
@@ -78,7 +82,9 @@ def score_command(
         plan = plan_of(asked)
         run = score_until_decided(plan, comparison, command=command, results=results, output=asked.output)
     else:
-        run = score_model(plan_of(asked), command=command, results=results, output=asked.output)
+        plan, planned = plan_of(asked), time.time()
+        run = score_model(plan, command=command, results=results, output=asked.output)
+        print(parts_of(process_started(), planned, run.manifest.times), file=sys.stderr)
     print(render_result(run, format))
     if format == "table":
         for line in lines_by_task(run):

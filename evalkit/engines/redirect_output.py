@@ -17,7 +17,9 @@ ERROR_LINE = re.compile(r"^[\w.]+(?:Error|Exception): (.+)$", re.MULTILINE)
 def log_to(log: Path | None) -> None:
     """Send vLLM's log into the file, also what it says while generating."""
     logger = logging.getLogger("vllm")
-    logger.handlers = [logging.FileHandler(log, delay=True) if log else logging.NullHandler()]
+    handler = logging.FileHandler(log, delay=True) if log else logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))  # what took so long?
+    logger.handlers = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
     atexit.register(_silence_exit)

@@ -63,3 +63,25 @@ class Timing:
         """The keys `times` and `timed_tokens` of the manifest."""
         times = Times(load=self.load, generate=self.generate, score=self.score)
         return {"times": times, "timed_tokens": self.tokens}
+
+
+def parts_of(started: float, planned: float, times: Times) -> str:
+    """Where the time from the command to its result went, in one sentence.
+
+    `started` and `planned` are the moments (seconds since 1970) at which the process began and its plan
+    stood; `times` are those of the run. What earlier processes did to a run that was resumed is not told
+    apart, and then only the whole is said.
+    """
+    now = time.time()
+    load, generate = times.load or 0.0, times.generate or 0.0
+    whole = f"{now - started:.1f} s from the command"
+    rest = now - planned - load - generate
+    if rest < 0:
+        return whole
+    parts = [
+        (planned - started, "until the plan stood"),
+        (load, "to load the engine"),
+        (generate, "to generate and score"),
+        (rest, "for the rest"),
+    ]
+    return f"{whole}: {', '.join(f'{seconds:.1f} {what}' for seconds, what in parts)}"

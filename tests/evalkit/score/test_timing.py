@@ -7,10 +7,12 @@ pytest tests/evalkit/score/test_timing.py
 
 from __future__ import annotations
 
+import time
+
 from written_runs import MANIFEST
 
 from evalkit.runs.manifest import Times
-from evalkit.score.timing import Timing
+from evalkit.score.timing import Timing, parts_of
 
 
 def test_a_process_goes_on_from_the_notes_of_those_before() -> None:
@@ -32,3 +34,13 @@ def test_seconds_of_processes_that_counted_no_tokens_make_no_speed() -> None:
         Timing.before(MANIFEST.changed(times=Times(load=1.0, generate=2.0, score=0.1))).tokens_per_second
         is None
     )
+
+
+def test_the_parts_of_a_command_add_up() -> None:
+    now = time.time()
+    said = parts_of(now - 77.5, now - 61.5, Times(load=50.0, generate=10.5, score=1.0))
+    assert said == (
+        "77.5 s from the command: 16.0 until the plan stood, 50.0 to load the engine, "
+        "10.5 to generate and score, 1.0 for the rest"
+    )
+    assert parts_of(now - 5, now - 3, Times(load=50.0, generate=10.5)) == "5.0 s from the command"  # resumed

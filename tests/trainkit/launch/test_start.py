@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
+from evalkit.process_start import process_started
 from trainkit.launch import environment
-from trainkit.launch.start_parts import ENDS, FILE_NAME, StartParts, process_started
+from trainkit.launch.start_parts import ENDS, FILE_NAME, StartParts
 from trainkit.plugins.switch import RUN_VARIABLE
 
 
@@ -44,7 +45,7 @@ def test_the_parts_of_a_start_are_said_once_and_kept(tmp_path: Path) -> None:
 def test_the_command_began_when_the_process_did() -> None:
     code = (
         "import time; time.sleep(1);"
-        "from trainkit.launch.start_parts import process_started; print(time.time() - process_started())"
+        "from evalkit.process_start import process_started; print(time.time() - process_started())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert float(done.stdout) >= 1
