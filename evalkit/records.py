@@ -36,6 +36,12 @@ class Row:
     messages: tuple[dict[str, str], ...] | None = None
     problem: str | None = None
 
+    @property
+    def own_id(self) -> str | None:
+        """The `id` that the row's source gives it; None where it gives none."""
+        value = self.fields.get("id")
+        return str(value) if isinstance(value, str | int) and str(value) != self.id else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
@@ -114,6 +120,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     """Special tokens with their places in `text`, where the lock reads thinking by them."""
     fields: dict[str, Any] | None = None
     """The fields of the row's source, which a grader of the user's was given; None under a rule of ours."""
+
+    own_id: str | None = None
+    """The `id` of the row's source, where that gives one."""
+
+    @property
+    def name(self) -> str:
+        """The row's ids for people: its source's own, and ours, by which runs are compared."""
+        return f"{self.own_id} ({self.id})" if self.own_id else self.id
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, in the order of the file."""

@@ -42,9 +42,11 @@ class RowPair:
     gold: str | None
     base: Answered
     new: Answered
+    own_id: str | None = None
+    """The `id` of the row's source, where that gives one."""
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "own_id" or value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def list_rows(lined_up: LinedUp, kind: Kind, limit: int) -> Listing:
     left = _records(lined_up.runs[0], base, shown, right=kind == "broken")
     right = _records(lined_up.runs[1], new, shown, right=kind == "fixed")
     pairs = (
-        RowPair(a.id, a.question, a.gold, _answered(a), _answered(b))
+        RowPair(a.id, a.question, a.gold, _answered(a), _answered(b), a.own_id or b.own_id)
         for a, b in zip(left, right, strict=True)
     )
     return Listing(kind, len(places), tuple(pairs))
@@ -109,9 +111,10 @@ def render_rows(listing: Listing, names: tuple[str, str], format: Format) -> str
             "id",
             "question",
             "gold",
+            *(["own id"] if any(row.own_id for row in listing.rows) else []),
             *(f"{name} {part}" for name in names for part in ("answer", "text")),
         )
-        return render_grid(header, [_cells(row) for row in listing.rows], format)
+        return render_grid(header, [_cells(row, "own id" in header) for row in listing.rows], format)
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -122,7 +125,8 @@ def render_rows(listing: Listing, names: tuple[str, str], format: Format) -> str
         f"{listing.kind}: {listing.total:,} questions, {len(listing.rows):,} shown", highlight=False
     )
     for row in listing.rows:
-        table = Table(title=Text(printable(f"{row.question}\ngold: {row.gold}   id: {row.id}")), expand=True)
+        row_id = f"{row.own_id} ({row.id})" if row.own_id else row.id
+        table = Table(title=Text(printable(f"{row.question}\ngold: {row.gold}   id: {row_id}")), expand=True)
         table.title_justify = "left"
         for name, side in zip(names, (row.base, row.new), strict=True):
             read = [repr(side.answer)] if side.answer is not None else []
@@ -133,6 +137,6 @@ def render_rows(listing: Listing, names: tuple[str, str], format: Format) -> str
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 
-def _cells(row: RowPair) -> Sequence[str]:
+def _cells(row: RowPair, with_own: bool) -> Sequence[str]:
     sides = [cell for side in (row.base, row.new) for cell in (side.answer or "", side.text)]
-    return [row.id, row.question, row.gold or "", *sides]
+    return [row.id, row.question, row.gold or "", *([row.own_id or ""] if with_own else []), *sides]

@@ -46,9 +46,10 @@ def to_parquet(run: Run) -> bytes:
         PARQUET_KEY: orjson.dumps(run.lock.as_dict()),
         b"evalkit_manifest": orjson.dumps(run.manifest.as_dict()),
     }
-    table = pa.Table.from_pylist(
-        [record.as_dict() for record in run.records], schema=SCHEMA.with_metadata(metadata)
-    )
+    own = any(record.own_id for record in run.records)  # a column only where rows have ids of their own
+    schema = SCHEMA.append(pa.field("own_id", pa.string())) if own else SCHEMA
+    rows = [record.as_dict() for record in run.records]
+    table = pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata))
     file = io.BytesIO()
     pq.write_table(table, file, compression="zstd")
     return file.getvalue()

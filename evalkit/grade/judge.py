@@ -208,4 +208,5 @@ def make_record(
         thinking_tokens=decoded.thinking_tokens,
         markers=decoded.markers,
         fields=fields,
+        own_id=row.own_id,
     )

@@ -26,7 +26,7 @@ def render_comparison(comparison: RuleComparison, format: Format, shown: int) ->
     count = len(comparison.disagreements)
     parts.append(f"\nthe rules disagree on {count:,} of {comparison.rows:,}")
     for record, readings in comparison.disagreements[:shown]:
-        parts.append(f"\n{record.id} sample {record.sample}, gold {printable(record.gold)}")
+        parts.append(f"\n{printable(record.name)} sample {record.sample}, gold {printable(record.gold)}")
         parts += [
             f"  {'+' if outcome == 'correct' else '-'} {rule}: {_short(answer)}"
             for rule, (answer, outcome) in readings.items()

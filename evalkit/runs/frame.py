@@ -42,6 +42,7 @@ def frame_of(records: Sequence[Record]) -> pandas.DataFrame:
             "truncated": [record.truncated for record in records],
             "finish_reason": [record.finish_reason for record in records],
             "seed": [record.seed for record in records],
+            "own_id": [record.own_id for record in records],
         }
     )
     return frame.astype({"start": "Int64", "end": "Int64"})

@@ -27,7 +27,8 @@ def choose(
     row_id: str | None = None,
     n: int | None = None,
 ) -> list[Record]:
-    """Records with this outcome, this text in their reason and this start of an id; the first `n`.
+    """Records with this outcome, this text in their reason and this start of an id, or this id of the
+    source; the first `n`.
 
     Raises UserError where nothing fits, with what there is.
     """
@@ -40,7 +41,7 @@ def choose(
         for record in run.records
         if outcome in (None, record.outcome)
         and (reason is None or reason in record.reason)
-        and (row_id is None or record.id.startswith(row_id))
+        and (row_id is None or record.id.startswith(row_id) or record.own_id == row_id)
     ]
     if not found:
         counts = ", ".join(f"{count} {name}" for name, count in (run.manifest.counts or {}).items())
@@ -80,7 +81,7 @@ def _panel(record: Record, part: tuple[int, int] | None) -> RenderableType:
     tokens = f"{record.completion_tokens or '–'} tokens{', truncated' if record.truncated else ''}"
     if part is not None:
         tokens += f", {record.thinking_tokens} of thinking" if record.thinking_tokens else ", with thinking"
-    title = Text(printable(f"{record.id} sample {record.sample}, {tokens}"))
+    title = Text(printable(f"{record.name} sample {record.sample}, {tokens}"))
     return Panel(Group(sides, Text(), verdict), title=title, title_align="left", border_style=colour)
 
 

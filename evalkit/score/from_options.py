@@ -56,6 +56,7 @@ def plan_of(options: ScoreOptions, model: str | None = None) -> RunPlan:
     options = replace(options, task=[name for asked in options.task for name in task_names(asked)])
     tasks = [_rows(options, asked) for asked in options.task]
     resolved = resolve_model(model or options.one_model, trust_remote_code=options.trust_remote_code)
+    _check_length(options.max_tokens, options.max_model_len or resolved.max_length, resolved.name)
     return join_plans(
         [
             plan_run(
@@ -73,6 +74,15 @@ def plan_of(options: ScoreOptions, model: str | None = None) -> RunPlan:
             for rows in tasks
         ]
     )
+
+
+def _check_length(asked: int | None, positions: int | None, model: str) -> None:
+    """UserError where the response limit that was asked for leaves no position for a prompt."""
+    if asked is not None and positions is not None and asked >= positions:
+        raise UserError(
+            f"--max-tokens {asked}: {model} has {positions} positions for prompt and completion together; "
+            f"--max-tokens {max(1, positions // 2)} leaves half of them to the prompt"
+        )
 
 
 def _sampling(options: ScoreOptions, rows: Task, max_tokens: int) -> Sampling:

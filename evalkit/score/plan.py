@@ -204,10 +204,10 @@ def with_kwargs_of(template: Template, lock: Lock) -> Template:
 
 
 def select(task: Task, limit: int | None, ids: Sequence[str]) -> Task:
-    """A part of a task: the rows with these ids, then the first `limit` of them."""
+    """A part of a task: the rows with these ids, ours or their source's, then the first `limit` of them."""
     rows = task.rows
     if ids:
-        known = {row.id for row in rows}
+        known = {row.id for row in rows} | {row.own_id for row in rows if row.own_id}
         if missing := [row_id for row_id in ids if row_id not in known]:
             near = difflib.get_close_matches(missing[0], known, n=2)
             raise UserError(
@@ -215,7 +215,7 @@ def select(task: Task, limit: int | None, ids: Sequence[str]) -> Task:
                 f"{' (near: ' + ', '.join(near) + ')' if near else ''}; `evalkit tasks show` prints the ids"
             )
         wanted = set(ids)
-        rows = tuple(row for row in rows if row.id in wanted)
+        rows = tuple(row for row in rows if row.id in wanted or row.own_id in wanted)
     if limit is not None:
         if limit < 1:
             raise UserError(f"--limit {limit}: at least 1 row is needed; leave it out for all {len(rows):,}")

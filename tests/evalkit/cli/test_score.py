@@ -84,6 +84,14 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "top-p": ((*SCORE, "--top-p", "1.5"), ("--top-p 1.5",)),
     "temperature": ((*SCORE, "--temperature", "-1"), ("--temperature -1",)),
     "max-tokens": ((*SCORE, "--max-tokens", "0"), ("--max-tokens 0",)),
+    "more than the positions": (
+        (*SCORE, "--max-tokens", "8192"),
+        ("--max-tokens 8192: smollm2-135m has 8192 positions", "--max-tokens 4096"),
+    ),
+    "more than --max-model-len": (
+        (*SCORE, "--max-tokens", "64", "--max-model-len", "64"),
+        ("--max-tokens 64", "has 64 positions"),
+    ),
     "positions": ((*SCORE, "--max-model-len", "9999"), ("--max-model-len 9999", "8192")),
     "tp": ((*SCORE, "--tp", "64"), ("--tp 64 needs 64 GPUs", "found")),
     "hf over GPUs": ((*SCORE, "--engine", "hf", "--tp", "2"), ("--tp", "leave them out")),
