@@ -12,7 +12,7 @@ def opening_model(source: Path, folder: Path, opens: str = "<think>\n") -> Path:
     """A folder with links to the model's files, a chat template that writes `opens`, and `SPECIAL`."""
     from prompts.tokens import load_tokenizer
 
-    folder.mkdir()
+    folder.mkdir(parents=True)
     own = ("chat_template.jinja", "tokenizer_config.json", "tokenizer.json", "prompt.lock.json")
     for path in source.iterdir():
         if path.name not in own:
