@@ -53,6 +53,8 @@ def read_log(path: Path, filter: str | None = None) -> ImportedRun:
     lock = lock_of(log, rows)
     notes = [f"{log.replaced} lines held invalid text, it now reads U+FFFD"] if log.replaced else []
     notes.append(f"verdicts of filter {log.filter}; not known: {', '.join(lock.reading['unknown'])}")
+    if others := [name for name in log.metrics if name != log.metric]:
+        notes.append(f"right and wrong by the metric {log.metric}; left out: {', '.join(others)}")
     manifest = manifest_of_log(log, lock, records)
     model = manifest.model.name.rstrip("/").split("/")[-1]
     stem = shortened(f"{model}-{log.task}-{log.filter}", 200) + f"-{log.date:%Y%m%d-%H%M%S}"
@@ -150,10 +152,9 @@ def _response(log: SampleLog, line: Mapping[str, Any]) -> str:
 
 def _verdict(log: SampleLog, line: Mapping[str, Any], found: Extraction) -> tuple[Outcome, str]:
     """The log's own verdict: its metric is 1 or 0. Unscored where the line has none."""
-    metrics = line.get("metrics", [METRIC])
-    if not metrics:
+    if not line.get("metrics", [METRIC]):
         return "unscored", "the log holds no metric"
-    metric = METRIC if METRIC in metrics else metrics[0]
+    metric = log.metric
     value = line.get(metric)
     if value not in (0, 1):
         raise UserError(

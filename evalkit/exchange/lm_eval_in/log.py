@@ -7,13 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from evalkit.exchange.lm_eval import METRIC
 from prompts.errors import UserError
 from prompts.files import BOM
 
+_OTHER_KEYS = ("doc_id", "filter", "doc_hash", "prompt_hash", "target_hash")
 NEEDED = ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps")
 DEFAULT_FILTERS = ("strict-match", "strict", "none")
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>[^_]+)")
@@ -33,6 +36,23 @@ class SampleLog:
     lines: list[dict[str, Any]]
     results: Mapping[str, Any] = field(default_factory=dict)
     replaced: int = 0
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The metrics that its lines hold; logs from before 0.4.7 do not list them."""
+        first = self.lines[0]
+        named = first.get("metrics")
+        if isinstance(named, list):
+            return [str(name) for name in named]
+        numbers = (name for name, value in first.items() if isinstance(value, int | float))
+        return [name for name in numbers if name not in _OTHER_KEYS]
+
+    @cached_property
+    def metric(self) -> str:
+        """The metric that says right or wrong: exact_match, else the first that is 1 or 0 on every line."""
+        verdicts = [name for name in self.metrics if all(line.get(name) in (0, 1) for line in self.lines)]
+        chosen = [name for name in (METRIC, *verdicts, *self.metrics) if name in self.metrics]
+        return next((name for name in chosen if name in verdicts), chosen[0] if chosen else METRIC)
 
 
 def find_logs(path: Path) -> list[Path]:

@@ -268,3 +268,30 @@ def test_export_refuses(tmp_path: Path, run: Run) -> None:
     refused(evalkit("export", empty.folder, "--to", "parquet", cwd=tmp_path), 2, "no completions")
     assert (tmp_path / "taken").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "folder", "taken"]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "listed", "taken"),
+    [
+        ({"f1": 0.4, "exact_match": 1}, True, "exact_match"),
+        ({"acc": 1.0, "acc_norm": 0.0}, True, "acc"),
+        ({"bleu": 31.5, "acc": 1.0}, True, "acc"),
+        ({"bleu": 31.5, "acc": 1}, False, "acc"),
+    ],
+)
+def test_of_two_metrics_in_one_log_the_one_that_is_right_or_wrong_is_taken(
+    tmp_path: Path, metrics: dict[str, float], listed: bool, taken: str
+) -> None:
+    path = tmp_path / log_of("base").name
+    held = [json.loads(line) for line in log_of("base").read_text(encoding="utf-8").splitlines()]
+    for line in held:
+        line.pop("exact_match")
+        line.update(metrics)
+        line["metrics"] = list(metrics)
+        if not listed:
+            del line["metrics"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in held), encoding="utf-8")
+    run = read_log(path)
+    assert {record.outcome for record in run.records} == {"correct"}
+    left = next(name for name in metrics if name != taken)
+    assert f"right and wrong by the metric {taken}; left out: {left}" in run.notes
