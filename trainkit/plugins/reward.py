@@ -74,7 +74,8 @@ def compute(
     judgement = judge(text, gold, row, markers, thinking_tokens)
     outcome, reason = judgement.grade.outcome, judgement.grade.reason
     if outcome == "unscored":
-        raise ValueError(f"an answer to the gold {gold!r} cannot be scored: {reason}")
+        where = f"row {row['id']}, " if "id" in row else ""
+        raise ValueError(f"an answer to {where}gold {gold!r}, cannot be scored: {reason}")
     answer = judgement.extraction.answer
     return Reward(float(outcome == "correct"), outcome, reason, judgement.lenient_outcome, answer)
 
