@@ -122,9 +122,9 @@ def lost_thinking(template: Template, tokenizer: PreTrainedTokenizerFast) -> str
     if not lost:
         return None
     thinks = any(divide(template.turns[number - 1].answer).closed for number in lost)
-    turns = ", ".join(map(str, lost))
+    turns = f"turn{'s' if len(lost) > 1 else ''} {', '.join(map(str, lost))}"
     return (
-        f"the chat template changes the answers of few-shot turns {turns} of {template.ref}"
+        f"the chat template changes the answers of few-shot {turns} of {template.ref}"
         f"{': it strips their thinking' if thinks else ''}, so the model does not see them as they stand; "
         'take a raw template (kind = "raw"), or write the turns without it'
     )

@@ -362,7 +362,7 @@ def test_few_shot_turns_whose_thinking_is_stripped_are_named(tmp_path: Path, tok
     template = replace(BOXED, turns=turns)
     strips = opening(npm_tokenizer("deepseek_v3"), tmp_path / "v3", DEEPSEEK, "", "<｜end▁of▁sentence｜>")
     sentence = str(lost_thinking(template, strips))
-    assert "few-shot turns 1 of gsm8k-boxed@1: it strips their thinking" in sentence
+    assert "few-shot turn 1 of gsm8k-boxed@1: it strips their thinking" in sentence
     assert "it strips their thinking" in str(lost_thinking(template, load_tokenizer(npm_tokenizer("qwen3"))))
     assert lost_thinking(template, tokenizer) is None
     assert lost_thinking(BOXED, strips) is None
