@@ -92,3 +92,18 @@ def test_gpt_oss_s_own_system_turn_and_ends(tmp_path: Path) -> None:
         pytest.skip("this package brings no chat template")
     assert str(injected_system(tokenizer)).startswith("You are ChatGPT")
     assert "<|return|>" in [text for _, text in turn_ends(tokenizer)]
+
+
+@pytest.mark.parametrize("legacy", [True, False, None])
+def test_a_legacy_tokenizer_keeps_its_ids_when_it_is_saved(legacy: bool | None, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(npm_tokenizer("llama2"), tmp_path / "model"))
+    config = json.loads((folder / "tokenizer_config.json").read_text()) | {"legacy": legacy}
+    kept = {key: value for key, value in config.items() if value is not None}
+    (folder / "tokenizer_config.json").write_text(json.dumps(kept))
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    tokenizer = load_tokenizer(folder)
+    tokenizer.save_pretrained(tmp_path / "saved")
+    again = load_tokenizer(tmp_path / "saved")
+    assert tokenizer_digest(again) == tokenizer_digest(tokenizer)
+    for text in (*TEXTS, "<s> hi</s> x", "[INST] hi [/INST]"):
+        assert encode_text(again, text) == encode_text(tokenizer, text)

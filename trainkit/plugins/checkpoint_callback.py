@@ -1,4 +1,4 @@
-"""What verl calls after each save: the prompt lock and a manifest go into the checkpoint.
+"""What verl calls after each save: the base's tokenizer files, the prompt lock and a manifest go into it.
 
 The manifest is written last, so a `global_step_N` that has one is whole; one without it was cut off.
 """
@@ -16,6 +16,7 @@ from prompts.files import write_json
 from prompts.lock import read_lock, write_lock
 from trainkit.plugins.versions import require
 from trainkit.runs import saving
+from trainkit.runs.base_tokenizer import keep_base_tokenizer
 from trainkit.runs.job import read_job
 from trainkit.runs.saving import SaveSchedule
 
@@ -38,6 +39,7 @@ class Callback(CheckpointCallback):  # type: ignore[misc]
         lock = read_lock(run)
         if lock is None:
             raise RuntimeError(f"{run} has no prompt lock")
+        keep_base_tokenizer(Path(job.model_folder), folder / "actor" / "huggingface")
         write_lock(lock, folder)
         write_json(
             folder / "manifest.json",
