@@ -26,6 +26,8 @@ class EngineOptions:
     """GPUs to use, `tp` of them a copy; None: all that are visible."""
     copies: int | None = None
     """Copies of the engine, each in a process of its own; None: as many as the GPUs hold, one on a CPU."""
+    ray: str | None = None
+    """Ray cluster that holds the copies: "auto" or an address; None: this machine."""
     completions: int | None = None
     """How many will be asked for, where that is known: for a few no second copy is started unasked."""
     max_model_len: int | None = None

@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 
 from evalkit.engines.base import Engine, EngineOptions
 from evalkit.engines.vllm_install import installed_version, untested
 from evalkit.models.resolve import Model
 from prompts.errors import UserError
+from prompts.install import install
 
 NAMES = ("vllm", "hf", "openai")
 
@@ -20,6 +23,8 @@ def make_engine(name: str, model: Model, options: EngineOptions) -> Engine:
     Raises UserError for a missing engine or GPU, Failed where loading fails.
     """
     make, slots = _maker(name), _slots(name, options)
+    if options.ray is not None:
+        return _on_ray(name, model, options)
     if len(slots) == 1:
         return make(model, options)
     from evalkit.engines.copies.deal import CopiedEngine
@@ -44,6 +49,12 @@ def _slots(name: str, options: EngineOptions) -> list[str | None]:
     """The GPUs of each copy; UserError where the engine, or a GPU that it needs, is missing."""
     if name != "openai" and (options.base_url or options.served_model):
         raise UserError(f"--base-url and --served-model are of --engine openai, not of {name}")
+    if options.ray is not None:
+        if name == "openai" or find_spec("ray") is None:
+            no_ray = f"Ray is not installed; {install('gpu')}"
+            why = "a server has its own GPUs" if name == "openai" else no_ray
+            raise UserError(f"--ray {options.ray}: {why}")
+        return [None]  # what the cluster has is counted there
     if name == "vllm":
         from evalkit.engines.vllm import check_machine
 
@@ -55,6 +66,13 @@ def _slots(name: str, options: EngineOptions) -> list[str | None]:
     from evalkit.engines.hf import check_options
 
     return check_options(options)
+
+
+def _on_ray(name: str, model: Model, options: EngineOptions) -> Engine:
+    actors = import_module("evalkit.engines.copies.ray_actors")  # which imports this module
+    from evalkit.engines.copies.deal import CopiedEngine
+
+    return CopiedEngine(name, actors.RayActors(name, model, options))
 
 
 def _maker(name: str) -> Callable[[Model, EngineOptions], Engine]:

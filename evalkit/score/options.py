@@ -76,6 +76,9 @@ class ScoreOptions:
     copies: int | None = option(
         EngineOptions.copies, "Copies of the model that share the work; unless said --gpus by --tp."
     )
+    ray: str | None = option(
+        EngineOptions.ray, "Ray cluster to put copies on, on every free GPU: auto, or an address."
+    )
     max_model_len: int | None = option(
         EngineOptions.max_model_len, "Positions for prompt and completion together."
     )

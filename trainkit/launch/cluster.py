@@ -16,32 +16,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evalkit.cluster_environment import START, no_cluster, travelling
 from prompts.errors import Failed, UserError
 
 KEY = "+ray_kwargs.ray_init.runtime_env.env_vars"
-PREFIXES = ("EVALKIT_", "HF_", "NCCL_", "PYTORCH_", "TORCH_", "TRAINKIT_", "VERL_", "VLLM_")
-"""Variables of the user's that go along, beside those that trainkit sets."""
-SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSWORD|CREDENTIAL")
-"""What stands on no command line: such a variable must be set where a node's Ray is started."""
-NO_CLUSTER = ("ConnectionError", "Could not find any running Ray instance", "Failed to connect to GCS")
-"""What Ray says where no cluster answers."""
 OF_DRIVER = ("RAY_", "HYDRA_")
-START = (
-    "start Ray on the first node with `ray start --head --port 6379`, on the others with "
-    "`ray start --address FIRST:6379`, and give the command again on the first"
-)
 
 
 def handed_over(added: Mapping[str, str]) -> dict[str, str]:
     """The variables that verl's workers on all nodes must have: ours, and the user's that concern them."""
-    own = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(PREFIXES) and not SECRET.search(name)
-    }
     return {
         name: value
-        for name, value in sorted({**own, **added}.items())
+        for name, value in sorted({**travelling(), **added}.items())
         if not name.startswith(OF_DRIVER) and "${" not in value
     }
 
@@ -145,12 +131,7 @@ def _ask(question: Mapping[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return answer
     said = done.stderr.strip()
-    last = said.splitlines()[-1][:200] if said else "it said nothing"
-    if "Token" in said and "auth" in said.lower():
-        raise UserError(
-            f"the Ray cluster wants a token ({last}); set RAY_AUTH_MODE=token here and on every node, and "
-            "share ~/.ray/auth_token or RAY_AUTH_TOKEN"
-        )
-    if any(sign in said for sign in NO_CLUSTER):
-        raise UserError(f"--nodes needs a Ray cluster, and none answers ({last}); {START}")
+    if reason := no_cluster(said):
+        raise UserError(f"--nodes: {reason}")
+    last = said.splitlines()[-1][:300] if said else "it said nothing"
     raise Failed(f"the nodes could not be asked: {last}")

@@ -37,6 +37,8 @@ class Server:
     def run(self) -> None:
         """Serve until None comes. Raises Failed where the engine fails."""
         while (message := self._left.pop() if self._left else self.inbox.get()) is not None:
+            if isinstance(message, Chunk) and message.turn < self._turn:
+                continue  # of a turn that was left; Ray may deliver it late
             if isinstance(message, Swap):
                 reason = self._engine.swap(message.model)
                 self._send(Swapped(reason, self._engine.swapped))
@@ -62,7 +64,7 @@ class Server:
                 break
             if isinstance(message, Chunk) and message.turn == self._turn:
                 found += message.requests
-            else:
+            elif not (isinstance(message, Chunk) and message.turn < self._turn):
                 self._left.append(message)
         return found
 
