@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from importlib.util import find_spec
 
 from evalkit.engines.base import Engine, EngineOptions
@@ -23,13 +22,14 @@ def make_engine(name: str, model: Model, options: EngineOptions) -> Engine:
     Raises UserError for a missing engine or GPU, Failed where loading fails.
     """
     make, slots = _maker(name), _slots(name, options)
-    if options.ray is not None:
-        return _on_ray(name, model, options)
-    if len(slots) == 1:
+    if len(slots) == 1 and options.ray is None:
         return make(model, options)
     from evalkit.engines.copies.deal import CopiedEngine
     from evalkit.engines.copies.processes import Processes
+    from evalkit.engines.copies.ray_actors import RayActors
 
+    if options.ray is not None:
+        return CopiedEngine(name, RayActors(make_engine, name, model, options))
     return CopiedEngine(name, Processes(name, model, options, slots))
 
 
@@ -66,13 +66,6 @@ def _slots(name: str, options: EngineOptions) -> list[str | None]:
     from evalkit.engines.hf import check_options
 
     return check_options(options)
-
-
-def _on_ray(name: str, model: Model, options: EngineOptions) -> Engine:
-    actors = import_module("evalkit.engines.copies.ray_actors")  # which imports this module
-    from evalkit.engines.copies.deal import CopiedEngine
-
-    return CopiedEngine(name, actors.RayActors(name, model, options))
 
 
 def _maker(name: str) -> Callable[[Model, EngineOptions], Engine]:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from evalkit.cluster_environment import no_cluster, travelling
-from evalkit.engines.base import EngineOptions
+from evalkit.engines.base import Engine, EngineOptions
 from evalkit.engines.copies.messages import Died, Message, Ready, Report
 from evalkit.engines.copies.processes import ROOT, log_of
-from evalkit.engines.copies.serve import Server
-from evalkit.engines.load import make_engine
+from evalkit.engines.copies.server import Server
 from evalkit.models.resolve import Model, resolve_model
 from prompts.errors import Failed, UserError
 
@@ -28,20 +27,23 @@ TAKE_SECONDS = 5.0
 """How long a call waits for something to report before it is asked again."""
 
 
+Make = Callable[[str, Model, EngineOptions], Engine]
+
+
 class CopyActor:
     """One copy, in a worker of Ray's. The engine lives in a thread of its own; calls pass messages."""
 
-    def __init__(self, name: str, model: Model, options: EngineOptions) -> None:
+    def __init__(self, make: Make, name: str, model: Model, options: EngineOptions) -> None:
         self._out: SimpleQueue[Report] = SimpleQueue()
         self._server: Server | None = None
         self._loaded = threading.Event()
-        threading.Thread(target=self._run, args=(name, model, options), daemon=True).start()
+        threading.Thread(target=self._run, args=(make, name, model, options), daemon=True).start()
 
-    def _run(self, name: str, model: Model, options: EngineOptions) -> None:
+    def _run(self, make: Make, name: str, model: Model, options: EngineOptions) -> None:
         try:
             if options.log is not None and not options.log.parent.is_dir():
                 options = replace(options, log=None)  # the results lie on the driver's disk
-            engine = make_engine(name, _found(model, options), options)
+            engine = make(name, _found(model, options), options)
             self._server = Server(engine, self._out.put)
             self._out.put(Ready(engine.version, engine.dtype, engine.capacity))
             self._loaded.set()
@@ -79,9 +81,9 @@ def _found(model: Model, options: EngineOptions) -> Model:
 
 
 class RayActors:
-    """A `Place` on the cluster at `options.ray` ("auto" or an address)."""
+    """A `Place` on the cluster at `options.ray` ("auto" or an address); `make` loads an engine there."""
 
-    def __init__(self, name: str, model: Model, options: EngineOptions) -> None:
+    def __init__(self, make: Make, name: str, model: Model, options: EngineOptions) -> None:
         """Raises UserError where no cluster answers, or nothing is free on it."""
         import ray
 
@@ -101,10 +103,12 @@ class RayActors:
         try:
             self.count, gpus = _slots(ray, options)
             resources = {"num_gpus": gpus, "num_cpus": 1}
-            make = ray.remote(CopyActor).options(max_concurrency=4, **resources)
+            remote = ray.remote(CopyActor).options(max_concurrency=4, **resources)
             own = replace(options, ray=None, gpus=None, copies=1)
             self.actors = [
-                make.remote(name, replace(model, lock=None), replace(own, log=log_of(options.log, copy)))
+                remote.remote(
+                    make, name, replace(model, lock=None), replace(own, log=log_of(options.log, copy))
+                )
                 for copy in range(self.count)
             ]
         except BaseException:
