@@ -144,9 +144,9 @@ def plan_run(
     task = rows_under(task, template)
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     stop_ids = resolve_stop_ids(tokenizer, model.folder)
-    prompts = tuple(
-        tuple(encode(tokenizer, render(template, row), template.chat_template_kwargs)) for row in task.rows
-    )
+    once: dict[int, int] = {}  # an id is one object in all prompts, a third of the memory
+    encoded = (encode(tokenizer, render(template, row), template.chat_template_kwargs) for row in task.rows)
+    prompts = tuple(tuple(once.setdefault(token, token) for token in ids) for ids in encoded)
     lock = make_lock(
         template=template,
         tokenizer=tokenizer,
