@@ -15,7 +15,7 @@ import typer
 
 from evalkit.terminal import close_output, guard_streams
 from prompts.errors import Mismatch, UserError
-from prompts.install import DISTRIBUTION
+from prompts.install import DISTRIBUTION, install
 
 INTERRUPTED = 130
 OF_THE_USER = {errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ELOOP}
@@ -27,9 +27,12 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 def show_version(asked: bool) -> None:
     """`--version`: of this checkout, since both packages are one distribution."""
     if asked:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        print(version(DISTRIBUTION))
+        try:
+            print(version(DISTRIBUTION))
+        except PackageNotFoundError:
+            raise UserError(f"no version: run from a folder that is not installed; {install()}") from None
         raise typer.Exit
 
 

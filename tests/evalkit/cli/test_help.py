@@ -17,6 +17,8 @@ import typer
 
 from evalkit.cli.app import app as evalkit_app
 from evalkit.cli.help import EXAMPLES, GROUPS
+from evalkit.run_app import show_version
+from prompts.errors import UserError
 from trainkit.cli.app import app as trainkit_app
 from trainkit.cli.help import EXAMPLES as TRAIN_EXAMPLES
 from trainkit.cli.help import GROUPS as TRAIN_GROUPS
@@ -76,3 +78,9 @@ def test_version(program: str) -> None:
     done = subprocess.run([sys.executable, "-m", program, "--version"], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.strip().count(".") == 2
+
+
+def test_no_version_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalkit.run_app.DISTRIBUTION", "a-name-that-nobody-has")
+    with pytest.raises(UserError, match="pip install -e"):
+        show_version(True)
