@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.grade.lock_entry import scorer_like
 from evalkit.locks.difference import mismatch, reading_differences, text_diff
 from evalkit.locks.parts import join_locks, lock_parts, lock_tasks
-from evalkit.tasks.rows import as_object, content_id, media_of, message_text
+from evalkit.tasks.rows import as_object, content_id, media_of, message_text, stored_gold
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock, read_lock
 from prompts.render import Message, Rendered, render_question
@@ -224,12 +224,11 @@ def _row(path: Path, number: int, values: dict[str, Any]) -> ParquetRow:
         raise UserError(f"{path} row {number}: {error}") from None
     except (TypeError, KeyError):
         raise UserError(f"{path} row {number}: `prompt` holds no messages with role and content") from None
-    gold = reward.get("ground_truth")
     return ParquetRow(
         number=number,
         id=extra.get("id"),
         question=extra.get("question"),
-        gold=None if gold is None else str(gold),
+        gold=stored_gold(reward.get("ground_truth")),
         messages=messages,
         source=values.get("data_source"),
         fields={

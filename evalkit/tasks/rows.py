@@ -133,6 +133,11 @@ def final_answer(solution: Any) -> Any:
     return solution
 
 
+def stored_gold(value: Any) -> str | None:
+    """The gold of a row made for training: a text as it stands, any other shape as `read_gold` has it."""
+    return value if isinstance(value, str) else read_gold(value)[0]
+
+
 def message_text(content: Any) -> str:
     """The content of a message as text: a text, or a list of text parts in the form of OpenAI's API.
 

@@ -22,6 +22,7 @@ from evalkit.exact_json import loads
 from evalkit.gold import acceptable, is_code, read_gold
 from evalkit.grade.grade import gold_problem
 from evalkit.grade.judge import judge
+from evalkit.locks.parquet import read_rows
 from evalkit.tasks.load import load_rows
 
 
@@ -242,3 +243,18 @@ def test_tasks_check_finds_golds_that_cannot_be_scored(tmp_path: Path) -> None:
         ("the gold is an object with the keys y; n", 1, True),
     ]
     assert report.refused == 4
+
+
+def test_golds_of_a_training_parquet(tmp_path: Path) -> None:
+    """A parquet of somebody else's may hold lists; its texts stay as they were written."""
+    golds: list[tuple[Any, str | None]] = [
+        (["Paris", "paris"], '["Paris", "paris"]'),
+        ([True], "true"),
+        ("['a']", "['a']"),
+        (None, None),
+    ]
+    for given, gold in golds:
+        row = {"prompt": [{"role": "user", "content": "q"}], "reward_model": {"ground_truth": given}}
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "rows.parquet")
+        (read,) = read_rows(tmp_path / "rows.parquet")
+        assert read.gold == gold
