@@ -39,8 +39,8 @@ GROUPS = (
     ("sampling", ("budget.temperature", "budget.top_p", "budget.samples")),
 )
 """The first group whose prefix fits a key of the lock names it; probe and rows follow from the others."""
-Text = tuple[str, str | None]
-"""A completion and its gold."""
+Text = tuple[str, str | None, bool]
+"""A completion, its gold, and whether it was cut off at its limit."""
 Texts = Callable[[frozenset[str]], Mapping[tuple[str, int], Text]]
 """Completions by row id and sample, with these keys as in the second run and the others as in the first."""
 
@@ -171,7 +171,10 @@ def _cut(run: Run, side: dict[tuple[str, int], Text], limit: int) -> dict[tuple[
     def cut(text: str) -> str:
         return decode(tokenizer, tokenizer.encode(text, add_special_tokens=False)[:limit])
 
-    return {place: (cut(text) if place in over else text, gold) for place, (text, gold) in side.items()}
+    return {
+        place: (cut(text), gold, True) if place in over else (text, gold, truncated)
+        for place, (text, gold, truncated) in side.items()
+    }
 
 
 def share_gap(
@@ -200,7 +203,7 @@ def share_gap(
     def value(changed: frozenset[str]) -> NDArray[np.float64]:
         at = changed - {RULE}, rules[RULE in changed]
         if at not in known:
-            known[at] = _means(ids, {k: judged(*v, at[1]) for k, v in texts(at[0]).items()})
+            known[at] = _means(ids, {k: judged(v, at[1]) for k, v in texts(at[0]).items()})
         return known[at]
 
     shares = shapley(players, value)
@@ -245,7 +248,7 @@ def stored(run: Run) -> dict[tuple[str, int], Text]:
         raise UserError(
             f"{run.name} is read by {run.lock.rule}, a function of yours: why reads by rules only"
         )
-    return {place: (record.text, record.gold) for place, record in _by_place(run).items()}
+    return {place: (record.text, record.gold, record.truncated) for place, record in _by_place(run).items()}
 
 
 def _by_place(run: Run) -> dict[tuple[str, int], Record]:
@@ -256,9 +259,10 @@ def _by_place(run: Run) -> dict[tuple[str, int], Record]:
     }
 
 
-def judged(text: str, gold: str | None, rule: str) -> bool:
+def judged(one: Text, rule: str) -> bool:
     """Whether a completion is right under a rule, by today's scorer."""
-    return judge(text, gold, rule).grade.outcome == "correct"
+    text, gold, truncated = one
+    return judge(text, gold, rule, truncated=truncated).grade.outcome == "correct"
 
 
 def _means(ids: Sequence[str], right: Mapping[tuple[str, int], bool]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from functools import partial
 
 from evalkit.extract.answer_span import AnswerSpan, Readers
 from evalkit.extract.boxed import read_boxed
+from evalkit.extract.declared.kept import keep_box, keep_declared
 from evalkit.extract.declared.whole import read_box, read_declared
 from evalkit.extract.markers import read_heading, read_json, read_tag
 from evalkit.extract.phrase import read_phrase
@@ -23,12 +24,20 @@ FIRST: Readers = {
     "answer-is": read_phrase,
 }
 # As first released, but for what they make of a declared answer: a formula is kept whole.
-MARKED: Readers = {
+SECOND: Readers = {
     "boxed": partial(read_boxed, read=read_box),
     "hash": partial(read_heading, read=read_declared),
     "json": partial(read_json, read=read_declared),
     "tag": partial(read_tag, read=read_declared),
     "answer-is": partial(read_phrase, read=read_declared),
+}
+# And so are the names of numbers, and hedges.
+MARKED: Readers = {
+    "boxed": partial(read_boxed, read=keep_box),
+    "hash": partial(read_heading, read=keep_declared),
+    "json": partial(read_json, read=keep_declared),
+    "tag": partial(read_tag, read=keep_declared),
+    "answer-is": partial(read_phrase, read=keep_declared),
 }
 
 

@@ -3,7 +3,7 @@ r"""Rule `math`: an answer that may be any formula, as MATH and AIME ask for it.
 The last \boxed{...}; without one what "the answer is ..." says; without that the last formula
 between dollar signs or \( \) or \[ \] of the last lines. Formulas are kept as text; `evalkit.grade`
 compares them exactly. The first version read what an equation ends in, and cut a box at a bracket; the
-second keeps all of it.
+second keeps all of it, the third also a name that is told a number, and a hedge.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 
 from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.boxed import read_boxed
-from evalkit.extract.declared.content import read_content
+from evalkit.extract.declared.content import Content, read_content
 from evalkit.extract.declared.whole import read_bare, read_box, read_declared
 from evalkit.extract.phrase import read_phrase
 from evalkit.extract.unmarked import read_unmarked
@@ -37,14 +37,20 @@ def read_math(text: str, lo: int, hi: int) -> AnswerSpan | None:
     return read_unmarked(text, lo, hi)
 
 
-def read_whole_math(text: str, lo: int, hi: int) -> AnswerSpan | None:
+def read_whole_math(
+    text: str,
+    lo: int,
+    hi: int,
+    box: Content = read_box,
+    declared: Content = read_declared,
+) -> AnswerSpan | None:
     """The answer of a text that may hold formulas, whole."""
-    marked = read_boxed(text, lo, hi, read_box)
+    marked = read_boxed(text, lo, hi, box)
     if marked is None:
-        marked = read_phrase(text, lo, hi, read_declared)
+        marked = read_phrase(text, lo, hi, declared)
     if marked is not None:
         return marked
     last = last_match(_FORMULA, text, max(lo, hi - _TAIL), hi)
     if last is not None and last.lastgroup:
-        return read_box(text, last.start(last.lastgroup), last.end(last.lastgroup))
+        return box(text, last.start(last.lastgroup), last.end(last.lastgroup), False)
     return read_bare(text, lo, hi) or read_unmarked(text, lo, hi)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from evalkit.extract.choice.letter import read_letter
 from evalkit.extract.choice.options import ALL
 from evalkit.extract.peers import PEER_COMPARISONS
 from evalkit.extract.region import region
-from evalkit.extract.rules import resolve_rule
+from evalkit.extract.rules import WITH_OPTIONS, resolve_rule
 from evalkit.records import Extraction
 
 
@@ -19,7 +18,7 @@ def extract(text: str, rule: str, options: int = ALL) -> Extraction:
     """
     name, reader = resolve_rule(rule)
     lo, hi = (0, len(text)) if name.partition("@")[0] in PEER_COMPARISONS else region(text)
-    read = read_letter(text, lo, hi, options) if reader is read_letter else reader(text, lo, hi)
+    read = reader(text, lo, hi, options) if reader in WITH_OPTIONS else reader(text, lo, hi)
     if read is None:
         return Extraction(None, name)
     fired = f"{name}/{read.member}" if read.member else name

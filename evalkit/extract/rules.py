@@ -9,9 +9,10 @@ from evalkit.extract import peers
 from evalkit.extract.answer_span import Reader
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.choice.first import read_choice
-from evalkit.extract.choice.letter import read_letter
+from evalkit.extract.choice.letter import read_letter, read_letter_as_second
+from evalkit.extract.declared.kept import keep_box, keep_declared, keep_number
 from evalkit.extract.declared.whole import read_box, read_declared
-from evalkit.extract.lenient import FIRST, read_lenient
+from evalkit.extract.lenient import FIRST, SECOND, read_lenient
 from evalkit.extract.markers import read_hash, read_json
 from evalkit.extract.math import read_math, read_whole_math
 from evalkit.extract.phrase import read_phrase
@@ -20,19 +21,41 @@ from prompts.errors import UserError
 
 # Every version that was ever released stays here and callable: a change is a new version.
 RULES: dict[str, dict[int, Reader]] = {
-    "hash": {1: read_hash, 2: partial(read_hash, read=read_declared)},
-    "boxed": {1: read_boxed, 2: partial(read_boxed, read=read_box)},
-    "answer-is": {1: read_phrase, 2: partial(read_phrase, read=read_declared)},
-    "json": {1: read_json, 2: partial(read_json, read=read_declared)},
-    "choice": {1: read_choice, 2: read_letter},
+    "hash": {
+        1: read_hash,
+        2: partial(read_hash, read=read_declared),
+        3: partial(read_hash, read=keep_number),
+    },
+    "boxed": {1: read_boxed, 2: partial(read_boxed, read=read_box), 3: partial(read_boxed, read=keep_box)},
+    "answer-is": {
+        1: read_phrase,
+        2: partial(read_phrase, read=read_declared),
+        3: partial(read_phrase, read=keep_declared),
+    },
+    "json": {
+        1: read_json,
+        2: partial(read_json, read=read_declared),
+        3: partial(read_json, read=keep_declared),
+    },
+    "choice": {1: read_choice, 2: read_letter_as_second, 3: read_letter},
     "last-number": {1: read_last_number},
-    "math": {1: read_math, 2: read_whole_math},
-    "lenient": {1: partial(read_lenient, readers=FIRST), 2: read_lenient},
+    "math": {
+        1: read_math,
+        2: read_whole_math,
+        3: partial(read_whole_math, box=keep_box, declared=keep_declared),
+    },
+    "lenient": {
+        1: partial(read_lenient, readers=FIRST),
+        2: partial(read_lenient, readers=SECOND),
+        3: read_lenient,
+    },
     "verl-gsm8k-strict": {1: peers.verl_strict},
     "verl-gsm8k-flexible": {1: peers.verl_flexible},
     "lm-eval-strict": {1: peers.lm_eval_strict},
     "lm-eval-flexible": {1: peers.lm_eval_flexible},
 }
+# Readers that are told how many options a question has.
+WITH_OPTIONS = (read_letter, read_letter_as_second)
 
 
 @lru_cache(maxsize=256)

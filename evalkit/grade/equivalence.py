@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from evalkit.extract.numbers import canonical, equal, is_float_print_of
 from evalkit.grade.formulas.claims import Value, claims
-from evalkit.grade.formulas.reading import compare, read, read_gold
+from evalkit.grade.formulas.reading import LATEST, compare, read, read_gold
 from evalkit.grade.formulas.tokens import NotRead
 from evalkit.records import Grade
 
@@ -32,19 +32,21 @@ _UNIT = re.compile(
     r"[^\W\d_]{3,}|(?<=\s)[^\W\d_]{2,}|\\(?:text|mathrm|mbox|rm)\s*\{[^{}]*\})"
     r"(?:\^\{?[23]\}?|[²³])?(?:[ /][^\W\d_]+){0,4}\.?"
 )
+# In what follows a number: another one, which is no unit.
+_OTHER_VALUE_TOLD = re.compile(r"\b(?:or|and|nor|else|maybe|perhaps|unless)\b|(?<!\^)(?<!\^\{)\d")
 _OPERATION = re.compile(r"\w\)?\s*(?:[-+*÷×·−]|\\times|\\cdot|\\div)\s*\S")
 _LETTER = re.compile(r"\s*\(?([A-Za-z])\)?\.?\s*")
 
 
-def equivalence(answer: str, gold: str) -> Grade:
-    """The outcome of an answer against a gold, with the reason."""
+def equivalence(answer: str, gold: str, version: int = LATEST) -> Grade:
+    """The outcome of an answer against a gold, with the reason; `version` is that of the scorer, 3 or 4."""
     if answer == gold:
         return EQUAL
-    wanted = gold_number(gold)
+    wanted = gold_number(gold, version)
     number = canonical(answer) if wanted is not None else None
     if wanted is not None and number is not None:
         return compare_numbers(number, wanted)
-    found, expected = read(answer), read_gold(gold)
+    found, expected = read(answer, version), read_gold(gold, version)
     verdict = compare(expected, found)
     if verdict == "same":
         return _SAME
@@ -53,6 +55,8 @@ def equivalence(answer: str, gold: str) -> Grade:
     if wanted is not None:
         told = any(tree.units for tree in found.trees)  # cm^3 is no cm^2
         unit = _UNIT.fullmatch(answer) if len(answer) < 100 and not told else None
+        if unit and version > 3 and _OTHER_VALUE_TOLD.search(answer, unit.end("value")):
+            unit = None
         number = canonical(unit["value"]) if unit else None
         if number is not None:
             return compare_numbers(number, wanted)
@@ -80,7 +84,7 @@ def letter_of(text: str) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def gold_number(gold: str) -> str | None:
+def gold_number(gold: str, version: int = LATEST) -> str | None:
     """The canonical number that a gold is, its unit and its name left out; None where it is anything else.
 
     "1,2" is two values: the comma of a gold is a decimal comma in no rule that reads formulas.
@@ -89,7 +93,7 @@ def gold_number(gold: str) -> str | None:
         number = canonical(gold.strip())
         if number is not None:
             return number
-    trees = read_gold(gold).trees
+    trees = read_gold(gold, version).trees
     if not trees or len(trees[0].items) != 1:
         return None
     try:

@@ -68,7 +68,8 @@ def _rows(
 def _read(row: dict[str, Any], rule: str, thinking: Mapping[str, Any] | None) -> dict[str, Any]:
     text = row["text"]
     gold, problem = read_gold(row.get("gold"))
-    judged = judge(text, gold, rule, thinking, options=options_of(row))
+    cut = row.get("truncated") is True or row.get("finish_reason") == "length"
+    judged = judge(text, gold, rule, thinking, options=options_of(row), truncated=cut)
     found = judged.extraction
     read = {"id": row.get("id"), "answer": found.answer, "rule": found.rule, "span": found.span}
     if row.get("gold") is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from evalkit.extract.numbers import canonical
 from evalkit.extract.peers import PEER_COMPARISONS
@@ -22,11 +22,15 @@ from evalkit.records import Extraction, Grade
 NUMERIC_RULES = frozenset({"hash", "last-number", *PEER_COMPARISONS})
 _FIVE_LETTERS = re.compile(r"\(?[A-Ea-e]\)?")
 
-SCORER_VERSION = 3
+SCORER_VERSION = 4
 """Goes up when what counts as equal changes; part of the prompt lock."""
 
 # What counts as equal, by version.
-SCORERS: dict[int, Callable[[str, str], Grade]] = {2: v2.compare, 3: equivalence}
+SCORERS: dict[int, Callable[[str, str], Grade]] = {
+    2: v2.compare,
+    3: partial(equivalence, version=3),
+    4: equivalence,
+}
 
 
 def callable_version(version: int | None) -> int:

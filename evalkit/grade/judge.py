@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from evalkit.extract.choice.options import ALL, count_options
+from evalkit.extract.cut import at_the_cut
 from evalkit.extract.peers import PEER_COMPARISONS
 from evalkit.extract.reading import extract
 from evalkit.grade.function_pool import FunctionPool
@@ -30,8 +31,11 @@ class Judgement:
     lenient_outcome: Outcome
 
 
-# The cascade that an older version of the scorer was released with.
-_LENIENT = {2: "lenient@1"}
+CUT = "cut off at its answer"
+"""Why an answer that a token limit cut is none."""
+
+# The cascades that older versions of the scorer were released with.
+_LENIENT = {2: "lenient@1", 3: "lenient@2"}
 
 
 def judge(
@@ -46,6 +50,7 @@ def judge(
     question: str | None = None,
     options: int | None = None,
     lenient: str | None = None,
+    truncated: bool = False,
 ) -> Judgement:
     """Read and score a text. The lenient cascade tries `rule` first, so strictly right is leniently right.
 
@@ -53,7 +58,8 @@ def judge(
     what the prompt opened and by the text's `markers` (None: not known), and only where its budget allows
     so many `thinking_tokens`. Rules of peers read the whole text. `version` is that of the scorer, as a
     lock names it; `question` or `options` says how many options rule `choice` has.
-    `lenient` names a version of the cascade, None that of the scorer.
+    `lenient` names a version of the cascade, None that of the scorer. Of a completion that was `truncated`
+    at its token limit an answer at the very end is none, since it may be half of one.
     """
     part = final_answer(text, rule, thinking, markers)
     if not part.unfinished and over_budget(thinking, thinking_tokens):
@@ -61,9 +67,9 @@ def judge(
     if options is None:
         options = count_options(question) if question and rule.startswith("choice") else ALL
     read = text[part.start : part.end] if thinking else text
-    judgement = _judge(
-        read, gold, rule, part.start, version, options, lenient or _LENIENT.get(version, "lenient")
-    )
+    cascade = lenient or _LENIENT.get(version, "lenient")
+    cut = truncated and version > 3 and rule.partition("@")[0] not in PEER_COMPARISONS
+    judgement = _judge(read, gold, rule, part.start, version, options, cascade, cut)
     if judgement.grade.outcome == "no_answer" and part.unfinished:
         return replace(judgement, grade=Grade("no_answer", UNFINISHED))
     return judgement
@@ -95,14 +101,20 @@ def final_answer(
 
 
 def _judge(
-    text: str, gold: str | None, rule: str, start: int, version: int, options: int, cascade: str
+    text: str, gold: str | None, rule: str, start: int, version: int, options: int, cascade: str, cut: bool
 ) -> Judgement:
     """As `judge`, for the part of a completion that begins at `start`."""
-    strict = moved(extract(text, rule, options=options), start)
+    strict = extract(text, rule, options=options)
+    if cut and at_the_cut(text, strict):
+        return _unread(strict.rule, gold, CUT)
+    strict = moved(strict, start)
     judgement = grade(strict, gold, version)
     if strict.answer is not None:  # what the cascade would find first: the text is not read twice
         return Judgement(strict, judgement, strict, judgement.outcome)
-    lenient = moved(extract(text, cascade), start)
+    lenient = extract(text, cascade)
+    if cut and at_the_cut(text, lenient):
+        lenient = Extraction(None, lenient.rule)
+    lenient = moved(lenient, start)
     return Judgement(strict, judgement, lenient, grade(lenient, gold, version).outcome)
 
 
@@ -138,6 +150,7 @@ class Judge:
         row: Mapping[str, Any] = {},
         markers: Markers | None = None,
         thinking_tokens: int | None = None,
+        truncated: bool = False,
     ) -> Judgement:
         """The judgement of a completion; `row` is what `grader.row_for_grader` gives, for graders.
 
@@ -153,6 +166,7 @@ class Judge:
                 thinking_tokens,
                 version=self.version,
                 question=row.get("question"),
+                truncated=truncated,
             )
         part = divide_by(self.thinking, text, markers)
         if part.unfinished or over_budget(self.thinking, thinking_tokens):

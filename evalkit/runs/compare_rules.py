@@ -86,6 +86,7 @@ def _read(record: Record, rule: str, lock: Lock) -> Reading:
         version=lock.scorer_version if cascade or rule == own else SCORER_VERSION,
         question=record.question,
         lenient=cascade,
+        truncated=record.truncated,
     )
     if cascade:
         return judgement.lenient.answer, judgement.lenient_outcome

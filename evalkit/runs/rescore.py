@@ -124,10 +124,21 @@ def _read_again(record: Record, judge: Judge, of_row: Mapping[str, dict[str, Any
         return msgspec.structs.replace(record, extraction=nothing, lenient=nothing)
     row = {"id": record.id, "question": record.question, "fields": record.fields or {}}
     if own is None:
-        judgement = judge(record.text, record.gold, row, record.markers, record.thinking_tokens)
+        judgement = judge(
+            record.text, record.gold, row, record.markers, record.thinking_tokens, record.truncated
+        )
     else:
         thinking, markers = own.get("thinking"), record.markers
-        judgement = judge_by(record.text, record.gold, rule, thinking, markers, record.thinking_tokens)
+        judgement = judge_by(
+            record.text,
+            record.gold,
+            rule,
+            thinking,
+            markers,
+            record.thinking_tokens,
+            question=record.question,
+            truncated=record.truncated,
+        )
     return msgspec.structs.replace(
         record,
         extraction=judgement.extraction,

@@ -92,8 +92,15 @@ def explain_by_scoring(
             return sides[int(bool(changed))]
         limit = runs[mixtures.side(changed, LIMIT)].manifest.sampling.max_tokens
         plan = mixtures.plans[mixtures.side(changed, "weights")]
-        found = ids[changed - {LIMIT}]
-        return {at: (decode(plan.tokenizer, tokens[:limit]), golds[at[0]]) for at, tokens in found.items()}
+        stop_ids = set(runs[mixtures.side(changed, "stop ids")].lock.reading["stop_ids"])
+        return {
+            at: (
+                decode(plan.tokenizer, tokens[:limit]),
+                golds[at[0]],
+                stop_ids.isdisjoint(tokens[:limit][-1:]),
+            )
+            for at, tokens in ids[changed - {LIMIT}].items()
+        }
 
     return share_gap(base, new, keys, bundles, texts, scored=True, only=frozenset(golds))
 

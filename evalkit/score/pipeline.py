@@ -173,6 +173,7 @@ def _judge(plan: RunPlan, judge: Judge, completion: Completion) -> tuple[Decoded
         return decoded, unscored(plan.rule_of(completion.index), completion.error or "engine error")
     row = plan.task.rows[completion.index]
     rule = plan.rule_of(completion.index)
+    truncated = completion.finish_reason == "length"
     if (rule, thinking) != (judge.rule, judge.thinking):  # a row of another task of a mixture
         return decoded, judge_by(
             decoded.text,
@@ -183,9 +184,10 @@ def _judge(plan: RunPlan, judge: Judge, completion: Completion) -> tuple[Decoded
             decoded.thinking_tokens,
             version=judge.version,
             question=row.question,
+            truncated=truncated,
         )
     about = row_for_grader(row) if plan.grader else {"question": row.question}
-    return decoded, judge(decoded.text, row.gold, about, decoded.markers, decoded.thinking_tokens)
+    return decoded, judge(decoded.text, row.gold, about, decoded.markers, decoded.thinking_tokens, truncated)
 
 
 def _write(

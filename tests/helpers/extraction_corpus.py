@@ -32,6 +32,8 @@ HOSTILE = (
     "#### ", "####\n", "the answer is ", "the answer is 1\n", "<think>", "<think></think>",
     "\nQuestion: ", "<|im_end|>", '"answer": ', '"answer": "', "</answer>", " ", "\n", "\\frac{1}{", "(",
     "= ", "$", ". ", "|1|\n", "```output\n", "答案是", "2^", "1:", "½", "1/2 ", "<", "1e", " x 10^", "if ",
+    "((((", "\\frac{\\frac{", "A) ", "(A)(B)", "B, ", "x = ", "7 or ", "letters and words ",
+    "\\sum_{", "\\int ", "\\phantom{", "_{(", "Answer: A or ", "option B ", "不选A", "not A ",
 )  # fmt: skip
 """Pieces that, repeated, would find time that grows faster than the text."""
 

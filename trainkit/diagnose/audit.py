@@ -112,7 +112,7 @@ def disputes(run: TrainingRun, rollout: Rollout, rules: Sequence[str], advantage
     newest = [] if is_function(own) else [scorer_entry(own.partition("@")[0])["rule"]]
     found = []
     for rule in rules or dict.fromkeys((*newest, LENIENT)):
-        verdict = judge(rollout.text, rollout.gold, rule).grade
+        verdict = judge(rollout.text, rollout.gold, rule, truncated=rollout.truncated).grade
         unread = verdict.outcome == "unscored" or (rule == LENIENT and verdict.outcome == "no_answer")
         if not unread and (verdict.outcome == "correct") != rollout.correct:
             found.append(Disputed(rollout, rule, verdict.outcome, verdict.reason, advantage))

@@ -131,7 +131,9 @@ class Worker(AgentLoopWorkerTQ.__ray_actor_class__):  # type: ignore[misc]
         seen["fields"] = orjson.loads(about.get("fields") or "{}")
 
         def earned() -> Reward:
-            reward = compute(decoded.text, gold, judge, seen, decoded.markers, decoded.thinking_tokens)
+            reward = compute(
+                decoded.text, gold, judge, seen, decoded.markers, decoded.thinking_tokens, truncated
+            )
             if shared.shaping is None:
                 return reward
             return shared.shaping.pay(

@@ -63,15 +63,17 @@ def compute(
     row: Mapping[str, Any] = {},
     markers: Markers | None = None,
     thinking_tokens: int | None = None,
+    truncated: bool = False,
 ) -> Reward:
     """Read and score a completion; thread-safe, some microseconds under a rule of ours.
 
     The judge's rule carries its version, as the prompt lock names it; `row` is for graders,
-    `markers` are the special tokens of the text, where the lock reads thinking by them. Raises
+    `markers` are the special tokens of the text, where the lock reads thinking by them, and `truncated`
+    says whether it was cut off at the token limit. Raises
     ValueError where the outcome is `unscored`: golds that cannot be scored are refused before a run
     starts, and a grader that fails must stop it, since no reward would be true.
     """
-    judgement = judge(text, gold, row, markers, thinking_tokens)
+    judgement = judge(text, gold, row, markers, thinking_tokens, truncated)
     outcome, reason = judgement.grade.outcome, judgement.grade.reason
     if outcome == "unscored":
         where = f"row {row['id']}, " if "id" in row else ""

@@ -162,6 +162,7 @@ def as_record(line: Rollout, lock: Lock, prompt_tokens: int, seed: int) -> Recor
             line.thinking_tokens,
             version=lock.scorer_version,
             question=line.question,
+            truncated=line.truncated,
         )
     return Record(
         id=line.id,

@@ -1,4 +1,4 @@
-r"""Rule `choice`, second version: the letter that a text declares, of as many options as there are.
+r"""Rule `choice`, from its second version on: the letter that a text declares, of those that are offered.
 
 Letters that stand alone are looked at from the last one back; what is written before and after one says
 whether it is declared. Three grades: an answer word or mark ("Answer: C", \boxed{C}, <answer>, ####), a
@@ -14,44 +14,23 @@ import re
 from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.choice.context import (
-    ANNOUNCED,
-    ANNOUNCED_FAR,
-    ASCII_STEMS,
+    CLOSERS,
     CONDITION,
     LEADING_SIGNS,
-    LEADING_WORDS,
     NEGATED,
+    SECOND,
     SET_AS_TEXT,
-    STEMS,
-    VERDICT_AFTER,
-    VERDICT_BEFORE,
+    THIRD,
     WRAPPERS,
+    Signs,
 )
 
 _WIDE = {0xFF21 + i: chr(65 + i) for i in range(26)}
-# A capital alone, "(b)", or "b" that ends its line after a colon. All begin with one set of
-# characters, for speed.
-_CAPITALS = (
-    r"[A-Z@(:](?:(?![A-Za-z0-9'’])(?<=[A-Z@])(?<![A-Za-z0-9'’\\].)(?!\+\+|-[A-Za-z])|(?<=\()(?<![\w)}]\()[a-j](?=\))"
-    r"|(?<=[:：]) [a-z](?=[.)*]{0,3}[ \t]{0,9}(?:\n|$)))"
-)
-_LETTER = re.compile(_CAPITALS.replace("@(:", "Ａ-Ｚ(:：").replace("@", "Ａ-Ｚ"))
-_ASCII_LETTER = re.compile(_CAPITALS.replace("@", ""))
-_JUDGED = frozenset(" )]}*_\"'”’$）】选項项是正が가이")
+_JUDGED = frozenset(" )]}*_\"'”’$）】选項项是正が가이번はも")
 _MOST_LETTERS = 200
 _BEFORE = 110
 _AFTER = 60
 
-_CLOSERS = r"[)\]}）】*_\"'”’$]{0,6}"
-_CAPITAL = r"[(（*\"']{0,3}[A-ZＡ-Ｚ](?![A-Za-z0-9'’])"
-_REMARKED = (
-    r"(?!\)?\s+(?:is|was|are|can|could|would|has|isn|does|seems|leaves|states|says|refers|because"
-    r"|fails|gives|contains|describes)\b)"
-)
-_SEVERAL = re.compile(
-    _CLOSERS + r"(?:\s*(?:,|、|/|&|\+)\s*|\s*,?\s*(?:or|and|und|oder|et|ou|y|o|e|和|或|と|또는|или|и)\s*)"
-    r"(?:also\s|possibly\s|maybe\s|perhaps\s|even\s)?(?:option\s|choice\s)?" + _CAPITAL + _REMARKED
-)
 # The last of several before a verdict on all of them: "A and B are right".
 _SECOND = re.compile(r"(?:[A-Z]\)?,?\s+(?:and|or)|[A-Z]\)?,)\s*[(*]*$")
 # A capital that is a word: "A person", "I think".
@@ -60,12 +39,12 @@ _WORD = re.compile(
 )
 _FORMULA = re.compile(r"\s*(?:[=+^]|_[\d{]|\*(?!\*)\s*\w)|\s+[-−]\s+[\w(]|\(\w\)|\(\w,")
 _DISMISSED = re.compile(
-    _CLOSERS + r"\s*(?:(?:is|was|are|seems|looks)\s+(?:also\s+|clearly\s+|definitely\s+|simply\s+|just\s+)?"
+    CLOSERS + r"\s*(?:(?:is|was|are|seems|looks)\s+(?:also\s+|clearly\s+|definitely\s+|simply\s+|just\s+)?"
     r"(?:not\b|n't|incorrect|in-correct|wrong|false|untrue|invalid|"
     r"impossible|ruled|eliminated|unlikely)|(?:isn|wasn|can|could|cannot|does|do)(?:['’]t|not)?\s(?:be|not)|不|错|是错|wrong|incorrect)"
 )
 _ENDS = re.compile(
-    _CLOSERS + r"\s*(?:[.,;:!。，；！)\n]|$|\b(?:because|since|as|due|given)\b|[-–—]|입니다|です|だ|है|\()"
+    CLOSERS + r"\s*(?:[.,;:!。，；！)\n]|$|\b(?:because|since|as|due|given)\b|[-–—]|입니다|です|だ|है|\()"
 )
 _CORRECTION = re.compile(
     r"\b(?:wait|actually|correction|sorry|instead|no,|mistake|hmm|re-?check|reconsider)", re.IGNORECASE
@@ -73,42 +52,46 @@ _CORRECTION = re.compile(
 _BOXED = re.compile(
     r"[\s({\[$\\*]*(?:(?:text\w*|math\w*|bf|rm|boldsymbol)\s*\{?[\s({]*)*(?:(?:option|choice|answer|Option|Choice|Answer)[\s:]+)?[\s({]*(?P<letter>[A-Za-zＡ-Ｚ])(?![A-Za-z0-9'’])"
 )
-_HEAD = re.compile(
-    r"[\s*_#>]{0,12}(?:[(（\[](?P<round>[A-Za-z])[)）\]]|(?P<plain>[A-ZＡ-Ｚ])(?:[*_]{0,3}(?:[).:,](?!\w)|[：、．。，])|[*_]{0,3}\s*(?:\n|$)))"
-)
 _OPTION = re.compile(r"(?:^|[\n\s])[(（]?(?P<letter>[A-Z])[).）:]\s")
 _ALONE = re.compile(r"\n[ \t*_(（\[>#]{0,8}(?P<letter>[A-ZＡ-Ｚ])[*_)）\].,。 \t]{0,8}(?=\n)")
-_ONLY = re.compile(
-    r"[\s*_(（\[\"'`]{0,9}(?:(?:[Oo]ption|[Cc]hoice|[Ll]etter)\s(?:\()?)?(?P<letter>[A-Za-zＡ-Ｚ])[\s*_)）\].,。\"'`]{0,9}"
-)
 # The usual end of a reply, read at once; with a word of doubt before it all of the text is looked at.
 _PLAIN = re.compile(
     r"[Aa](?:nswer|NSWER)(?:\sis|:|\sIS)[:\s]?\s?\*{0,2}:?\s?[(*]{0,3}(?P<letter>[A-Z])[)*]{0,3}\.?\s*\Z"
 )
+_BOX_LAST = re.compile(r"\\boxed\{(?:\\text(?:bf)?\{)?\(?(?P<letter>[A-Z])\)?\}{1,2}[$.\s]{0,4}\Z")
 _DOUBT = re.compile(r"[iI]f\s|[nN]ot\s|n['’]t\s|[wW]h(?:ether|y)\s|uppos|ssum|nless|ould")
 _TAIL = 2000
 _SHORT = 64
 _LONGEST_BOX = 400
 
 
-def read_letter(text: str, lo: int, hi: int, options: int = 26) -> AnswerSpan | None:
+def read_letter(text: str, lo: int, hi: int, options: int = 26, signs: Signs = THIRD) -> AnswerSpan | None:
     """The declared letter; a AnswerSpan without answer where several are declared, or a box is not closed."""
     last = chr(ord("A") + min(max(options, 1), 26) - 1)
     plain = _PLAIN.search(text[max(lo, hi - 48) : hi])
     if plain and plain["letter"] <= last and not _DOUBT.search(text, max(lo, hi - 110), hi):
         at = max(lo, hi - 48) + plain.start("letter")
         return AnswerSpan(plain["letter"], at, at + 1)
-    only = _ONLY.fullmatch(text, lo, hi) if hi - lo < _SHORT else None
+    only = signs.only.fullmatch(text, lo, hi) if hi - lo < _SHORT else None
     if only:
         return _within(_letter(only["letter"]), only.start("letter"), last)
-    letters = list((_ASCII_LETTER if text.isascii() else _LETTER).finditer(text, lo, hi))
-    declared = _declared(text, lo, hi, letters, last) if letters else None
-    boxed = _in_box(text, lo, hi, last) if "box" in text else None
+    box = _BOX_LAST.search(text[max(lo, hi - 40) : hi])
+    if box and box["letter"] <= last:
+        at = max(lo, hi - 40) + box.start("letter")
+        return AnswerSpan(box["letter"], at, at + 1)
+    letters = list(signs.letters[text.isascii()].finditer(text, lo, hi))
+    declared = _Declared(text, lo, hi, last, signs).last(letters) if letters else None
+    boxed = _in_box(text, lo, hi, last, signs) if "box" in text else None
     if boxed is not None and _beats(boxed, declared):
         return boxed._replace(member="")
     if declared is not None:
         return declared._replace(member="")
-    return _standing(text, lo, hi, last) if letters else None
+    return _standing(text, lo, hi, last, signs) if letters else None
+
+
+def read_letter_as_second(text: str, lo: int, hi: int, options: int = 26) -> AnswerSpan | None:
+    """As `read_letter`, in the rule's second version."""
+    return read_letter(text, lo, hi, options, SECOND)
 
 
 def _beats(boxed: AnswerSpan, declared: AnswerSpan | None) -> bool:
@@ -119,7 +102,7 @@ def _beats(boxed: AnswerSpan, declared: AnswerSpan | None) -> bool:
     return later and (boxed.answer is not None or boxed.start == boxed.end)
 
 
-def _in_box(text: str, lo: int, hi: int, last: str) -> AnswerSpan | None:
+def _in_box(text: str, lo: int, hi: int, last: str, signs: Signs) -> AnswerSpan | None:
     """The letter of the last box; without answer where it holds none, or more than one."""
     box = read_boxed(
         text, lo, hi, lambda text, lo, hi, _: AnswerSpan(text[lo : min(hi, lo + _LONGEST_BOX)], lo, hi)
@@ -129,7 +112,7 @@ def _in_box(text: str, lo: int, hi: int, last: str) -> AnswerSpan | None:
     match = _BOXED.match(box.answer)
     if (
         match is None
-        or _SEVERAL.match(box.answer, match.end())
+        or signs.several.match(box.answer, match.end())
         or _is_word(box.answer, match.end(), match["letter"])
     ):
         return AnswerSpan(None, box.start, box.end)
@@ -138,78 +121,91 @@ def _in_box(text: str, lo: int, hi: int, last: str) -> AnswerSpan | None:
     )
 
 
-def _declared(text: str, lo: int, hi: int, letters: list[re.Match[str]], last: str) -> AnswerSpan | None:
-    """The last letter that an answer word announces, else the last one that is judged right."""
-    verdict: AnswerSpan | None = None
-    for match in letters[: -_MOST_LETTERS - 1 : -1]:
-        at = match.end() - 1
-        if text[at] in "AI" and text[at - 1 : at] not in ("(", "[") and _WORD.match(text, at + 1, hi):
-            continue  # an article, a pronoun
-        letter = _letter(text[at])
-        if letter > last:
-            continue
-        grade = _grade(text, lo, hi, at, letter)
-        if grade == "several":
-            return verdict if verdict and _corrected(text, at, verdict.start) else AnswerSpan(None, at, at)
-        if grade == "announced":
-            return (
-                verdict if verdict and _corrected(text, at, verdict.start) else AnswerSpan(letter, at, at + 1)
-            )
-        if grade == "verdict" and verdict is None:
-            verdict = AnswerSpan(letter, at, at + 1, "verdict")
-    return verdict
+class _Declared:
+    """The letters of one text, and what is written around each."""
 
+    def __init__(self, text: str, lo: int, hi: int, last: str, signs: Signs) -> None:
+        self.text, self.lo, self.hi, self.highest, self.signs = text, lo, hi, last, signs
+        self.stems: tuple[str, ...] | None = None
 
-def _grade(text: str, lo: int, hi: int, at: int, letter: str) -> str:
-    """How a letter is declared: "announced", "verdict", with another one "several", or not ("")."""
-    before, end = text[max(lo, at - _BEFORE) : at], at + 1
-    after = text[end : min(hi, end + _AFTER)]
-    head = before.rstrip(WRAPPERS)
-    while head.endswith(SET_AS_TEXT):
-        head = head[: max(head.rfind("\\"), head.rfind("<"))].rstrip(WRAPPERS)
-    bracketed = before.endswith(("(", "（", "[")) and after[:1] in (")", "）", "]")
-    leads = _leads(head)
-    judged = VERDICT_AFTER.match(after) if bracketed or after[:1] in _JUDGED else None
-    if not (leads or judged or bracketed):
-        return ""
-    announced = _announced(head, ANNOUNCED) if leads else None
-    if announced is None and (bracketed or head.endswith((" option", " choice"))):
-        announced = _announced(head, ANNOUNCED_FAR)
-    if (
-        announced is None
-        and not judged
-        and not (leads and _ENDS.match(after) and VERDICT_BEFORE.search(head))
-    ):
-        return ""
-    if _DISMISSED.match(after) or NEGATED.search(head, max(0, len(head) - 40)):
-        return ""
-    if announced is not None:
-        if CONDITION.search(head, 0, announced.start()) or (not bracketed and _FORMULA.match(after)):
+    def last(self, letters: list[re.Match[str]]) -> AnswerSpan | None:
+        """The last letter that an answer word announces, else the last one that is judged right."""
+        text, verdict = self.text, None
+        for match in letters[: -_MOST_LETTERS - 1 : -1]:
+            at = match.end() - 1
+            if (
+                text[at] in "AI"
+                and text[at - 1 : at] not in ("(", "[")
+                and _WORD.match(text, at + 1, self.hi)
+            ):
+                continue  # an article, a pronoun
+            letter = _letter(text[at])
+            if letter > self.highest:
+                continue
+            grade = self.grade(at)
+            if grade in ("several", "announced"):
+                if verdict and _corrected(text, at, verdict.start):
+                    return verdict
+                return AnswerSpan(None, at, at) if grade == "several" else AnswerSpan(letter, at, at + 1)
+            if grade == "verdict" and verdict is None:
+                verdict = AnswerSpan(letter, at, at + 1, "verdict")
+        return verdict
+
+    def grade(self, at: int) -> str:
+        """How a letter is declared: "announced", "verdict", with another one "several", or not ("")."""
+        text, signs, end = self.text, self.signs, at + 1
+        before = text[max(self.lo, at - _BEFORE) : at]
+        after = text[end : min(self.hi, end + _AFTER)]
+        head = before.rstrip(WRAPPERS)
+        while head.endswith(SET_AS_TEXT):
+            head = head[: max(head.rfind("\\"), head.rfind("<"))].rstrip(WRAPPERS)
+        bracketed = before.endswith(("(", "（", "[")) and after[:1] in (")", "）", "]")
+        leads = self.leads(head)
+        judged = signs.verdict_after.match(after) if bracketed or after[:1] in _JUDGED else None
+        if not (leads or judged or bracketed) or _DISMISSED.match(after):
             return ""
-        return "several" if _SEVERAL.match(after) else "announced"
-    if CONDITION.search(head):
-        return ""
-    if judged and _SECOND.search(before):
-        return "several"
-    return "several" if _SEVERAL.match(after) else "verdict"
+        announced = self.announced(head, signs.announced) if leads else None
+        if announced is None and (bracketed or head.endswith((" option", " choice"))):
+            announced = self.announced(head, signs.announced_far)
+        if (
+            announced is None
+            and not judged
+            and not (leads and _ENDS.match(after) and signs.verdict_before.search(head))
+        ):
+            return ""
+        plainly = announced is not None and announced.re is signs.announced and head.isascii()
+        if not plainly and NEGATED.search(
+            head, max(0, len(head) - 40)
+        ):  # no negation is within an announcement
+            return ""
+        if announced is not None:
+            if CONDITION.search(head, 0, announced.start()) or (not bracketed and _FORMULA.match(after)):
+                return ""
+            return "several" if signs.several.match(after) else "announced"
+        if CONDITION.search(head):
+            return ""
+        if judged and _SECOND.search(before):
+            return "several"
+        return "several" if signs.several.match(after) else "verdict"
 
+    def announced(self, head: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """What announces a letter, from its answer word to the end of `head`."""
+        if self.stems is None:  # those that stand in the text at all
+            stems = self.signs.stems[self.text.isascii()]
+            self.stems = tuple(stem for stem in stems if stem in self.text)
+        for stem in self.stems:
+            at = head.rfind(stem)
+            if at >= 0 and (found := pattern.match(head, at)):
+                return found
+        return None
 
-def _announced(head: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
-    """What announces a letter, from its answer word to the end of `head`."""
-    for stem in ASCII_STEMS if head.isascii() else STEMS:
-        at = head.rfind(stem)
-        if at >= 0 and (found := pattern.match(head, at)):
-            return found
-    return None
-
-
-def _leads(head: str) -> bool:
-    """Whether the last word or sign before a letter is one that leads up to it: a quick look first."""
-    if not head:
-        return False
-    if head[-1] in LEADING_SIGNS or not head[-1].isascii():
-        return True
-    return head[max(head.rfind(" "), head.rfind("\n")) + 1 :].lower() in LEADING_WORDS
+    def leads(self, head: str) -> bool:
+        """Whether the last word or sign before a letter is one that leads up to it: a quick look first."""
+        if not head:
+            return False
+        if head[-1] in LEADING_SIGNS or not head[-1].isascii():
+            return True
+        return head[max(head.rfind(" "), head.rfind("\n")) + 1 :].lower() in self.signs.leading
 
 
 def _corrected(text: str, start: int, end: int) -> bool:
@@ -217,20 +213,20 @@ def _corrected(text: str, start: int, end: int) -> bool:
     return _CORRECTION.search(text, max(start, end - 200), end) is not None
 
 
-def _standing(text: str, lo: int, hi: int, last: str) -> AnswerSpan | None:
+def _standing(text: str, lo: int, hi: int, last: str, signs: Signs) -> AnswerSpan | None:
     """The letter that stands alone on the last such line, else the one that heads the text."""
     start = max(lo, hi - _TAIL)
     alone = last_match(_ALONE, "\n" + text[start:hi] + "\n", 0, hi - start + 2)
     if alone is not None:
         return _within(_letter(alone["letter"]), alone.start("letter") + start - 1, last)
-    head = _HEAD.match(text, lo, hi)
+    head = signs.head.match(text, lo, hi)
     if head is None or not head.lastgroup:
         return None
     letter = _letter(head[head.lastgroup])
     others = {match["letter"] for match in _OPTION.finditer(text, lo, min(hi, lo + _TAIL))} - {letter}
     if (
         others
-        or _SEVERAL.match(text, head.end(head.lastgroup), hi)
+        or signs.several.match(text, head.end(head.lastgroup), hi)
         or (letter == "I" and head.lastgroup == "plain")
     ):
         return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from evalkit.grade.formulas.cursor import Cursor
 from evalkit.grade.formulas.names import MODIFIERS
 from evalkit.grade.formulas.nodes import Node, negative, node, number
+from evalkit.grade.formulas.operators import OPERATORS, Operators
 from evalkit.grade.formulas.tokens import NotRead, Token
 
 _BASES = {
@@ -18,13 +18,12 @@ _BASES = {
 }
 PI = node("constant", value="π")
 _E = node("constant", value="e")
-_OPERATORS = frozenset({"\\sum", "\\prod", "\\int", "\\iint", "\\oint", "\\lim"})
 _REALS, _NOTHING = node("field", value="R"), node("empty")
 _SAID = {"all real numbers": _REALS, "all reals": _REALS, "no solution": _NOTHING, "no solutions": _NOTHING}
 _REPEATING = re.compile(r"(\d+)\.(\d*)\\overline\s?\{(\d+)\}")
 
 
-class Atoms(Cursor):
+class Atoms(Operators):
     """Single operands, of a list of tokens."""
 
     def argument(self, whole: bool = False) -> Node:
@@ -93,8 +92,8 @@ class Atoms(Cursor):
     def symbol(self, name: str) -> Node:
         if name == "π":
             return PI
-        if name in _OPERATORS:
-            raise NotRead("a sum, a limit or an integral")
+        if name in OPERATORS:
+            return self.operator(name)
         if name in MODIFIERS:
             start = self.at
             self.argument()

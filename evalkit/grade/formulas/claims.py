@@ -140,7 +140,9 @@ def rounds_to(exact: Node, rounded: Node) -> bool:
 
 
 def _is_name(part: Node) -> bool:
-    return part.kind in ("symbol", "name", "text")
+    if part.kind == "symbol":
+        return "](" not in str(part.value)  # a sum or an integral is none
+    return part.kind in ("name", "text")
 
 
 def _told_together(item: Node) -> list[Claim]:

@@ -24,8 +24,13 @@ _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "!=": "!=", "=": "="}
 
 @dataclass
 class FormulaMatch:
-    """One answer against one gold. `unfinished`: the value is right, but work is left to the reader."""
+    """One answer against one gold. `unfinished`: the value is right, but work is left to the reader.
 
+    `strict` is how the fourth version of the scorer differs from the third: two plain unknowns are not one
+    name, and what has unknowns is no value.
+    """
+
+    strict: bool = True
     unfinished: bool = field(default=False)
 
     def same(self, gold: Parsed, answer: Parsed) -> bool:
@@ -33,8 +38,8 @@ class FormulaMatch:
         wanted = _region_of(gold, _is_region(answer))
         if wanted is not None and (_is_region(gold) or _is_region(answer)):
             found = _region_of(answer, True)
-            return found is not None and _may_be(wanted[1], found[1]) and same_region(wanted[0], found[0])
-        return self.lists(claims(_members(gold)), claims(_members(answer)))
+            return found is not None and self.may_be(wanted[1], found[1]) and same_region(wanted[0], found[0])
+        return self.lists(claims(_members(gold, self.strict)), claims(_members(answer, self.strict)))
 
     def lists(self, gold: tuple[Claim, ...], answer: tuple[Claim, ...]) -> bool:
         """Whether every claim of the gold has its twin among those of the answer, which has no more."""
@@ -68,7 +73,7 @@ class FormulaMatch:
     def claimed(self, gold: Claim, answer: Claim) -> bool:
         if isinstance(gold, Value):
             if isinstance(answer, Value):
-                if _compatible(gold.names, answer.names):
+                if self.compatible(gold.names, answer.names):
                     return self.value(gold, answer)
                 return _is_curve(gold) and _multiple(_as_equation(gold), _as_equation(answer))
             return (
@@ -143,8 +148,23 @@ class FormulaMatch:
         )
         if done and gold.kind == "number":
             done = not found & {"sum", "times"}
+        if self.strict and answer.free and not gold.free:
+            done = False
         self.unfinished = self.unfinished or not done
         return done
+
+    def compatible(self, gold: tuple[str, ...], answer: tuple[str, ...]) -> bool:
+        return not gold or not answer or self.may_be(gold[-1], answer[-1])
+
+    def may_be(self, one: str, other: str) -> bool:
+        if (
+            self.strict
+            and one.casefold() != other.casefold()
+            and _UNKNOWN.match(one)
+            and _UNKNOWN.match(other)
+        ):
+            return False
+        return _may_be(one, other)
 
 
 def _powers(tree: Node) -> bool:
@@ -161,12 +181,13 @@ def _taken_apart(claim: Claim) -> tuple[Claim, ...]:
     return (claim,)
 
 
-def _members(parsed: Parsed) -> tuple[Node, ...]:
+def _members(parsed: Parsed, strict: bool) -> tuple[Node, ...]:
     """The items, those of a set in their place; a set holds each once."""
     items = parsed.items
     if len(items) == 1:
         item = items[0]
-        if item.kind == "chain" and item.value == "=" and item.parts[1].kind == "set":
+        told = ("=", "in") if strict else ("=",)
+        if item.kind == "chain" and item.value in told and item.parts[1].kind == "set":
             item = item.parts[1]
         if item.kind == "set":
             items = tuple(dict.fromkeys(item.parts))
@@ -197,6 +218,7 @@ def _region_of(parsed: Parsed, pairs: bool) -> tuple[Region, str] | None:
 
 
 _LABEL = re.compile(r"[a-z ]{2}")
+_UNKNOWN = re.compile(r"(?:[A-Za-zα-ωΑ-Ω]|\\[A-Za-z]+)$")
 
 
 def _may_be(one: str, other: str) -> bool:
@@ -207,10 +229,6 @@ def _may_be(one: str, other: str) -> bool:
     if _LABEL.match(one.casefold()) or _LABEL.match(other.casefold()):
         return True
     return first[0] == second[0] and not any(mark in first and mark in second for mark in "(_")
-
-
-def _compatible(gold: tuple[str, ...], answer: tuple[str, ...]) -> bool:
-    return not gold or not answer or _may_be(gold[-1], answer[-1])
 
 
 def _is_curve(claim: Value) -> bool:

@@ -12,8 +12,10 @@ _END = Token("end", "")
 class Cursor:
     """Where the parser is, how deep, and inside of what."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Token], operators: bool = False) -> None:
         self.tokens = tokens
+        self.operators = operators
+        """Whether sums, limits and integrals are read, which the third version of the scorer did not."""
         self.at = 0
         self.depth = 0
         self.bars = 0
@@ -38,6 +40,9 @@ class Cursor:
             raise NotRead("too deep")
 
     def sum(self) -> Node:
+        raise NotImplementedError
+
+    def product(self) -> Node:
         raise NotImplementedError
 
     def signed(self) -> Node:

@@ -31,9 +31,9 @@ def parse(text: str, grouped: bool = True) -> Parsed:
     return read_tokens(tokenize(text, grouped))
 
 
-def read_tokens(tokens: list[Token]) -> Parsed:
-    """As `parse`, of what `tokenize` made."""
-    statements = Statements(list(tokens))
+def read_tokens(tokens: list[Token], operators: bool = False) -> Parsed:
+    """As `parse`, of what `tokenize` made; `operators` reads sums, limits and integrals too."""
+    statements = Statements(list(tokens), operators)
     return Parsed(*statements.whole(), tuple(statements.units))
 
 

@@ -15,17 +15,27 @@ from evalkit.grade.formulas.tokens import NotRead, Token, tokenize
 _GROUPED = re.compile(r"\d,\d{3}(?!\d)")
 _UNGROUPED_ZEROS = re.compile(r"(?<![\d.])\d{1,3},0\d\d(?!\d)")
 
+# What takes room and shows nothing.
+_UNSEEN = re.compile(r"\\[hv]?phantom\s*\{[^{}]*\}")
+_BASE = re.compile(r"_\{\((\w{1,12})\)\}")
+LATEST = 4
+"""The newest version of the scorer that compares formulas."""
+
 Verdict = Literal["same", "unfinished", "other"]
 
 
 class Reading:
     """A text with its spellings as a formula, and its trees, which are read when they are asked for.
 
-    There are two of each where "1,234" may be one number or two, and none for a text.
+    There are two of each where "1,234" may be one number or two, and none for a text. `version` is that of
+    the scorer, from the third on.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, version: int = LATEST) -> None:
         self.text = text.strip().rstrip(".。").strip()
+        self.version = version
+        if version > 3 and ("phantom" in text or "_{(" in text):
+            self.text = _BASE.sub(r"_{\1}", _UNSEEN.sub("", self.text))
         self._tokens: list[list[Token]] = []
         for grouped in (True, False) if _GROUPED.search(self.text) else (True,):
             if grouped or not _UNGROUPED_ZEROS.search(self.text):
@@ -39,19 +49,19 @@ class Reading:
         if not is_written(self.text):
             for tokens in self._tokens:
                 with suppress(NotRead, RecursionError):
-                    trees.append(read_tokens(tokens))
+                    trees.append(read_tokens(tokens, self.version > 3))
         return tuple(tree for tree in trees if not all(item.kind == "text" for item in tree.items))
 
 
-def read(text: str) -> Reading:
+def read(text: str, version: int = LATEST) -> Reading:
     """Read a text as a formula. Never raises: what is none has no tree."""
-    return Reading(text)
+    return Reading(text, version)
 
 
 @lru_cache(maxsize=4096)
-def read_gold(text: str) -> Reading:
+def read_gold(text: str, version: int = LATEST) -> Reading:
     """As `read`, remembered: a gold is read once."""
-    return read(text)
+    return read(text, version)
 
 
 def compare(gold: Reading, answer: Reading) -> Verdict:
@@ -63,7 +73,7 @@ def compare(gold: Reading, answer: Reading) -> Verdict:
     unfinished = False
     for wanted in gold.trees:
         for found in answer.trees:
-            comparison = FormulaMatch()
+            comparison = FormulaMatch(strict=gold.version > 3)
             if wanted.units and found.units and wanted.units != found.units:
                 continue
             try:

@@ -116,7 +116,7 @@ def test_explain(tmp_path: Path) -> None:
     done = evalkit("extract", "--explain", "<think>5</think>#### 18\nNo, \\boxed{20}\x1b[2J", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (
-        "answer: 20" in done.stdout and "lenient@2/boxed" in done.stdout and "last one counts" in done.stdout
+        "answer: 20" in done.stdout and "lenient@3/boxed" in done.stdout and "last one counts" in done.stdout
     )
     assert "\x1b" not in done.stdout
 
@@ -127,12 +127,12 @@ def test_compare_rules(tmp_path: Path) -> None:
     compared = compare_rules(run)
     assert set(compared.counts) == {f"{name}@{max(RULES[name])}" for name in RULES}
     assert all(counts.total() == 60 for counts in compared.counts.values())
-    assert compared.counts["lenient@2"]["correct"] > compared.counts["boxed@2"]["correct"]
-    assert compared.counts["hash@2"]["no_answer"] == 60
+    assert compared.counts["lenient@3"]["correct"] > compared.counts["boxed@3"]["correct"]
+    assert compared.counts["hash@3"]["no_answer"] == 60
 
     table = evalkit("compare-rules", "step_0", "--rules", "boxed,lenient", cwd=tmp_path)
     assert table.returncode == 0, table.stderr
-    assert "lenient@2" in table.stdout and "the rules disagree on" in table.stdout
+    assert "lenient@3" in table.stdout and "the rules disagree on" in table.stdout
     as_json = evalkit("compare-rules", "step_0", "--format", "json", cwd=tmp_path)
     (value,) = json.loads(as_json.stdout)
     assert value == json.loads(json.dumps(compared.as_dict()))

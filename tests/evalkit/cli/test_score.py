@@ -311,7 +311,7 @@ def test_reading_results(cli: Cli, tmp_path: Path, smollm2: Path) -> None:
     assert shown.code == 0 and "⟦" in shown.out and "[red]" in shown.out
     again = cli("rescore", folder.name, "--rule", "boxed")
     assert again.code == 0 and "no answer    100.0 %" in again.out
-    assert {run.name for run in list_runs(tmp_path / "results")} == {folder.name, f"{folder.name}-boxed@2"}
+    assert {run.name for run in list_runs(tmp_path / "results")} == {folder.name, f"{folder.name}-boxed@3"}
     ambiguous = cli("show", "smollm2")
     assert ambiguous.code == 2 and "fits 2 runs" in ambiguous.err
     complete = cli(*SCORE, "--limit", "4")

@@ -150,7 +150,7 @@ def test_unlike_runs_are_refused_with_each_key_and_both_values(tmp_path: Path) -
         diff_runs(a, b)
     lines = refused.value.detail.splitlines()
     assert lines[0] == "a | b"
-    assert "  reading.scorer.rule: boxed@2 | hash@1" in lines
+    assert "  reading.scorer.rule: boxed@3 | hash@1" in lines
     assert "  reading.system: None | You are helpful." in lines
     assert "  manifest.split: test | train" in lines
     assert refused.value.exit_code == 3
@@ -160,7 +160,7 @@ def test_an_older_scorer_is_refused_with_the_command_that_judges_anew(tmp_path: 
     rows = [row(i) for i in range(30)]
 
     def judged_by(version: int, name: str) -> Run:
-        rule = "boxed@2" if version == SCORER_VERSION else "boxed@1"
+        rule = "boxed@3" if version == SCORER_VERSION else "boxed@1"
         lock = lock_of(rows, scorer={"rule": rule, "version": version})
         return make_run(tmp_path / name, rows, lambda r, _: (ANSWER["c"] % r.gold, False), lock=lock)
 
@@ -329,7 +329,7 @@ def test_refusal_on_the_command_line(tmp_path: Path) -> None:
     a, b = unlike(tmp_path)
     refused = evalkit("diff", a.folder, b.folder)
     assert (refused.returncode, refused.stdout) == (3, "")
-    assert "reading.scorer.rule: boxed@2 | hash@1" in refused.stderr
+    assert "reading.scorer.rule: boxed@3 | hash@1" in refused.stderr
     allowed = evalkit("diff", a.folder, b.folder, "--allow-mismatch", "--format", "csv")
     assert allowed.returncode == 0 and allowed.stdout.endswith("mismatch overlap\n")
 

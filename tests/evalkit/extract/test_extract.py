@@ -88,15 +88,16 @@ def test_same_from_threads_and_processes() -> None:
 
 @pytest.mark.parametrize("piece", HOSTILE, ids=ascii)
 def test_linear_on_texts_made_to_hurt(piece: str) -> None:
-    """Sixteen times the text takes at most 40 times as long, or no time to speak of."""
+    """Reading and scoring 1 MB takes at most 40 times as long as a sixteenth of it, or next to no time."""
 
     def seconds(size: int) -> float:
         text = piece * (size // len(piece)) + "18"
         start = time.process_time()
-        read_all(text)
+        for found in read_all(text):
+            grade(found, "x+1")
         return time.process_time() - start
 
-    small, large = min(seconds(20_000) for _ in range(2)), min(seconds(320_000) for _ in range(2))
+    small, large = min(seconds(62_500) for _ in range(2)), min(seconds(1_000_000) for _ in range(2))
     assert large < max(40 * small, 0.4)
 
 
@@ -202,7 +203,7 @@ def test_unknown_rule(rule: str, says: str) -> None:
 
 def test_lenient_names_its_member_and_what_it_passed_over() -> None:
     found = extract("#### 18\nNo. The answer is 20.", "lenient")
-    assert (found.answer, found.rule, found.alternatives) == ("20", "lenient@2/answer-is", ("18",))
+    assert (found.answer, found.rule, found.alternatives) == ("20", "lenient@3/answer-is", ("18",))
 
 
 def test_explain_tells_why() -> None:

@@ -185,7 +185,7 @@ TAMPERED_TEMPLATES = {
     "text": ("Put the answer", "Write the answer", ("+", "Write the answer", "[' Put' = ", "[' Write' = ")),
     "system message": ("good at sums", "bad at sums", ("-You are good at sums", "+You are bad at sums")),
     "worked example": ("It is", "That is", ("turns_sha256", "+It", "That is \\boxed{2}.")),
-    "extraction rule": ('"boxed"', '"last-number"', ("scorer.rule: boxed@2 | last-number",)),
+    "extraction rule": ('"boxed"', '"last-number"', ("scorer.rule: boxed@3 | last-number",)),
     "kwargs of the chat template": (
         "[[turns]]",
         "[chat_template_kwargs]\nenable_thinking = false\n[[turns]]",
@@ -514,7 +514,7 @@ def test_adopting_asks_where_several_templates_fit(model: Path, tmp_path: Path) 
     strip_lock(path)
     with pytest.raises(UserError, match=r"several templates .*gsm8k-boxed@1, math-boxed@1"):
         adopt(str(model), prompt=None, data=path, force=True)
-    assert adopt(str(model), prompt="math-boxed", data=path, force=True)[0].rule == "math@2"
+    assert adopt(str(model), prompt="math-boxed", data=path, force=True)[0].rule == "math@3"
 
 
 @pytest.mark.parametrize(
@@ -568,7 +568,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_line_says_it_in_exit_codes(model: Path, rows: Path) -> None:
     done = run("check", str(model))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "read as locked (gsm8k-boxed@1, rule boxed@2, fingerprint" in done.stdout
+    assert "read as locked (gsm8k-boxed@1, rule boxed@3, fingerprint" in done.stdout
     done = run("check", str(model), "--prompt", "gsm8k-hash")
     assert done.returncode == 3 and done.stdout == ""
     assert done.stderr.startswith("error: ") and "first differing token" in done.stderr

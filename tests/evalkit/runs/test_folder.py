@@ -156,7 +156,7 @@ def test_rescore_writes_a_new_run(tmp_path: Path) -> None:
     assert [r.outcome for r in run.records] == ["correct", "correct", "unscored"]
     run = Run(run.folder, run.manifest.changed(noise=NoiseFloor(n=3, flips=1)))
     again = rescore(run, rule="boxed", command="evalkit rescore run --rule boxed")
-    assert again.name == "run-boxed@2" and again.manifest.source == "run" and again.complete
+    assert again.name == "run-boxed@3" and again.manifest.source == "run" and again.complete
     assert again.manifest.noise is None, "measured under another rule"
     assert [r.outcome for r in again.records] == ["wrong", "no_answer", "unscored"]
     assert again.manifest.fingerprint != run.manifest.fingerprint == LOCK.fingerprint
@@ -194,7 +194,7 @@ def test_rows_that_were_never_generated_are_unscored_under_every_rule(tmp_path: 
     run = read_run(write(tmp_path / "run", [record("a", "\\boxed{7}"), never]))
     compared = compare_rules(run, ["boxed", "hash", "lenient"])
     assert [compared.counts[rule]["unscored"] for rule in compared.counts] == [1, 1, 1]
-    assert compared.accuracy("boxed@2") == 1
+    assert compared.accuracy("boxed@3") == 1
     again = rescore(run, rule="boxed", command="")
     assert [r.outcome for r in again.records] == ["correct", "unscored"]
 
@@ -203,10 +203,10 @@ def test_compare_rules_reads_leniently_as_scoring_does(tmp_path: Path) -> None:
     records = [record("a", "\\boxed{8} or 7"), record("b", "\\boxed{7} or 8"), record("c", "\\boxed{7}")]
     run = read_run(write(tmp_path / "run", records))
     compared = compare_rules(run, ["last-number", "lenient", "boxed"])
-    lenient = [readings["lenient@2"] for _, readings in compared.disagreements]
+    lenient = [readings["lenient@3"] for _, readings in compared.disagreements]
     assert lenient == [("7", "correct"), ("8", "wrong")], "the run's own rule comes first: last-number"
     stored = Counter(r.lenient_outcome for r in run.records)
-    assert compared.counts["lenient@2"] == stored == {"correct": 2, "wrong": 1}
+    assert compared.counts["lenient@3"] == stored == {"correct": 2, "wrong": 1}
 
 
 def test_show_chooses_and_escapes(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_records_newer_keys_stay_when_it_is_read_again(old: Path) -> None:
     more = {name: {key: line[key] for key in line if "later" in key} for name, line in found.items()}
     assert more.pop(lines[1]["id"]) == {"later": {"a": [1]}, "much_later": None}
     assert set(map(str, more.values())) == {"{}"}
-    assert {line["extraction"]["rule"] for line in found.values()} == {"boxed@2"}
+    assert {line["extraction"]["rule"] for line in found.values()} == {"boxed@3"}
 
 
 def changed(lock: Lock, section: str, key: str, value: Any) -> Lock:

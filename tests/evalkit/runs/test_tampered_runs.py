@@ -117,8 +117,8 @@ def test_a_forged_lock(
 
     path = root / "b/prompt.lock.json"
     lock = read_lock(root / "b")
-    assert lock is not None and '"boxed@2"' in path.read_text()
-    path.write_text(path.read_text().replace('"boxed@2"', '"hash@1"'))
+    assert lock is not None and '"boxed@3"' in path.read_text()
+    path.write_text(path.read_text().replace('"boxed@3"', '"hash@1"'))
     code, line = refused(root, monkeypatch, capfd, command)
     assert code == 3 and "was edited" in line
     reading = {**lock.reading, "scorer": {"rule": "hash@1"}}

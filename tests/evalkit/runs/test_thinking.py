@@ -82,7 +82,7 @@ def test_rules_are_compared_within_the_budget_of_thinking(tmp_path: Path) -> Non
     run = rescore(written(tmp_path / "run", records, thinking=thinking), rule=None, command="again")
     assert outcomes(run) == [("correct", "equal"), ("no_answer", "thinking over its budget")]
     compared = compare_rules(run, ["last-number", "lenient"])
-    for name in ("last-number@1", "lenient@2"):
+    for name in ("last-number@1", "lenient@3"):
         assert compared.counts[name] == {"correct": 1, "no_answer": 1}
 
 

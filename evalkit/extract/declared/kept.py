@@ -1,0 +1,52 @@
+r"""Read a declared answer and keep what tells it apart, in the rules' third version.
+
+The second version (`whole`) reads the number of `x = 5`, `7 apples or 8 apples` and `> 5`. Here a name of one
+letter stays ("x = 5", since y = 5 is another answer), and a hedge or a bound stays text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from evalkit.extract.answer_span import AnswerSpan
+from evalkit.extract.declared.content import Content
+from evalkit.extract.declared.whole import read_box, read_declared
+
+_LONGEST = 200
+_NUMBER = re.compile(r"-?\d")
+_NAMED = re.compile(r"[\s$*\\(\[]*(?P<name>(?<!\\)[A-Za-z])\s*=(?![=<>])")
+_BOUND = re.compile(r"\s*\$?\s*(?:[<>≤≥≠]|\\(?:leq?|geq?|neq?|lt|gt)(?![a-z]))")
+_WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+_HEDGED = re.compile(
+    r"(?:\d|\b(?:" + _WORDS + r"))\s*(?P<unit>[^\W\d_]+)?\}?\s*[(（,;/]?\s*(?:\\text\s*\{\s*)?[(（]?"
+    r"\b(?:or|oder|ou|else|maybe|perhaps|possibly|alternatively)\b"
+    r"\s*(?:[^\W\d_]+\s+){0,2}(?:[$€£]?-?\d[\d.,]*(?:\s*(?P=unit)|\s*(?:[)）.,;!?}]|$))|(?:"
+    + _WORDS
+    + r")\b)",
+    re.IGNORECASE,
+)
+
+
+def keep(read: Content, names: bool = True) -> Content:
+    """A reader of declared content that keeps hedges and bounds, and `names` where they are asked for."""
+
+    def kept(text: str, lo: int, hi: int, decimal_comma: bool = False) -> AnswerSpan | None:
+        found = read(text, lo, hi, decimal_comma)
+        if found is None or found.answer is None or not _NUMBER.match(found.answer):
+            return found
+        if found.start == lo and found.end == hi:
+            return found
+        hi = min(hi, lo + _LONGEST)
+        if _BOUND.match(text, lo, hi) or _HEDGED.search(text, lo, hi):
+            return AnswerSpan(text[lo:hi].strip(), lo, hi)
+        named = _NAMED.match(text, lo, hi) if names else None
+        if named and found.end > named.end() and text.find("=", named.end(), found.end) < 0:
+            return found._replace(answer=f"{named['name']} = {found.answer}", start=named.start("name"))
+        return found
+
+    return kept
+
+
+keep_box = keep(read_box)
+keep_declared = keep(read_declared)
+keep_number = keep(read_declared, names=False)
