@@ -232,7 +232,8 @@ def load_engine(plan: RunPlan, folder: Path) -> Engine:
     """The plan's engine, loaded; its own output goes to engine.log in the folder."""
     if plan.warning:
         print(f"warning: {plan.warning}", file=sys.stderr)
-    print(f"loading {plan.model.name} into {plan.engine} (log: {folder}/engine.log)", file=sys.stderr)
+    where = plan.options.base_url or f"log: {folder}/engine.log"
+    print(f"loading {plan.model.name} into {plan.engine} ({where})", file=sys.stderr)
     options = replace(
         plan.options,
         max_model_len=plan.needed,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from evalkit.cluster_environment import no_cluster, travelling
+from evalkit.cluster_environment import START, no_cluster, travelling
 from evalkit.engines.base import Engine, EngineOptions
 from evalkit.engines.copies.messages import Died, Message, Ready, Report
 from evalkit.engines.copies.processes import ROOT, log_of
@@ -89,6 +90,7 @@ class RayActors:
 
         self._ray = ray
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        _check_reachable(options.ray or "auto")
         try:
             ray.init(
                 address=options.ray,
@@ -155,6 +157,17 @@ class RayActors:
                 self._ray.kill(actor)
         self._taking.clear()
         self._ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """UserError where nothing listens at host:port: Ray itself would try for more than a minute."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise UserError(f"--ray {address}: nothing listens there ({error}); {START}") from None
 
 
 def _slots(ray: Any, options: EngineOptions) -> tuple[int, int]:

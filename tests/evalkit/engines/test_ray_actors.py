@@ -67,4 +67,6 @@ def test_what_does_not_go_with_ray() -> None:
     with pytest.raises(UserError, match="a server has its own GPUs"):
         check_engine("openai", EngineOptions(ray="auto"))
     pytest.importorskip("ray")
+    with pytest.raises(UserError, match=r"--ray 127\.0\.0\.1:1: nothing listens there.*ray start --head"):
+        make_engine("hf", None, EngineOptions(ray="127.0.0.1:1"))  # type: ignore[arg-type]
     assert check_engine("hf", EngineOptions(ray="auto")) == 1
