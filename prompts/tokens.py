@@ -201,9 +201,10 @@ def resolve_stop_ids(tokenizer: PreTrainedTokenizerFast, model_folder: Path | st
     found: Any = None
     if path.exists():
         found = read_json(path).get("eos_token_id")
-    ids = {tokenizer.eos_token_id, *(found if isinstance(found, list) else [found])} - {None}
-    if wrong := [value for value in ids if type(value) is not int]:
+    named = [value for value in (found if isinstance(found, list) else [found]) if value is not None]
+    if wrong := [value for value in named if type(value) is not int or value < 0]:
         raise UserError(f"{path}: eos_token_id holds {wrong[0]!r}; token ids are whole numbers")
+    ids = {tokenizer.eos_token_id, *named} - {None}
     if not ids:
         raise UserError(f"neither the tokenizer nor {path} names an end token, so no reply could end")
     return tuple(sorted(ids))

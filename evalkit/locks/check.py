@@ -96,6 +96,10 @@ def check_model(
             f"{name} has no prompt lock, so there is nothing to compare it with; write one: "
             f"evalkit prompts adopt {name} --prompt NAME (or --data train.parquet)"
         )
+    if locked.carries.get("computation") and not (folder / "config.json").is_file():
+        raise Mismatch(
+            f"{name} was locked with a config.json, which is gone; bring back the one it was made with"
+        )
     tokenizer = load_tokenizer(folder, trust_remote_code)
     template, broken = _template(prompt or locked.template, extra, [locked])
     try:

@@ -67,7 +67,18 @@ def computation_of(folder: Path) -> dict[str, Any] | None:
     if not isinstance(config, dict):
         return None
     keys: dict[str, Any] = json.loads(json.dumps(_decisive(config), default=str))
-    return {"transformers": transformers.__version__, "keys": keys}
+    found = {"transformers": transformers.__version__, "keys": keys}
+    if isinstance(named := _architectures(path), list):
+        found["architectures"] = named
+    return found
+
+
+def _architectures(path: Path) -> Any:
+    """The classes that config.json names, by which vLLM takes its model; None where it names none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("architectures")
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return None
 
 
 def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +100,16 @@ def computation_differences(
     if not left or not right:
         return []
     same_reader = left.get("transformers") == right.get("transformers")
-    return list(_walk("", left.get("keys", {}), right.get("keys", {}), same_reader))
+    found = list(_walk("", left.get("keys", {}), right.get("keys", {}), same_reader))
+    classes = left.get("architectures"), right.get("architectures")
+    if classes[0] != classes[1] and all(map(_is_causal, classes)):
+        found.append(("architectures", *classes))
+    return found
+
+
+def _is_causal(classes: Any) -> bool:
+    """Whether it names a language model; others are saved under the name of one when they are merged."""
+    return isinstance(classes, list) and bool(classes) and str(classes[0]).endswith("ForCausalLM")
 
 
 def is_same_shape(left: Computation | None, right: Computation | None) -> bool:

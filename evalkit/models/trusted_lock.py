@@ -53,7 +53,18 @@ def trusted_lock(folder: Path, run: Path | None) -> Lock | None:
 def checkpoint_manifest(folder: Path) -> dict[str, Any]:
     """What trainkit's callback wrote when the save was finished; empty where there is no such file."""
     path = folder / "manifest.json"
-    return read_json(path) if path.is_file() else {}
+    held = read_json(path) if path.is_file() else {}
+    for key, kind in (("fingerprint", str), ("marks", list)):
+        _require_kind(path, held, key, kind)
+    return held
+
+
+def _require_kind(path: Path, held: dict[str, Any], key: str, kind: type) -> None:
+    """UserError where a witness holds a value of another type: it was edited, and says nothing."""
+    if held.get(key) is not None and not isinstance(held[key], kind):
+        raise UserError(
+            f"{path} is no manifest of a checkpoint: its {key} is {str(held[key])[:40]!r}; was it edited?"
+        )
 
 
 def note_adopted(folder: Path, run: Path | None, lock: Lock) -> None:
@@ -72,8 +83,11 @@ def _fingerprints(folder: Path, manifest: dict[str, Any], run: Path | None) -> I
     if isinstance(manifest.get("fingerprint"), str):
         yield f"{folder}/manifest.json", manifest["fingerprint"]
     merged = folder / "merge.json"
-    if merged.is_file() and isinstance(named := read_json(merged).get("fingerprint"), str):
-        yield str(merged), named
+    if merged.is_file():
+        report = read_json(merged)
+        _require_kind(merged, report, "fingerprint", str)
+        if named := report.get("fingerprint"):
+            yield str(merged), named
     job = run / "train.json" if run is not None else None
     if job is not None and job.is_file() and isinstance(named := read_json(job).get("fingerprint"), str):
         yield str(job), named
