@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +14,9 @@ from evalkit.cli import options
 from evalkit.cli.app import app
 from evalkit.score.options import ScoreOptions
 from prompts.errors import UserError
+
+if TYPE_CHECKING:
+    from evalkit.runs.folder import Run
 
 UNTIL = Annotated[
     Literal["all", "decided"],
@@ -28,6 +32,10 @@ WATCH = Annotated[
 COMPARISONS = Annotated[
     int, typer.Option(help="How many checkpoints are decided in all; the error is shared.")
 ]
+LOGGER = Annotated[
+    list[str] | None,
+    typer.Option(help="Also log to wandb, mlflow or tensorboard, beside the training's curves (repeatable)."),
+]
 
 
 @app.command("score")
@@ -39,6 +47,7 @@ def score_command(
     margin: MARGIN = 1.0,
     comparisons: COMPARISONS = 1,
     watch: WATCH = False,
+    logger: LOGGER = None,
     format: options.Format = "table",
 ) -> None:
     """Score models on tasks. The same command resumes what was stopped.
@@ -51,6 +60,9 @@ def score_command(
         raise UserError(f"--margin takes percentage points above 0 and up to 100, got {margin:g}: --margin 1")
     if comparisons < 1:
         raise UserError(f"--comparisons {comparisons}: at least 1")
+    from evalkit.exchange.loggers import check_loggers
+
+    check_loggers(logger or [])
     from evalkit.engines.vllm_install import preload_openmp
     from evalkit.process_start import process_started
 
@@ -74,6 +86,7 @@ def score_command(
             raise UserError("--until decided takes one model; leave it out, or run it once for each")
         runs = list(score_models(asked, names, command=command, results=results, watch=watch))
         print(render_runs(runs, format))
+        log(runs, logger or [])
         return
     asked = replace(asked, model=names)
     if until == "decided" and against is not None:
@@ -89,3 +102,21 @@ def score_command(
     if format == "table":
         for line in lines_by_task(run):
             print(line)
+    log([run], logger or [])
+
+
+def log(runs: Sequence[Run], loggers: Sequence[str]) -> None:
+    """Log complete runs, each with what it fixed and broke since its training began."""
+    if not loggers:
+        return
+    from evalkit.exchange.loggers import log_scores, scores_of
+    from evalkit.score.since_start import since_start
+
+    for run in runs:
+        if not run.complete:
+            print(f"{run.name} was not logged: it {run.manifest.unfinished}", file=sys.stderr)
+            continue
+        change = since_start(run)
+        counts = (change.fixed, change.broken) if change else (None, None)
+        for line in log_scores(loggers, scores_of(run, *counts)):
+            print(line, file=sys.stderr)
