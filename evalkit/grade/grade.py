@@ -38,6 +38,7 @@ def callable_version(version: int | None) -> int:
     return min((one for one in SCORERS if one >= (version or 0)), default=SCORER_VERSION)
 
 
+@lru_cache(maxsize=4096)
 def gold_problem(gold: str | None, rule: str) -> str | None:
     """Why a gold can't be scored under a rule, in a few words; None where it can."""
     if gold is None or not gold.strip():
@@ -66,9 +67,10 @@ def grade(extraction: Extraction, gold: str | None, version: int = SCORER_VERSIO
     answer = extraction.answer
     if answer is None:
         return Grade("no_answer", f"{extraction.rule} found no answer")
-    return min(
-        (_grade(extraction, one, version) for one in acceptable(gold)), key=lambda found: found.outcome
-    )
+    golds = acceptable(gold)
+    if len(golds) == 1:
+        return _grade(extraction, golds[0], version)
+    return min((_grade(extraction, one, version) for one in golds), key=lambda found: found.outcome)
 
 
 def _grade(extraction: Extraction, gold: str, version: int) -> Grade:

@@ -164,7 +164,7 @@ def _letters(before: str, after: str) -> tuple[re.Pattern[str], re.Pattern[str]]
     """Letters that stand alone: in any text, and in one of ASCII; by what may not follow and precede one."""
     pattern = _CAPITALS.replace("NOT_BEFORE", before).replace("NOT_AFTER", after)
     wide = pattern.replace("@(:", "Ａ-Ｚ(:：").replace("@", "Ａ-Ｚ")
-    return re.compile(wide), re.compile(pattern.replace("@", ""))
+    return re.compile(wide), re.compile(re.sub("[@’]|Ａ-Ｚ", "", pattern))
 
 
 class Signs(NamedTuple):

@@ -68,14 +68,15 @@ _LONGEST_BOX = 400
 def read_letter(text: str, lo: int, hi: int, options: int = 26, signs: Signs = THIRD) -> AnswerSpan | None:
     """The declared letter; a AnswerSpan without answer where several are declared, or a box is not closed."""
     last = chr(ord("A") + min(max(options, 1), 26) - 1)
-    plain = _PLAIN.search(text[max(lo, hi - 48) : hi])
+    tail = text[max(lo, hi - 48) : hi]
+    plain = _PLAIN.search(tail) if "nswer" in tail or "NSWER" in tail else None
     if plain and plain["letter"] <= last and not _DOUBT.search(text, max(lo, hi - 110), hi):
         at = max(lo, hi - 48) + plain.start("letter")
         return AnswerSpan(plain["letter"], at, at + 1)
     only = signs.only.fullmatch(text, lo, hi) if hi - lo < _SHORT else None
     if only:
         return _within(_letter(only["letter"]), only.start("letter"), last)
-    box = _BOX_LAST.search(text[max(lo, hi - 40) : hi])
+    box = _BOX_LAST.search(text[max(lo, hi - 40) : hi]) if "}" in text[max(lo, hi - 6) : hi] else None
     if box and box["letter"] <= last:
         at = max(lo, hi - 40) + box.start("letter")
         return AnswerSpan(box["letter"], at, at + 1)
@@ -86,7 +87,7 @@ def read_letter(text: str, lo: int, hi: int, options: int = 26, signs: Signs = T
         return boxed._replace(member="")
     if declared is not None:
         return declared._replace(member="")
-    return _standing(text, lo, hi, last, signs) if letters else None
+    return _standing(text, lo, hi, last, signs, letters) if letters else None
 
 
 def read_letter_as_second(text: str, lo: int, hi: int, options: int = 26) -> AnswerSpan | None:
@@ -213,10 +214,14 @@ def _corrected(text: str, start: int, end: int) -> bool:
     return _CORRECTION.search(text, max(start, end - 200), end) is not None
 
 
-def _standing(text: str, lo: int, hi: int, last: str, signs: Signs) -> AnswerSpan | None:
+def _standing(
+    text: str, lo: int, hi: int, last: str, signs: Signs, letters: list[re.Match[str]]
+) -> AnswerSpan | None:
     """The letter that stands alone on the last such line, else the one that heads the text."""
     start = max(lo, hi - _TAIL)
-    alone = last_match(_ALONE, "\n" + text[start:hi] + "\n", 0, hi - start + 2)
+    alone = None
+    if any(_ends_line(text, match.end(), hi) for match in letters):
+        alone = last_match(_ALONE, "\n" + text[start:hi] + "\n", 0, hi - start + 2)
     if alone is not None:
         return _within(_letter(alone["letter"]), alone.start("letter") + start - 1, last)
     head = signs.head.match(text, lo, hi)
@@ -231,6 +236,11 @@ def _standing(text: str, lo: int, hi: int, last: str, signs: Signs) -> AnswerSpa
     ):
         return None
     return _within(letter, head.start(head.lastgroup), last)
+
+
+def _ends_line(text: str, at: int, hi: int) -> bool:
+    """Whether nothing but marks stands after a letter on its line."""
+    return text[at : min(hi, at + 9)].lstrip("*_)）].,。 \t")[:1] in ("", "\n")
 
 
 def _is_word(text: str, at: int, letter: str) -> bool:
