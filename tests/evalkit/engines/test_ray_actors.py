@@ -16,12 +16,13 @@ from tiny_models import tiny_model
 
 from evalkit.engines.base import EngineOptions, Request
 from evalkit.engines.copies.deal import CopiedEngine
+from evalkit.engines.copies.ray_actors import RayActors
 from evalkit.engines.load import check_engine, make_engine
 from evalkit.models.resolve import resolve_model
 from evalkit.records import Sampling
 from evalkit.score.plan import plan_run, select
 from evalkit.tasks.load import load_rows
-from prompts.errors import UserError
+from prompts.errors import Failed, UserError
 
 
 @pytest.fixture
@@ -34,6 +35,40 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     found.add_node(num_cpus=1)
     yield found
     found.shutdown()
+
+
+@pytest.mark.slow
+def test_actors_of_an_engine_that_loads_at_once(
+    cluster: Any, smollm2: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn that is left, a swap, a turn in which one actor is killed, then one in which the last is."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "helpers"))
+    from slow_stand_in import make
+
+    model = resolve_model(str(smollm2))
+    place = RayActors(make, "slow", model, EngineOptions(ray=cluster.address, copies=2))
+    engine = CopiedEngine("slow", place)
+    asked = [Request(index=i, sample=0, prompt_ids=(i, 7), seed=0) for i in range(300)]
+    sampling = Sampling(max_tokens=4)
+    with closing(engine):
+        for _ in engine.generate(asked, sampling, (2,)):
+            break
+        assert engine.swap(model) is None and engine.swapped
+        made = list(engine.generate(asked[:100], sampling, (2,)))
+        assert sorted(c.index for c in made) == list(range(100))
+        assert all(c.token_ids == (c.index + 7, 2) for c in made)
+        made = []
+        for completion in engine.generate(asked, sampling, (2,)):
+            made.append(completion)
+            if len(made) == 50:
+                place._ray.kill(place.actors[1])
+        assert sorted(c.index for c in made) == list(range(300))
+        said = capfd.readouterr().err
+        assert "copy 2 of the Ray cluster ended: " in said and "requests go to the 1 left" in said
+        with pytest.raises(Failed, match=r"completions to go: .*last of 2 copies"):
+            for number, _ in enumerate(engine.generate(asked, sampling, (2,))):
+                if number == 20:
+                    place._ray.kill(place.actors[0])
 
 
 @pytest.mark.slow
