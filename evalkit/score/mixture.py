@@ -23,8 +23,13 @@ def join_plans(plans: Sequence[RunPlan]) -> RunPlan:
     names = [plan.task.name for plan in plans]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"--task names {twice} twice; name it once")
-    if any(plan.grader and plan.grader != first.grader for plan in plans):
-        raise UserError("tasks with different graders of your own cannot share a run; score them one by one")
+    if other := next((p for p in plans if p.grader and p.grader != first.grader), None):
+        raise UserError(
+            f"{other.task.name} is graded by a function of yours, {first.task.name} is not graded by it, and "
+            "a run has the processes of one grader; score each task in a run of its own: "
+            f"evalkit score --model {first.model.name} --task {other.task.source or other.task.name} "
+            f"--prompt {other.template.ref}"
+        )
     rows: list[Row] = []
     seen: dict[str, int] = {}
     parts = []

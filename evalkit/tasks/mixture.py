@@ -7,11 +7,14 @@ from pathlib import Path
 
 from prompts.errors import UserError
 
+LARGEST = 1000
+"""Times that a row may stand in an epoch: rows are written so often."""
+
 
 def parse_weight(asked: str) -> tuple[str, float]:
     """A task's name and the weight behind `*`, 1 where there is none.
 
-    Raises UserError for a weight that is no number above 0.
+    Raises UserError for a weight that is no number above 0 and at most LARGEST.
     """
     name, star, text = asked.rpartition("*")
     if not star or Path(asked).exists():
@@ -20,9 +23,10 @@ def parse_weight(asked: str) -> tuple[str, float]:
         weight = float(text)
     except ValueError:
         weight = math.nan
-    if not name or not math.isfinite(weight) or weight <= 0:
+    if not name or not math.isfinite(weight) or not 0 < weight <= LARGEST:
         raise UserError(
-            f"--task {asked}: the weight behind * is {text!r}, it must be a number above 0, as in "
-            f"--task {name or 'gsm8k'}*2 (each row twice an epoch) or *0.5 (half of the rows)"
+            f"--task {asked}: the weight behind * is {text!r}, it must be a number above 0 and at most "
+            f"{LARGEST:,}, as in --task {name or 'gsm8k'}*2 (each row twice an epoch) "
+            "or *0.5 (half of the rows)"
         )
     return name, weight

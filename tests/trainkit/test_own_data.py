@@ -88,6 +88,8 @@ def test_the_block_of_the_docs_works_as_it_stands(tmp_path: Path) -> None:
         ([], "--model and --task are missing"),
         (["--model", "smollm2-135m"], "--task is missing"),
         (["--model", "smollm2-135m", "--task", "sums*0"], "a number above 0"),
+        (["--model", "smollm2-135m", "--task", "sums*1e9"], "at most 1,000"),
+        (["--model", "smollm2-135m", "--task", "sums*1e-9", "--steps", "1"], "keeps none of its"),
         (["--model", "smollm2-135m", "--task", "sums", "--reward", "correct=0"], "other than 0"),
         (["--model", "smollm2-135m", "--task", "sums", "--reward-file", "no.py:f"], "no file no.py"),
         (

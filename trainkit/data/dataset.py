@@ -135,12 +135,18 @@ class Maker:
         return fitting, too_long
 
     def weighted(self, parts: Sequence[Sequence[Prompt]]) -> list[Prompt]:
-        """All training prompts, those of each task as often as its weight says."""
+        """All training prompts, those of each task as often as its weight says; UserError where never."""
         seed = self.inputs.options.seed
         prompts = []
         for part, found in zip(self.inputs.train, parts, strict=True):
             order = sorted(range(len(found)), key=lambda at: draw(seed, found[at].row.id))
-            prompts += [found[at] for at in repeat(range(len(found)), part.weight, order)]
+            kept = repeat(range(len(found)), part.weight, order)
+            if not kept:
+                raise UserError(
+                    f"--task {part.asked}*{part.weight:g} keeps none of its {len(found):,} training rows; "
+                    f"the weight must be at least {1 / len(found):.2g}, or leave the task out"
+                )
+            prompts += [found[at] for at in kept]
         return prompts
 
     def lock(

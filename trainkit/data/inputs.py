@@ -261,8 +261,9 @@ def _named(part: Part, source: str) -> Part:
 def _sources(names: list[str], flag: str) -> list[str]:
     """The names, which must differ: metrics, locks and results are told apart by them."""
     if twice := [name for name, times in Counter(names).items() if times > 1]:
+        weighted = f"give it a weight (--task {twice[0]}*2), " if flag == "--task" else ""
         raise UserError(
-            f"{flag} names {twice[0]} twice, and results are told apart by that name; name it once, give "
-            f"it a weight (--task {twice[0]}*2), or rename one of the files"
+            f"{flag} names {twice[0]} twice, and results are told apart by that name; name it once, "
+            f"{weighted}or rename one of the files"
         )
     return names

@@ -12,7 +12,7 @@ from evalkit.grade.user_function import PREFIX, UserFunction, is_function, read_
 from prompts.errors import Mismatch, UserError
 from trainkit.data.inputs import Inputs
 from trainkit.runs.job import ShapedReward
-from trainkit.runs.shaping import parse_terms, usable, verdict_of
+from trainkit.runs.shaping import check_lengths, parse_terms, usable, verdict_of
 
 TRIED_ROWS = 3
 """Rows on which the function is tried, each with a right, a wrong and an empty answer."""
@@ -21,13 +21,14 @@ TRIED_ROWS = 3
 def find_reward(inputs: Inputs) -> ShapedReward | None:
     """The shaped reward, None where the reward is the score.
 
-    Raises UserError for terms that are none, or a file that is not there, has no such function, or lies in
-    the model's folder: code that comes with a model is never run.
+    Raises UserError for terms that are none or can never count, or a file that is not there, has no such
+    function, or lies in the model's folder: code that comes with a model is never run.
     """
     asked = inputs.options.reward_file
     terms = parse_terms(inputs.options.reward, asked is not None)
     if not terms:
         return None
+    check_lengths(terms, inputs.response_length)
     function = _find_function(asked, inputs.model.folder) if asked else None
     if function is not None:
         _try(function, inputs)
@@ -35,6 +36,13 @@ def find_reward(inputs: Inputs) -> ShapedReward | None:
 
 
 def _find_function(asked: str, model: Path) -> UserFunction:
+    path, _, name = asked.rpartition(":")
+    if not (path.endswith(".py") and name.isidentifier()):
+        raise UserError(
+            f"--reward-file {asked}: give a file and its function, as in --reward-file mine.py:reward"
+        )
+    if not Path(path).expanduser().is_file():
+        raise UserError(f"--reward-file {asked}: no file {path}")
     function = read_function(f"{PREFIX}{asked}")
     if function.path.resolve().is_relative_to(model.resolve()):
         raise UserError(

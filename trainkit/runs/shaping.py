@@ -54,7 +54,7 @@ TERMS: Mapping[str, Callable[[Answer, Term], float]] = {
     "file": lambda answer, term: answer.file or 0.0,
 }
 """What each term measures; `length=W@N` grows from N tokens on, `overlong=W@N` over the last N tokens."""
-COUNTED = ("length", "overlong")
+COUNTED, RIGHT = ("length", "overlong"), ("correct", "lenient")
 
 
 def parse_terms(given: Sequence[str], has_file: bool) -> tuple[Term, ...]:
@@ -93,11 +93,24 @@ def _parse(text: str) -> Term:
             f"--reward {text}: the weight is {weight_text!r}, it must be a number other than 0, as in "
             f"--reward {name}=0.1; leave the term out to pay nothing for it"
         )
+    if name in RIGHT and weight < 0:
+        raise UserError(f"--reward {text} would pay wrong answers: the weight of {name} must be above 0")
     if name in COUNTED and not (at_text.isdigit() and int(at_text) > 0):
         raise UserError(f"--reward {text}: {name} needs a number of tokens, as in --reward {name}=-0.2@400")
     if name not in COUNTED and at_sign:
         raise UserError(f"--reward {text}: only {' and '.join(COUNTED)} take a number of tokens behind @")
     return Term(name=name, weight=weight, at=int(at_text) if at_sign else None)
+
+
+def check_lengths(terms: Sequence[Term], limit: int) -> None:
+    """UserError for a term of length that counts tokens which no response of `limit` tokens has."""
+    for term in terms:
+        if term.name in COUNTED and (term.at or 0) >= limit + (term.name == "overlong"):
+            raise UserError(
+                f"--reward {term}: responses have at most {limit} tokens (--response-length), so "
+                f"{term.name} needs a number below that, as in --reward "
+                f"{term.name}={term.weight:g}@{max(1, limit // 2)}"
+            )
 
 
 def shaped(terms: Sequence[Term], answer: Answer) -> tuple[float, dict[str, float]]:

@@ -5,6 +5,7 @@ pytest tests/trainkit/runs/test_shaping.py
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,8 @@ def test_the_score_alone_is_no_shaped_reward() -> None:
         (["correct=1", "format=1@3"], "only length and overlong take a number"),
         (["format=0.1"], "no term pays a right answer"),
         (["correct=1", "correct=2"], "names correct twice"),
+        (["correct=-1"], "would pay wrong answers"),
+        (["correct=1", "lenient=-0.5"], "would pay wrong answers"),
         (["correct=1", "file=1"], "needs the function: --reward-file"),
     ],
 )
@@ -67,6 +70,22 @@ def test_terms_that_are_none(given: list[str], says: str) -> None:
     with pytest.raises(UserError, match=says) as caught:
         parse_terms(given, has_file=False)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["length=-1@24", "length=-1@999", "overlong=-1@25"])
+def test_a_length_that_no_response_has(tmp_path: Path, text: str) -> None:
+    with pytest.raises(
+        UserError, match=f"--reward {re.escape(text)}: responses have at most 24 tokens"
+    ) as caught:
+        find_reward(inputs_with(tmp_path, GOOD, reward=["correct=1", text], response_length=24))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("asked", ["mine.py", "mine.py:", ":reward", "folder:reward", "mine.py:not a name"])
+def test_a_reward_file_without_a_function(tmp_path: Path, asked: str) -> None:
+    options = Options(model="smollm2-135m", task="sums", reward_file=asked)
+    with pytest.raises(UserError, match="as in --reward-file mine\\.py:reward"):
+        find_reward(find_inputs(options, find_model_files("smollm2-135m")))
 
 
 @given(st.one_of(st.text(), st.none(), st.booleans(), st.lists(st.integers()), st.just(float("nan"))))
