@@ -32,6 +32,7 @@ def file(name: str, content: str | bytes, *arguments: str) -> Make:
 
     def make(folder: Path) -> list[str]:
         path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
         return [*arguments, name]
 
@@ -73,6 +74,16 @@ def run_with(name: str, content: bytes | None, *arguments: str) -> Make:
         if name.endswith(".gz"):
             (made / "records.jsonl").unlink()
         return [*(arguments or ("show",)), made.name]
+
+    return make
+
+
+def training(content: str, *arguments: str) -> Make:
+    """A training run's folder whose train.json has that content."""
+
+    def make(folder: Path) -> list[str]:
+        file("runs/r/train.json", content)(folder)
+        return list(arguments)
 
     return make
 
@@ -206,22 +217,111 @@ BAD: dict[str, Make] = {
 }
 
 
+TOML = 'name = "a"\nversion = 1\nkind = "chat"\nrule = "boxed"\nuser = "{question}"\n'
+BAD |= {
+    **{
+        f"{command} {name} {number}": run_with(name, content, *command.split())
+        for command in ("diff gone", "report", "export --to hf-card", "rescore", "why gone")
+        for number, (name, content) in enumerate(
+            (
+                ("manifest.json", b'{"schema": 1, "status": "complete"}'),
+                ("manifest.json", b"\xff\xfe"),
+                ("prompt.lock.json", b'{"reading": 1}'),
+                ("records.jsonl", b'{"id": 5}\n'),
+            )
+        )
+    },
+    **{
+        f"template {number}": file(
+            f"t/{name}", content, "prompts", "show", "a@1", "--prompts", "t", "--question"
+        )
+        for number, (name, content) in enumerate(
+            (
+                ("a@1.toml", ""),
+                ("a@1.toml", "name = "),
+                ("a@1.toml", TOML.replace('"a"', '"b"')),
+                ("a@1.toml", TOML.replace("version = 1", "version = true")),
+                ("a@1.toml", TOML.replace("{question}", "question")),
+                ("a@1.toml", TOML.replace('"chat"', '"talk"')),
+                ("a@1.toml", TOML + "turns = 5\n"),
+                ("a@1.toml", TOML + "[[turns]]\nquestion = 5\nanswer = 6\n"),
+                ("a@1.toml", TOML + "colour = 1\n"),
+                ("a@1.toml", b"\xff" + TOML.encode()),
+                ("released.json", "[]"),
+                ("released.json", "{"),
+            )
+        )
+    },
+    "template pipe": pipe("t/a@1.toml", "prompts", "show", "a@1", "--prompts", "t"),
+    **{
+        f"options {number}": lambda folder, words=words: words.split()
+        for number, words in enumerate(
+            (
+                "diff a",
+                "diff a a",
+                "show none",
+                "rescore none --rule boxed",
+                "report none",
+                "export none --to hf-card",
+                "extract --rule none text",
+                "score --model smollm2-135m --task none",
+                "score --model smollm2-135m --task sums --split none",
+                "score --model smollm2-135m --task sums --samples 0",
+                "score --model smollm2-135m --task sums --temperature nan",
+                "score --model smollm2-135m --task sums --top-p 2",
+                "score --model smollm2-135m --task sums --limit 0",
+                "score --model smollm2-135m --task sums --ids none",
+                "score --model smollm2-135m --task sums --prompt none",
+                "score --model smollm2-135m --task sums --max-tokens 0",
+                "prompts adopt smollm2-135m --prompt sums",
+                "power --model none --gain 2",
+            )
+        )
+    },
+}
+TRAIN: dict[str, Make] = {
+    **{
+        f"{command} {number}": training(content, *command.split())
+        for command in ("doctor r", "watch r", "agree r")
+        for number, content in enumerate(("", "[]", "{", '{"schema": 99}', '{"options": 5}', DEEP))
+    },
+    **{
+        f"train {number}": lambda folder, words=words: words.split()
+        for number, words in enumerate(
+            (
+                "grpo --model none --tasks sums",
+                "grpo --model smollm2-135m --tasks none",
+                "grpo --model smollm2-135m --tasks sums --steps 0",
+                "grpo --model smollm2-135m --tasks sums --set a",
+                "grpo --model smollm2-135m --tasks sums --set data.prompt_key=x",
+                "doctor none",
+                "watch none",
+                "merge none out",
+                "plan --model none --tasks sums",
+            )
+        )
+    },
+}
+
+
 def test_there_are_enough() -> None:
     assert len(BAD) >= 60
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", [*BAD, *TRAIN])
 def test_bad_input_is_one_sentence_and_leaves_nothing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    from trainkit.cli import app as train_app
+
     monkeypatch.chdir(tmp_path)
-    arguments = BAD[name](tmp_path)
+    arguments = {**BAD, **TRAIN}[name](tmp_path)
     if arguments[-1] == "pyproject.toml":
         arguments = [*arguments[:-1], "table"]
     before = {path for path in tmp_path.rglob("*") if path.name[0] != "."}
-    monkeypatch.setattr(sys, "argv", ["evalkit", *arguments])
+    monkeypatch.setattr(sys, "argv", ["trainkit" if name in TRAIN else "evalkit", *arguments])
     with pytest.raises(SystemExit) as ended:
-        run_app(app)
+        run_app(train_app if name in TRAIN else app)
     said = capfd.readouterr().err
     lines = [line for line in said.splitlines() if not line.startswith("  ")]
     assert ended.value.code in (2, 3), said
