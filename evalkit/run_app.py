@@ -65,6 +65,11 @@ def describe(
             describe(group.typer_instance, {}, examples, f"{group.name} ")
 
 
+def topic_of(option: str, topics: Mapping[str, Sequence[str]]) -> str | None:
+    """The panel of `--help` in which an option stands; None is the first one."""
+    return next((topic for topic, names in topics.items() if option in names), None)
+
+
 def run_app(application: typer.Typer) -> None:
     """Run a typer application with the exit codes of docs/design.md; each error is one line on stderr."""
     guard_streams()

@@ -1,4 +1,4 @@
-"""What `--help` shows beside the options: groups of commands in the order of use, and an example of each."""
+"""How `--help` is arranged: commands in groups in the order of use, options by topic, an example of each."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ EXAMPLES = {
     "tasks show": "evalkit tasks show sums -n 3",
     "tasks check": "evalkit tasks check sums",
 }
+TOPICS = {
+    "Rows and prompts": (
+        "split", "prompt", "prompts", "data", "question_field", "answer_field", "limit", "ids",
+    ),
+    "Sampling": ("samples", "temperature", "top_p", "max_tokens", "thinking_tokens", "seed"),
+    "Engine and GPUs": (
+        "engine", "base_url", "served_model", "gpu_memory", "gpus", "tp", "copies", "ray", "max_model_len",
+        "dtype", "batch_invariant",
+    ),
+    "Allowed on purpose": ("trust_remote_code", "allow_mismatch", "allow_overlap"),
+}  # fmt: skip
+"""Options that a dataclass gives to commands; those of no topic come first."""

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from evalkit.cli.help import TOPICS
+from evalkit.run_app import topic_of
 from evalkit.score.options import help_of
 
 Split = Annotated[str | None, typer.Option(help=help_of("split"))]
@@ -58,6 +60,7 @@ def _parameter(item: Field[Any], hint: Any, annotation: Any) -> inspect.Paramete
     """One option from one field; a switch has no `--no-` form."""
     if annotation is None:
         flags = [f"--{item.name.replace('_', '-')}"] if hint is bool else []
-        annotation = Annotated[hint, typer.Option(*flags, help=item.metadata["help"])]
+        topic = topic_of(item.name, TOPICS)
+        annotation = Annotated[hint, typer.Option(*flags, help=item.metadata["help"], rich_help_panel=topic)]
     default = inspect.Parameter.empty if item.default is MISSING else item.default
     return inspect.Parameter(item.name, KEYWORD, default=default, annotation=annotation)

@@ -1,4 +1,4 @@
-"""What `--help` shows beside the options: groups of commands in the order of use, and an example of each."""
+"""How `--help` is arranged: commands in groups in the order of use, options by topic, an example of each."""
 
 from __future__ import annotations
 
@@ -29,3 +29,21 @@ ABOUT = {
     "ppo": "PPO: a critic model estimates the baseline; needs twice the memory.",
 }
 """One sentence an algorithm; papers stand in trainkit/algorithms.py."""
+TOPICS = {
+    "Rows and prompts": (
+        "question_field", "answer_field", "data", "parquet", "prompt", "prompts", "limit", "select",
+        "prompt_length",
+    ),
+    "Reward": ("reward", "reward_file"),
+    "Steps and batches": (
+        "batch", "samples", "mini_batch", "micro_batch", "token_budget", "groups", "draw", "learning_rate",
+        "kl", "epochs", "lora_rank", "seed",
+    ),
+    "Rollouts": ("temperature", "response_length", "thinking_tokens", "max_seqs"),
+    "Validating, saving and logging": ("validate", "validate_every", "save_every", "keep", "logger"),
+    "GPUs": ("device", "gpu_memory", "gpus", "nodes", "tp"),
+    "Allowed on purpose": (
+        "set", "allow_unsafe_set", "trust_run", "allow_overlap", "trust_remote_code", "go_on",
+    ),
+}  # fmt: skip
+"""Options of a training run; those of no topic come first."""

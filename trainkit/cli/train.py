@@ -11,9 +11,10 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from evalkit.run_app import topic_of
 from trainkit.algorithms import ALGORITHMS
 from trainkit.cli.app import app
-from trainkit.cli.help import ABOUT
+from trainkit.cli.help import ABOUT, TOPICS
 from trainkit.option_file import read_toml
 from trainkit.options import PRESETS, Options, require_model_and_task, resolve
 
@@ -64,7 +65,12 @@ def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
     shown = "" if default in (None, [], "") or isinstance(default, bool) else f" ({default})"
     flag = f"--{item.name.replace('_', '-')}"
     kind = hint if default == [] else (hint | None)
-    info = typer.Option(flag, help=item.metadata["help"] + shown, show_default=False)
+    info = typer.Option(
+        flag,
+        help=item.metadata["help"] + shown,
+        show_default=False,
+        rich_help_panel=topic_of(item.name, TOPICS),
+    )
     return inspect.Parameter(
         item.name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ import pytest
 import typer
 
 from evalkit.cli.app import app as evalkit_app
-from evalkit.cli.help import EXAMPLES, GROUPS
+from evalkit.cli.help import EXAMPLES, GROUPS, TOPICS
 from evalkit.run_app import show_version
+from evalkit.score.options import ScoreOptions
 from prompts.errors import UserError
 from trainkit.cli.app import app as trainkit_app
 from trainkit.cli.help import EXAMPLES as TRAIN_EXAMPLES
 from trainkit.cli.help import GROUPS as TRAIN_GROUPS
+from trainkit.cli.help import TOPICS as TRAIN_TOPICS
+from trainkit.options import Options
 
 PROGRAMS = {
     "evalkit": (evalkit_app, GROUPS, EXAMPLES),
@@ -63,6 +67,24 @@ def test_examples_are_taken_by_the_command_line(program: str) -> None:
         words = shlex.split(examples[name])
         assert words[: 1 + len(name.split())] == [program, *name.split()]
         command.make_context(name, words[1 + len(name.split()) :])  # raises where an option is unknown
+
+
+@pytest.mark.parametrize(
+    ("program", "command", "kind", "topics", "first"),
+    [
+        ("evalkit", "score", ScoreOptions, TOPICS, {"model", "task", "output"}),
+        ("trainkit", "grpo", Options, TRAIN_TOPICS, {"algorithm", "model", "task", "steps", "output"}),
+    ],
+)
+def test_options_stand_by_topic(
+    program: str, command: str, kind: Any, topics: dict[str, tuple[str, ...]], first: set[str]
+) -> None:
+    """Each option in one topic, but for the few that come first."""
+    placed = [name for names in topics.values() for name in names]
+    assert sorted(placed) == sorted({item.name for item in fields(kind)} - first)
+    done = subprocess.run([sys.executable, "-m", program, command, "--help"], capture_output=True, text=True)
+    shown = [line.split("─ ")[1].split(" ─")[0] for line in done.stdout.splitlines() if line.startswith("╭")]
+    assert sorted(shown) == sorted(["Options", *topics]) and shown[0] == "Options"
 
 
 def test_examples_that_need_nothing_work(tmp_path: Path) -> None:
