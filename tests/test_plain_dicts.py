@@ -24,7 +24,6 @@ OPTIONS = "options by name, checked by the class Options"
 NEWER = "keys that a newer version wrote, kept where the file is written again"
 ALLOWED = {
     "evalkit.compare.table.as_json": PRINTED,
-    "evalkit.engines.http_server.RemoteServer.get": OTHERS,
     "evalkit.grade.grader.plain_fields": FIELDS,
     "evalkit.grade.grader.row_for_grader": FIELDS,
     "evalkit.grade.judge.make_record": FIELDS,

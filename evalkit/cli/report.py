@@ -68,18 +68,26 @@ def export_command(
 def import_command(
     logs: Annotated[
         list[Path],
-        typer.Argument(help="Sample logs of lm-evaluation-harness (samples_TASK_DATE.jsonl), or folders."),
+        typer.Argument(
+            help="Sample logs of lm-evaluation-harness (samples_TASK_DATE.jsonl), folders of them, or logs "
+            "of inspect (.eval, .json)."
+        ),
     ],
     filter: Annotated[
-        str | None, typer.Option(help="Which filter's verdicts to take, where the log holds several.")
+        str | None, typer.Option(help="Which filter's or scorer's verdicts to take, where there are several.")
     ] = None,
 ) -> None:
-    """Make result folders from lm-evaluation-harness's sample logs, so that `diff` can pair them."""
+    """Make result folders from logs of lm-evaluation-harness or inspect, so that `diff` can pair them."""
+    from evalkit.exchange.inspect_in import read_inspect
     from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
     from evalkit.exchange.lm_eval_in.log import find_logs
     from evalkit.settings import settings
 
-    for run in [read_log(path, filter) for given in logs for path in find_logs(given)]:
+    of_inspect = [path for path in logs if path.suffix in (".eval", ".json")]
+    others = [path for given in logs if given not in of_inspect for path in find_logs(given)]
+    for run in [read_inspect(path, filter) for path in of_inspect] + [
+        read_log(path, filter) for path in others
+    ]:
         print(write_run(run, settings().results))
         for note in run.notes:
             print(f"{run.path.name}: {note}", file=sys.stderr)
