@@ -256,7 +256,7 @@ def _move_into_place(
     """
     options = job.options
     (building / "train.toml").write_text(to_toml(options), encoding="utf-8")
-    write_job(job, building)
+    write_job(job, building, folder)
     needed = checkpoint_bytes(options, plan.request.shape)
     if not far.step:  # nothing of the folder is loaded by verl
         mark_origin(building)

@@ -8,6 +8,7 @@ know stay when a run that is resumed is written again.
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -114,9 +115,28 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return {**before, "schema": SCHEMA, **values}
 
 
-def write_job(job: Job, folder: Path) -> None:
-    """Write train.json, whole or not at all."""
-    write_json(folder / FILE_NAME, job.as_dict())
+def write_job(job: Job, folder: Path, run: Path | None = None) -> None:
+    """Write train.json, whole or not at all, into `folder`, which becomes the run's folder `run` if given.
+
+    Paths of this machine mean nothing elsewhere: the model's folder is written as seen from the run's, and in
+    the command the run's folder is `.`, the model its name.
+    """
+    values, place = job.as_dict(), run or folder
+    if job.model_folder:
+        command = [part.replace(str(place.absolute()), ".") for part in job.command]
+        values["command"] = [part.replace(job.model_folder, job.base.name) for part in command]
+        values["command"][:1] = ["python"] * bool(command)
+        values["model_folder"] = os.path.relpath(job.model_folder, place.resolve())
+    write_json(folder / FILE_NAME, values)
+
+
+def model_folder_of(folder: Path, written: str) -> str:
+    """The model's folder that train.json in `folder` names.
+
+    Older files hold its whole path, recorded ones a path as seen from the current folder.
+    """
+    found = written and os.path.normpath(folder.resolve() / written)
+    return written if not Path(found).is_dir() and Path(written).is_dir() else found
 
 
 def read_job(folder: Path) -> Job:
@@ -139,7 +159,8 @@ def read_job(folder: Path) -> Job:
         job = msgspec.convert(known, Job)
     except msgspec.ValidationError as error:
         raise UserError(f"{folder}/{FILE_NAME} cannot be read: {error}") from None
-    return msgspec.structs.replace(job, original=value)
+    model_folder = model_folder_of(folder, job.model_folder)
+    return msgspec.structs.replace(job, model_folder=model_folder, original=value)
 
 
 def _as_today(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ either (a copied folder) `data.pt` does. Every file must be whole on top of that
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from dataclasses import dataclass
@@ -78,9 +79,13 @@ class Checkpoint:
     @cached_property
     def base_folder(self) -> Path | None:
         """The model that training started from, where its run says so and it is still there."""
-        job = self.folder.resolve().parent / "train.json"
+        run = self.folder.resolve().parent
+        job = run / "train.json"
         named = read_json(job).get("model_folder") if job.exists() else None
-        return Path(named) if isinstance(named, str) and Path(named).is_dir() else None
+        if not isinstance(named, str):
+            return None
+        path = Path(os.path.normpath(run / named))  # written as seen from the run's folder
+        return path if path.is_dir() else None
 
 
 def is_checkpoint(path: Path) -> bool:
