@@ -6,16 +6,19 @@ pytest tests/trainkit/diagnose/test_audit.py
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import msgspec
 import pytest
 from made_training_runs import made_rollout, make_run
+from rich.console import Console
 
 from trainkit.diagnose.audit import advantages, audit, loophole, reward_without_score
 from trainkit.runs.folder import TrainingRun
-from trainkit.runs.job import ShapedReward
+from trainkit.runs.job import ShapedReward, write_job
 from trainkit.runs.rollout import Rollout
+from trainkit.watch.watch import watch
 
 
 def lines(*rewards: float, group: int = 4) -> list[Rollout]:
@@ -79,3 +82,17 @@ def test_a_reward_that_rises_without_the_score(tmp_path: Path) -> None:
     for number, line in enumerate(run.metrics):
         line["trainkit/acc"] = 0.1 + 0.09 * number
     assert reward_without_score(run) is None
+
+
+def test_watch_says_that_the_shaping_is_learned(tmp_path: Path) -> None:
+    """From the files alone, as of a run that ended."""
+    run = make_run(tmp_path / "run", steps=[{}] * 6)
+    write_job(msgspec.structs.replace(run.job, reward=ShapedReward(terms=())), run.folder)
+    path = run.folder / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line |= {"trainkit/reward": 0.1 + 0.1 * number, "trainkit/acc": 0.3}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shown = StringIO()
+    watch(run.folder, score=False, console=Console(file=shown, width=200))
+    assert "the model learns the shaping, not the task. `trainkit doctor run` says more." in shown.getvalue()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from made_training_runs import made_job
+from made_training_runs import made_job, made_rollout
 
 from evalkit.grade.judge import Judge
 from evalkit.models.resolve import find_model_files
@@ -22,7 +22,7 @@ from trainkit.data.inputs import find_inputs
 from trainkit.options import Options
 from trainkit.plugins.reward import compute
 from trainkit.runs.job import write_job
-from trainkit.verify.ends import COMPARISON, compare_ends
+from trainkit.verify.ends import COMPARISON, compare_ends, paid_and_scored
 
 
 @pytest.fixture
@@ -100,3 +100,13 @@ def test_one_validation_is_nothing_to_compare(run: Path) -> None:
     validate(run, 0, lambda number: True)
     with pytest.raises(UserError, match="two are needed"):
         compare_ends(run)
+
+
+def test_a_reward_that_rose_without_the_score_is_called_so() -> None:
+    base = [made_rollout(reward=reward, outcome="wrong") for reward in (0.0, 0.1)]
+    paid = [made_rollout(reward=reward, outcome="wrong") for reward in (0.3, 0.3)]
+    better = [made_rollout(reward=1.3, outcome="correct"), *paid[1:]]
+    said = "the reward rose and the score did not, so the model learned the shaping, not the task"
+    assert paid_and_scored(base, paid) == f"reward 0.050 to 0.300, score 0.000 to 0.000 (greedy): {said}"
+    assert paid_and_scored(base, better) == "reward 0.050 to 0.800, score 0.000 to 0.500 (greedy)"
+    assert said not in paid_and_scored(paid, base)
