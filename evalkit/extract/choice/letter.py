@@ -127,11 +127,13 @@ class _Declared:
 
     def __init__(self, text: str, lo: int, hi: int, last: str, signs: Signs) -> None:
         self.text, self.lo, self.hi, self.highest, self.signs = text, lo, hi, last, signs
+        self.begin = lo
         self.stems: tuple[str, ...] | None = None
 
     def last(self, letters: list[re.Match[str]]) -> AnswerSpan | None:
         """The last letter that an answer word announces, else the last one that is judged right."""
         text, verdict = self.text, None
+        self.begin = max(self.lo, letters[-_MOST_LETTERS:][0].start() - _BEFORE)
         for match in letters[: -_MOST_LETTERS - 1 : -1]:
             at = match.end() - 1
             if (
@@ -191,9 +193,9 @@ class _Declared:
 
     def announced(self, head: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """What announces a letter, from its answer word to the end of `head`."""
-        if self.stems is None:  # those that stand in the text at all
-            stems = self.signs.stems[self.text.isascii()]
-            self.stems = tuple(stem for stem in stems if stem in self.text)
+        if self.stems is None:  # those that stand before any of the letters
+            stems, around = self.signs.stems[self.text.isascii()], self.text[self.begin : self.hi]
+            self.stems = tuple([stem for stem in stems if stem in around])
         for stem in self.stems:
             at = head.rfind(stem)
             if at >= 0 and (found := pattern.match(head, at)):
