@@ -35,6 +35,8 @@ class FormulaMatch:
 
     def same(self, gold: Parsed, answer: Parsed) -> bool:
         """Whether the answer states what the gold does. Raises NotRead where it states nothing."""
+        if self.strict and gold.joins ^ answer.joins >= {"and", "or"} and gold.items[0].kind == "symbol":
+            return False
         wanted = _region_of(gold, _is_region(answer))
         if wanted is not None and (_is_region(gold) or _is_region(answer)):
             found = _region_of(answer, True)

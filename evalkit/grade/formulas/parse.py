@@ -109,8 +109,9 @@ class Statements(Expressions):
         if self.in_set and self.peek().text in ("|", ":"):
             self.at += 1
             self.in_set = False
-            conditions, _ = self.items()
-            items = [node("builder", *items[:1], *conditions)]
+            conditions, signs = self.items()
+            either = "or" if self.operators and "or" in signs else ""
+            items = [node("builder", *items[:1], *conditions, value=either)]
         self.in_set, self.bars, self.in_function = in_set, bars, function
         self.depth -= 1
         closing = self.peek()
@@ -121,7 +122,8 @@ class Statements(Expressions):
 
     def matrix(self) -> Node:
         r"""\begin{pmatrix} a & b \\ c & d \end{pmatrix}, whatever its brackets; an array is one too."""
-        if not any(name in self.tokens[self.at].text for name in ("matrix", "array")):
+        system = self.operators and "cases" in self.tokens[self.at].text
+        if not system and not any(name in self.tokens[self.at].text for name in ("matrix", "array")):
             raise NotRead("an environment")
         self.at += 1
         self.deeper()
@@ -143,6 +145,10 @@ class Statements(Expressions):
             else:
                 cells.append(self.chain())
         self.depth -= 1
+        if system:  # x = 1 and y = 2, one below the other; with conditions it is a function
+            if any(len(row.parts) != 1 for row in rows):
+                raise NotRead("a function by cases")
+            return node("set", *(row.parts[0] for row in rows))
         return node("matrix", *rows)
 
     def reversed_interval(self) -> bool:

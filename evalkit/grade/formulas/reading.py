@@ -17,6 +17,9 @@ _UNGROUPED_ZEROS = re.compile(r"(?<![\d.])\d{1,3},0\d\d(?!\d)")
 
 # What takes room and shows nothing.
 _UNSEEN = re.compile(r"\\[hv]?phantom\s*\{[^{}]*\}")
+_SYSTEM = re.compile(
+    r"\\left\s*\\\{\s*\\begin\{array\}\{[lcr]\}(.{1,500}?)\\end\{array\}\s*\\right\s*\.?", re.DOTALL
+)
 _BASE = re.compile(r"_\{\((\w{1,12})\)\}")
 LATEST = 4
 """The newest version of the scorer that compares formulas."""
@@ -34,7 +37,8 @@ class Reading:
     def __init__(self, text: str, version: int = LATEST) -> None:
         self.text = text.strip().rstrip(".。").strip()
         self.version = version
-        if version > 3 and ("phantom" in text or "_{(" in text):
+        if version > 3 and ("phantom" in text or "_{(" in text or "array" in text):
+            self.text = _SYSTEM.sub(r"\\begin{cases}\1\\end{cases}", self.text)
             self.text = _BASE.sub(r"_{\1}", _UNSEEN.sub("", self.text))
         self._tokens: list[list[Token]] = []
         for grouped in (True, False) if _GROUPED.search(self.text) else (True,):

@@ -62,7 +62,7 @@ def region(tree: Node, inside: bool = False) -> tuple[Region, str]:
     if kind in ("union", "meet", "without"):
         return _combined(kind, [region(part, True)[0] for part in parts]), ""
     if kind == "builder":
-        return _built(parts)
+        return _built(parts, str(tree.value))
     if kind == "chain":
         return _solved(tree)
     raise NotRead("no region")
@@ -192,8 +192,8 @@ def _complement(pieces: Region) -> Region:
     return _ordered(tuple(p for p in found if p.low.at != p.high.at or not math.isinf(p.low.at)))
 
 
-def _built(parts: tuple[Node, ...]) -> tuple[Region, str]:
-    """{x | conditions}, where x may be said to be real."""
+def _built(parts: tuple[Node, ...], either: str) -> tuple[Region, str]:
+    """{x | conditions}, where x may be said to be real; all of them hold unless "or" stands between them."""
     head, *conditions = parts
     if head.kind == "chain" and head.value == "in":
         head, conditions = head.parts[0], [head, *conditions]
@@ -202,7 +202,7 @@ def _built(parts: tuple[Node, ...]) -> tuple[Region, str]:
         raise NotRead("no condition on one unknown")
     if not wanted:
         return LINE, str(head.value)
-    found, name = joined(tuple(wanted), frozenset({"and"}))
+    found, name = joined(tuple(wanted), frozenset({either or "and"}))
     if name and name != head.value:
         raise NotRead("a condition on another unknown")
     return found, str(head.value)
