@@ -250,7 +250,7 @@ def _add_text(tokens: list[Token], content: str, whole: str) -> None:
         low = part.casefold()
         if low in ("and", "or"):
             tokens.append(Token("comma", low))
-        elif part[0].isdigit():
+        elif part[0].isdecimal():  # "²" is a digit and no number
             tokens.append(Token("num", part))
         elif len(part) == 1 and not part.isalpha():
             if part in SIGNS:
