@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
 import pytest
 
 from trainkit.launch.environment import environment
@@ -128,6 +130,10 @@ def test_hooks_cost_next_to_nothing(tmp_path: Path) -> None:
 def against(folder: Path, steps: int) -> None:
     """Run a training run's command plainly for a few steps, into a folder beside it, and compare."""
     job = read_job(folder)
+    places = {"./": f"{folder.absolute()}/", f"={job.base.name}": f"={job.model_folder}"}
+    for written, place in places.items():  # train.json holds no path of a machine
+        job = msgspec.structs.replace(job, command=[part.replace(written, place) for part in job.command])
+    job = msgspec.structs.replace(job, command=[sys.executable, *job.command[1:]])
     beside = folder.with_name(f"{folder.name}-plain")
     beside.mkdir()
     only_steps = {
