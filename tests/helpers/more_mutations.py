@@ -63,6 +63,11 @@ def _token(number: str, content: str, **flags: bool) -> Edit:
     return of_json("tokenizer_config.json", change)
 
 
+def _special_word(held: dict[str, Any]) -> None:
+    key = "extra_special_tokens" if "extra_special_tokens" in held else "additional_special_tokens"
+    held[key] = ["Janet"]
+
+
 CAUGHT: dict[str, Edit] = {
     **{
         f"config.json: {key}": put("config.json", **{key: value})
@@ -91,7 +96,7 @@ CAUGHT: dict[str, Edit] = {
     "config.json gone": remove("config.json"),
     "config.json a list": written("config.json", "[]"),
     "a token of the tokenizer's own": put("tokenizer_config.json", extra_special_tokens={"x": "<|x|>"}),
-    "a word as special token": put("tokenizer_config.json", additional_special_tokens=["Janet"]),
+    "a word as special token": of_json("tokenizer_config.json", _special_word),
     "the end token eats spaces": _token("2", "<|im_end|>", lstrip=True, rstrip=True, special=True),
     "a word among the added tokens": _token("960000", "eggs"),
     "special_tokens_map.json: another end": written(
