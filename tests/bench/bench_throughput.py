@@ -124,7 +124,7 @@ if __name__ == "__main__":
 
     chosen = resolve_model(arguments.model)
     plan = plan_for(chosen, settings().data, arguments.prompts, arguments.max_tokens)
-    options = EngineOptions(max_model_len=arguments.max_model_len, gpu_memory=arguments.gpu_memory)
+    options = EngineOptions(max_model_len=arguments.max_model_len, gpu_memory=arguments.gpu_memory, copies=1)
     with tempfile.TemporaryDirectory() as scratch:
         loaded = make_engine("vllm", chosen, options)
         ours, plain = in_turns(loaded, plan, Path(scratch))
