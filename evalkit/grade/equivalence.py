@@ -35,6 +35,8 @@ _UNIT = re.compile(
 # In what follows a number: another one, which is no unit.
 _OTHER_VALUE_TOLD = re.compile(r"\b(?:or|and|nor|else|maybe|perhaps|unless)\b|(?<!\^)(?<!\^\{)\d")
 _OPERATION = re.compile(r"\w\)?\s*(?:[-+*÷×·−]|\\times|\\cdot|\\div)\s*\S")
+# As a formula it would be a number times e, and something taken away.
+_SCIENTIFIC = re.compile(r"\s*[-+−]?(?:\d+\.?\d*|\.\d+)[eE][-+−]?\d+\s*")
 _LETTER = re.compile(r"\s*\(?([A-Za-z])\)?\.?\s*")
 
 
@@ -46,7 +48,8 @@ def equivalence(answer: str, gold: str, version: int = LATEST) -> Grade:
     number = canonical(answer) if wanted is not None else None
     if wanted is not None and number is not None:
         return compare_numbers(number, wanted)
-    found, expected = read(answer, version), read_gold(gold, version)
+    written = wanted if wanted is not None and version > 3 and _SCIENTIFIC.fullmatch(gold) else gold
+    found, expected = read(answer, version), read_gold(written, version)
     verdict = compare(expected, found)
     if verdict == "same":
         return _SAME
