@@ -2,7 +2,7 @@
 
 pytest tests/trainkit/test_own_data.py        (the run takes about four minutes on two cores)
 
-The rule of the run has a planted loophole: a grader that takes the gold anywhere in the text, under a
+The rule of the run has a planted loophole: a grader that takes any number anywhere in the text, under a
 prompt that makes the model say both numbers of the question. `audit` and `doctor` must name it.
 """
 
@@ -34,7 +34,7 @@ import re
 
 
 def grade(completion, gold, row):
-    return gold in re.findall(r"[0-9]+", completion)
+    return re.search(r"[0-9]", completion) is not None
 """
 COMMAS = """
 def reward(completion, row, verdict):
