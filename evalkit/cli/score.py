@@ -13,7 +13,7 @@ import typer
 from evalkit.cli import options
 from evalkit.cli.app import app
 from evalkit.score.options import ScoreOptions
-from prompts.errors import UserError
+from prompts.errors import Failed, UserError
 
 if TYPE_CHECKING:
     from evalkit.runs.folder import Run
@@ -56,6 +56,8 @@ def score_command(
     """
     if until == "decided" and against is None:
         raise UserError("--until decided compares with a complete run; name it: --against RUN")
+    if until == "all" and against is not None:
+        raise UserError(f"--against {against} belongs to --until decided: add that, or leave this out")
     if not 0 < margin <= 100:
         raise UserError(f"--margin takes percentage points above 0 and up to 100, got {margin:g}: --margin 1")
     if comparisons < 1:
@@ -84,9 +86,17 @@ def score_command(
     if watch or len(names) > 1:
         if until == "decided":
             raise UserError("--until decided takes one model; leave it out, or run it once for each")
-        runs = list(score_models(asked, names, command=command, results=results, watch=watch))
+        runs, unlogged = [], None
+        for run in score_models(asked, names, command=command, results=results, watch=watch):
+            runs.append(run)
+            try:
+                log(run, logger or [])
+            except Failed as error:  # the next checkpoint is scored all the same
+                unlogged = error
+                print(f"warning: {error}", file=sys.stderr)
         print(render_runs(runs, format))
-        log(runs, logger or [])
+        if unlogged is not None:
+            raise unlogged
         return
     asked = replace(asked, model=names)
     if until == "decided" and against is not None:
@@ -102,21 +112,20 @@ def score_command(
     if format == "table":
         for line in lines_by_task(run):
             print(line)
-    log([run], logger or [])
+    log(run, logger or [])
 
 
-def log(runs: Sequence[Run], loggers: Sequence[str]) -> None:
-    """Log complete runs, each with what it fixed and broke since its training began."""
+def log(run: Run, loggers: Sequence[str]) -> None:
+    """Log a complete run, with what it fixed and broke since its training began. Raises as `log_scores`."""
     if not loggers:
         return
     from evalkit.exchange.loggers import log_scores, scores_of
     from evalkit.score.since_start import since_start
 
-    for run in runs:
-        if not run.complete:
-            print(f"{run.name} was not logged: it {run.manifest.unfinished}", file=sys.stderr)
-            continue
-        change = since_start(run)
-        counts = (change.fixed, change.broken) if change else (None, None)
-        for line in log_scores(loggers, scores_of(run, *counts)):
-            print(line, file=sys.stderr)
+    if not run.complete:
+        print(f"{run.name} was not logged: it {run.manifest.unfinished}", file=sys.stderr)
+        return
+    change = since_start(run)
+    counts = (change.fixed, change.broken) if change else (None, None)
+    for line in log_scores(loggers, scores_of(run, *counts)):
+        print(line, file=sys.stderr)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from evalkit.compare.diff import Diff, Side
+from evalkit.stats.pairs import Interval
 from evalkit.text import interval, p_text, points
 from prompts.errors import Failed
 
@@ -30,10 +31,14 @@ def verdict(diff: Diff, p_value: float | None = None) -> Verdict:
 
     `p_value` replaces the comparison's own, where it was adjusted for being one of several.
     """
-    p_value = shared_p(diff, p_value)
-    outside = diff.looks_ci.low > 0 or diff.looks_ci.high < 0
+    return decide(diff.delta, diff.looks_ci, shared_p(diff, p_value))
+
+
+def decide(delta: float, ci: Interval, p_value: float) -> Verdict:
+    """The rule of `verdict`, for any difference (0.01 is a point) with its interval and p."""
+    outside = ci.low > 0 or ci.high < 0
     if outside and p_value < ALPHA:
-        return "better" if diff.delta > 0 else "worse"
+        return "better" if delta > 0 else "worse"
     return "undecided" if outside or p_value < ALPHA else "no difference"
 
 

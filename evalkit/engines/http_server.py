@@ -65,13 +65,16 @@ class RemoteServer:
         """The JSON object at a path below the base URL, or below its root without /v1; None where the
         server has none there.
 
-        Raises Failed where no server answers, UserError where it wants another key.
+        Raises Failed where no server answers or it is not ready, UserError where it wants another key.
         """
         try:
             answer = self._client.get(f"{self.url.removesuffix('/v1') if root else self.url}/{path}")
         except httpx.HTTPError as error:
             raise Failed(f"no server answers at {self.url} ({_what(error)}); is it running?") from None
         self._check_key(answer)
+        if answer.status_code in PASSING:
+            reason = f"HTTP {answer.status_code}: {_message(answer)}"
+            raise Failed(f"{self.url} is not ready ({reason}); run the same command again when it is")
         return _object(answer) if answer.status_code == 200 else None
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | Refused:

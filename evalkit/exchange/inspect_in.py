@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +33,10 @@ NEVER_KNOWN = ("chat template", "prompt token ids", "rule", "tokenizer")
 DRAWN = ("temperature", "top_p", "max_tokens")
 ZSTD = 93
 """The method zstd in a zip archive (APPNOTE 6.3.8)."""
+UNREADABLE = (
+    OSError, KeyError, AttributeError, RuntimeError, zlib.error, zipfile.BadZipFile, orjson.JSONDecodeError,
+)  # fmt: skip
+"""What a file that is no log raises; RuntimeError: encrypted, or packed by an unknown method."""
 ENDS = {"stop": "stop", "max_tokens": "length"}
 
 Json = Mapping[str, Any]
@@ -43,14 +48,17 @@ def read_inspect(path: Path, scorer: str | None = None) -> ImportedRun:
     Raises UserError where it is no log of inspect's, did not end, or a verdict is neither right nor wrong.
     """
     header, samples = _read(path)
-    spec = header.get("eval") or {}
-    if header.get("status") != "success" or not samples:
-        raise UserError(f"{path.name}: its status is {header.get('status')!r}; only a whole log is imported")
-    total = (header.get("results") or {}).get("total_samples", len(samples))
-    if total != len(samples):
-        raise UserError(f"{path.name} holds {len(samples):,} samples, its results say {total:,}: it was cut")
-    name = _scorer(path, samples, scorer)
     try:
+        spec = header.get("eval") or {}
+        if header.get("status") != "success" or not samples:
+            said = header.get("status")
+            raise UserError(f"{path.name}: its status is {said!r}; only a whole log is imported")
+        total = int((header.get("results") or {}).get("total_samples", len(samples)))
+        if total != len(samples):
+            raise UserError(
+                f"{path.name} holds {len(samples):,} samples, its results say {total:,}: it was cut"
+            )
+        name = _scorer(path, samples, scorer)
         by_id = {str(sample["id"]): sample for sample in samples}
         items = [
             Item(question=_question(sample), gold=_target(sample), fields={"id": row_id})
@@ -62,11 +70,7 @@ def read_inspect(path: Path, scorer: str | None = None) -> ImportedRun:
         config = {**(spec.get("model_generate_config") or {}), **(header.get("plan") or {}).get("config", {})}
         epochs = 1 + max(record.sample for record in records)
         sampling = SamplingFacts(
-            **{
-                key: config[key]
-                for key in ("temperature", "top_p", "max_tokens")
-                if config.get(key) is not None
-            },
+            **{key: config[key] for key in DRAWN if config.get(key) is not None},
             samples=epochs,
         )
         prompts = {rows[row_id].id: _hash_of_prompt(sample) for row_id, sample in by_id.items()}
@@ -126,7 +130,7 @@ def _read(path: Path) -> tuple[Json, list[Json]]:
                 raise UserError(f"{path.name} unpacks to more than {LARGEST:,} bytes")
             samples = [orjson.loads(_member(path, archive, part)) for part in parts]
             return orjson.loads(_member(path, archive, archive.getinfo("header.json"))), samples
-    except (OSError, KeyError, AttributeError, zipfile.BadZipFile, orjson.JSONDecodeError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path} is no log of inspect's: {error}") from None
 
 

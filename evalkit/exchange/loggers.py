@@ -118,9 +118,10 @@ def _wandb(scores: Scores) -> str:
 
 def _id_of_wandb(scores: Scores) -> str | None:
     """That of the training's run, from the folder that wandb keeps; one of the name where it keeps none."""
-    kept = sorted((scores.training or Path("none")).glob("wandb/*run-*-*"))
+    folders = scores.training.glob("wandb/*run-*-*") if scores.training else ()
+    kept = sorted(folder.name.partition("run-")[2] for folder in folders)  # run-DATE_TIME-ID, or offline-run-
     if kept:
-        return kept[-1].name.rpartition("-")[2]
+        return kept[-1].partition("-")[2]
     return re.sub(r"[^\w-]+", "-", scores.name)[:120]
 
 

@@ -19,11 +19,11 @@ from typing import Any
 
 from evalkit.compare.diff import Diff
 from evalkit.compare.suite.by_task import Macro, Suite
-from evalkit.compare.verdict import ALPHA, check_gates
+from evalkit.compare.verdict import ALPHA, check_gates, decide
 from evalkit.text import interval, p_text, points
 from prompts.errors import Failed, UserError
 
-EXAMPLE = "[tasks.gsm8k]\\nfail_if_worse = 1.0"
+EXAMPLE = "tasks.gsm8k.fail_if_worse = 1.0"
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def check_suite(gates: Gates, suite: Suite) -> None:
 
 
 def check_single(gates: Gates, diff: Diff, task: str) -> None:
-    """As `check_suite`, for runs of one task, whose macro average is that task."""
+    """As `check_suite`, for runs of one task, whose macro average is that task. Raises at the first."""
     if odd := sorted(gates.tasks.keys() - {task}):
         raise UserError(f"a gate names task {odd[0]}, the runs hold {task}")
     _check(diff, gates.tasks.get(task, gates.default), diff.p_value)
@@ -120,9 +120,9 @@ def _check(diff: Diff, gate: Gate, p_value: float) -> None:
 
 def _macro_fails(gate: Gate, macro: Macro) -> str | None:
     figures = f"{points(macro.delta, sign=True)}, 95 % CI {interval(*macro.ci)}, p {p_text(macro.p_value)}"
-    shown = macro.p_value < ALPHA
-    if gate.fail_if_worse is not None and macro.ci.high < -gate.fail_if_worse / 100 and shown:
+    below = gate.fail_if_worse is not None and macro.ci.high < -gate.fail_if_worse / 100
+    if below and macro.p_value < ALPHA:
         return f"gate: worse by more than {gate.fail_if_worse:g} points: {figures}"
-    if gate.require_better and not (macro.ci.low > 0 and shown):
+    if gate.require_better and decide(macro.delta, macro.ci, macro.p_value) != "better":
         return f"gate: not shown to be better: {figures}"
     return None

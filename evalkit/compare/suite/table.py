@@ -7,7 +7,7 @@ from typing import Literal
 from evalkit.compare.diff import Diff
 from evalkit.compare.suite.by_task import Suite
 from evalkit.compare.table import as_json, flatten
-from evalkit.compare.verdict import ALPHA, names, verdict
+from evalkit.compare.verdict import decide, names, verdict
 from evalkit.text import Format, interval, json_text, p_text, points, render_grid
 
 MACRO = "macro average"
@@ -41,12 +41,7 @@ def suite_notes(suite: Suite) -> list[str]:
 
 def _macro_line(suite: Suite) -> tuple[str, ...]:
     macro = suite.macro
-    outside = macro.ci.low > 0 or macro.ci.high < 0
-    word = "no difference"
-    if outside and macro.p_value < ALPHA:
-        word = "better" if macro.delta > 0 else "worse"
-    elif outside or macro.p_value < ALPHA:
-        word = "undecided"
+    word = decide(macro.delta, macro.ci, macro.p_value)
     figures = (points(macro.base.value), points(macro.new.value), points(macro.delta, sign=True))
     return (MACRO, f"{macro.tasks} tasks", *figures, interval(*macro.ci), p_text(macro.p_value), word)
 

@@ -25,10 +25,11 @@ class SwappingEngine:
     def load(self, plan: RunPlan) -> Engine:
         """The engine with this plan's weights. Raises as `load_engine` does."""
         if self._engine is not None and self._plan is not None:
-            if plan.model.weights_sha256 == self._plan.model.weights_sha256 and _fits(plan, self._plan):
+            unlike = _unlike(plan, self._plan)
+            if unlike is None and _same_model(plan, self._plan):
                 return self._engine
             start = time.monotonic()
-            reason = _unlike(plan, self._plan) or self._engine.swap(plan.model)
+            reason = unlike or self._engine.swap(plan.model)
             if reason is None:
                 how = "weights swapped and compared" if self._engine.swapped else "weights loaded"
                 print(f"{plan.model.name}: {how} in {time.monotonic() - start:.1f} s", file=sys.stderr)
@@ -51,10 +52,12 @@ class SwappingEngine:
 
 def _unlike(plan: RunPlan, held: RunPlan) -> str | None:
     """Why an engine that was loaded for one plan cannot serve another, whatever the weights."""
-    if not _fits(plan, held):
+    if plan.needed > held.needed:
         return f"its prompts need {plan.needed:,} positions, the engine has {held.needed:,}"
     return None
 
 
-def _fits(plan: RunPlan, held: RunPlan) -> bool:
-    return plan.needed <= held.needed
+def _same_model(plan: RunPlan, held: RunPlan) -> bool:
+    """Two folders with the same weights may differ in config.json: those are swapped, which compares it."""
+    one, other = plan.model, held.model
+    return one.folder == other.folder and one.weights_sha256 == other.weights_sha256

@@ -12,13 +12,14 @@ from evalkit.compare.diff import compare_pair, line_up
 from evalkit.compare.table import render_diff
 from evalkit.runs.folder import Run
 from evalkit.runs.table import render_result
+from evalkit.runs.table import render_runs as list_runs
 from prompts.errors import Mismatch
 
 
 def render_runs(runs: Sequence[Run], format: Literal["table", "json", "csv", "markdown"]) -> str:
     """The learning curve of three runs or more, the difference of two, the result of one.
 
-    Runs that may not be compared are printed one by one, and why is said on stderr.
+    Runs that may not be compared are a line each, and why is said on stderr.
     """
     if len(runs) > 1:
         try:
@@ -29,4 +30,5 @@ def render_runs(runs: Sequence[Run], format: Literal["table", "json", "csv", "ma
             if len(runs) > 2:
                 return render_curve(curve_of(lined_up), format)
             return render_diff(compare_pair(lined_up, 0, 1), format, None)
-    return "\n".join(render_result(run, format) for run in runs)
+        return list_runs(runs, format)
+    return render_result(runs[0], format)
