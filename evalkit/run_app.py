@@ -96,16 +96,21 @@ def run_app(application: typer.Typer) -> None:
         sys.exit(UserError.exit_code)
     if code == INTERRUPTED:  # typer's answer to Ctrl-C
         print("interrupted: the same command resumes here", file=sys.stderr)
-    if "vllm" in sys.modules:
-        _leave(code)
     sys.exit(code)
 
 
-def _leave(code: int | None) -> None:
-    """End without Python's teardown, which takes seconds once vLLM is imported; its engine is closed."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code or 0)
+def run_program(application: typer.Typer) -> None:
+    """`run_app` as the whole of a process: once vLLM is imported it ends without Python's teardown, which
+    takes seconds; the engine is closed by then.
+    """
+    try:
+        run_app(application)
+    except SystemExit as end:
+        if "vllm" in sys.modules and isinstance(end.code, int | None):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code or 0)
+        raise
 
 
 def _forget_options(application: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from evalkit.run_app import VERSION, run_app
+from evalkit.run_app import VERSION, run_program
 
 app = typer.Typer(
     name="trainkit",
@@ -22,4 +22,4 @@ def main_options(version: VERSION = False) -> None:
 def main() -> None:
     import trainkit.cli  # noqa: F401  (registers the commands)
 
-    run_app(app)
+    run_program(app)

@@ -106,3 +106,15 @@ def test_no_version_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("evalkit.run_app.DISTRIBUTION", "a-name-that-nobody-has")
     with pytest.raises(UserError, match="pip install -e"):
         show_version(True)
+
+
+def test_a_program_with_vllm_ends_with_its_code_and_its_output(tmp_path: Path) -> None:
+    """Python's teardown, which is left out, would flush both streams."""
+    loaded = "import sys, types; sys.modules['vllm'] = types.ModuleType('vllm')"
+    code = f"{loaded}; from evalkit.cli.app import main; main()"
+    done = [
+        subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
+        for arguments in (("prompts", "list"), ("show", "no-such-run"))
+    ]
+    assert [end.returncode for end in done] == [0, 2]
+    assert "gsm8k-boxed@1" in done[0].stdout and "no-such-run" in done[1].stderr
