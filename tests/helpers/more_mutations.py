@@ -137,7 +137,6 @@ CAUGHT: dict[str, Edit] = {
     "lock: a number for its fingerprint": put(LOCK, fingerprint=5),
     "lock: its schema a text": put(LOCK, schema="1"),
     "lock: a list for what is read": put(LOCK, reading=[]),
-    "lock: empty": written(LOCK, ""),
     "lock: a folder": as_folder(LOCK),
     "lock: UTF-16's mark": lambda folder: (folder / LOCK).write_bytes(
         b"\xff\xfe" + (folder / LOCK).read_bytes()
