@@ -173,8 +173,8 @@ def _bracketed(opening: str, closing: str, items: list[Node], joins: set[str]) -
         raise NotRead("brackets that do not match")
     if len(items) == 1 and pair in ("()", "[]"):
         return items[0]
-    if (len(items) == 2 and brackets != "()") or pair == "][":
+    if len(items) == 2 and (brackets != "()" or pair == "]["):
         return node("interval", *items, value=brackets)
-    if brackets not in ("()", "[]"):
+    if brackets not in ("()", "[]") or pair == "][":
         raise NotRead("brackets that do not match")
     return node("tuple", *items)
