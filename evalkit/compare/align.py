@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.compare.columns import CORRECT, UNSCORED, RunColumns
+from evalkit.compare.columns import CORRECT, UNSCORED, WRONG, RunColumns
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Questions:
     @cached_property
     def lenient(self) -> NDArray[np.int64]:
         return self._count(self.completions.lenient == CORRECT)
+
+    @property
+    def answers_known(self) -> bool:
+        """Whether every wrong completion has its answer, which a vote needs: imports may lack them."""
+        return bool((self.completions.answer[self.completions.outcome == WRONG] >= 0).all())
 
     @property
     def single(self) -> bool:

@@ -89,7 +89,7 @@ def _sampled(base: Questions, new: Questions) -> Iterator[Metric]:
         values = (pass_at_k(side.samples, side.correct, k) for side in (base, new))
         yield _paired(f"pass@{k}", *values)
         k *= 2
-    if samples > 1:
+    if samples > 1 and base.answers_known and new.answers_known:
         yield _paired(f"maj@{samples}", *(_majority(side) for side in (base, new)))
 
 
