@@ -69,25 +69,31 @@ def import_command(
     logs: Annotated[
         list[Path],
         typer.Argument(
-            help="Sample logs of lm-evaluation-harness (samples_TASK_DATE.jsonl), folders of them, or logs "
-            "of inspect (.eval, .json)."
+            help="Sample logs of lm-evaluation-harness (samples_TASK_DATE.jsonl), folders of them, logs of "
+            "inspect (.eval, .json), or what `vf-eval -s` of verifiers saved (outputs/evals/ENV--MODEL/ID)."
         ),
     ],
     filter: Annotated[
-        str | None, typer.Option(help="Which filter's or scorer's verdicts to take, where there are several.")
+        str | None,
+        typer.Option(help="Which filter's, scorer's or metric's verdicts to take, where there are several."),
     ] = None,
 ) -> None:
-    """Make result folders from logs of lm-evaluation-harness or inspect, so that `diff` can pair them."""
+    """Make result folders from logs of lm-evaluation-harness, inspect or verifiers, for `diff` to pair."""
     from evalkit.exchange.inspect_in import read_inspect
     from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
     from evalkit.exchange.lm_eval_in.log import find_logs
+    from evalkit.exchange.verifiers_in import find_saved, read_verifiers
     from evalkit.settings import settings
 
-    of_inspect = [path for path in logs if path.suffix in (".eval", ".json")]
-    others = [path for given in logs if given not in of_inspect for path in find_logs(given)]
-    for run in [read_inspect(path, filter) for path in of_inspect] + [
-        read_log(path, filter) for path in others
-    ]:
+    runs = []
+    for given in logs:
+        if saved := find_saved(given):
+            runs += [read_verifiers(folder, filter) for folder in saved]
+        elif given.suffix in (".eval", ".json"):
+            runs.append(read_inspect(given, filter))
+        else:
+            runs += [read_log(path, filter) for path in find_logs(given)]
+    for run in runs:
         print(write_run(run, settings().results))
         for note in run.notes:
             print(f"{run.path.name}: {note}", file=sys.stderr)
