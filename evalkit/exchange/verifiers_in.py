@@ -132,7 +132,7 @@ def read_verifiers(folder: Path, metric: str | None = None) -> ImportedRun:
 
 
 def _lines(path: Path) -> list[Json]:
-    found = []
+    found: list[Json] = []
     for number, raw in enumerate(read_plain(path).splitlines(), 1):
         try:
             line = orjson.loads(raw)
