@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
+
+if TYPE_CHECKING:  # `--help` asks for the options here, and needs no model
+    from evalkit.models.resolve import Model
 
 
 @dataclass(frozen=True, kw_only=True)
