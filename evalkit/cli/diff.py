@@ -100,8 +100,6 @@ def diff_command(
     from evalkit.compare.diff import compare_pair, line_up, line_up_all
     from evalkit.compare.looks import warnings
     from evalkit.compare.suite.by_task import suite_of
-    from evalkit.compare.suite.gates import check_single, check_suite, read_gates
-    from evalkit.compare.suite.table import render_suite, suite_csv, suite_json
     from evalkit.compare.table import render_diff
     from evalkit.compare.verdict import check_gates
     from evalkit.runs.find import find_sides, runs_elsewhere
@@ -111,7 +109,11 @@ def diff_command(
     found = [side[0] for side in sides]
     if len({run.folder.resolve() for run in found}) < len(found):
         raise UserError(f"the same run was given twice: {', '.join(run.name for run in found)}")
-    asked = read_gates(gates) if gates else None
+    asked = None
+    if gates:
+        from evalkit.compare.suite.gates import check_single, check_suite, read_gates
+
+        asked = read_gates(gates)
     gated = fail_if_worse is not None or require_better or asked is not None
     for line in warnings(sides, runs, all_runs=all_runs, gated=gated and looks == 1):
         print(f"warning: {line}", file=sys.stderr)
@@ -119,7 +121,8 @@ def diff_command(
         lined_up = line_up_all(sides, common=common, allow_mismatch=allow_mismatch)
     else:
         lined_up = line_up(found, common=common, allow_mismatch=allow_mismatch)
-    suite = suite_of(lined_up, looks=looks)
+    if suite := suite_of(lined_up, looks=looks):
+        from evalkit.compare.suite.table import render_suite, suite_csv, suite_json
     if len(found) > 2:
         from evalkit.compare.curve import curve_of
         from evalkit.compare.curve_table import render_curve

@@ -79,8 +79,9 @@ def import_command(
     ] = None,
 ) -> None:
     """Make result folders from logs of lm-evaluation-harness, inspect or verifiers, for `diff` to pair."""
+    from evalkit.exchange.imported import write_run
     from evalkit.exchange.inspect_in import read_inspect
-    from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
+    from evalkit.exchange.lm_eval_in.import_run import read_log
     from evalkit.exchange.lm_eval_in.log import find_logs
     from evalkit.exchange.verifiers_in import find_saved, read_verifiers
     from evalkit.settings import settings

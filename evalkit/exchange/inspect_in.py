@@ -7,7 +7,6 @@ in the lock under `unknown`.
 from __future__ import annotations
 
 import hashlib
-import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,16 +16,13 @@ from typing import Any
 
 import orjson
 
-from evalkit.exchange.lm_eval_in.import_run import ImportedRun
-from evalkit.extract.reading import extract
-from evalkit.grade.grade import grade
+from evalkit.exchange.imported import ImportedRun, foreign_lock, read_leniently, run_name
 from evalkit.records import Extraction, Outcome, Record, Row
 from evalkit.runs.manifest import EngineFacts, GitState, ModelFacts, SamplingFacts, new_manifest
 from evalkit.runs.summary import counted
 from evalkit.tasks.rows import Item, make_rows
 from prompts.errors import UserError
-from prompts.files import LARGEST, shortened
-from prompts.lock import Lock
+from prompts.files import LARGEST
 
 VERDICTS: Mapping[Any, Outcome] = {"C": "correct", "I": "wrong", "N": "no_answer", 1: "correct", 0: "wrong"}
 NEVER_KNOWN = ("chat template", "prompt token ids", "rule", "tokenizer")
@@ -74,21 +70,17 @@ def read_inspect(path: Path, scorer: str | None = None) -> ImportedRun:
             samples=epochs,
         )
         prompts = {rows[row_id].id: _hash_of_prompt(sample) for row_id, sample in by_id.items()}
-        lock = Lock(
-            reading={
+        lock = foreign_lock(
+            {
                 "source": "inspect",
                 "template": {"ref": f"inspect:{task}@{spec.get('task_version', 'unknown')}"},
                 "scorer": {"rule": f"inspect:{name}"},
                 "unknown": sorted(NEVER_KNOWN),
             },
-            data={
-                "task": task,
-                "split": "unknown",
-                "hash of": "prompt text",
-                "rows": len(prompts),
-                "prompts": dict(sorted(prompts.items())),
-            },
-            budget=dict(sampling.as_dict()),
+            task,
+            "unknown",
+            prompts,
+            sampling,
         )
         date = datetime.fromisoformat(str(spec["created"]))
         manifest = new_manifest(
@@ -107,9 +99,8 @@ def read_inspect(path: Path, scorer: str | None = None) -> ImportedRun:
         raise UserError(
             f"{path.name} is no log that is understood ({type(error).__name__}: {error})"
         ) from None
-    stem = shortened(f"{model.rpartition('/')[2]}-{task}-{name}", 200) + f"-{date:%Y%m%d-%H%M%S}"
     return ImportedRun(
-        name=re.sub(r"[^\w.@=-]+", "_", stem),
+        name=run_name(model.rpartition("/")[2], task, name, f"{date:%Y%m%d-%H%M%S}"),
         path=path,
         lock=lock,
         manifest=counted(manifest, records),
@@ -194,10 +185,7 @@ def _record(path: Path, row: Row, sample: Json, scorer: str) -> Record:
     answer = score.get("answer") if score else None
     found = Extraction(None if answer in (None, "") else str(answer), f"inspect:{scorer}")
     outcome, reason = _verdict(path, sample, score)
-    lenient, lenient_outcome = found, outcome
-    if outcome == "no_answer":
-        lenient = extract(text, "lenient")
-        lenient_outcome = grade(lenient, row.gold).outcome
+    lenient, lenient_outcome = read_leniently(found, outcome, text, row.gold)
     return Record(
         id=row.id,
         sample=int(sample.get("epoch", 1)) - 1,

@@ -7,7 +7,6 @@ lm-evaluation-harness, what the files do not say is named in the lock under `unk
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,14 +15,13 @@ from typing import Any
 
 import orjson
 
-from evalkit.exchange.lm_eval_in.import_run import ImportedRun
+from evalkit.exchange.imported import ImportedRun, foreign_lock, run_name
 from evalkit.records import Extraction, Outcome, Record, Row
 from evalkit.runs.manifest import EngineFacts, GitState, ModelFacts, SamplingFacts, new_manifest
 from evalkit.runs.summary import counted
 from evalkit.tasks.rows import Item, make_rows, message_text
 from prompts.errors import UserError
-from prompts.files import read_json, read_plain, shortened
-from prompts.lock import Lock
+from prompts.files import read_json, read_plain
 
 METADATA, RESULTS, TRACES = "metadata.json", "results.jsonl", "traces.jsonl"
 NEVER_KNOWN = ("chat template", "finish_reason", "prompt token ids", "rule", "seed", "split", "tokenizer")
@@ -84,22 +82,18 @@ def read_verifiers(folder: Path, metric: str | None = None) -> ImportedRun:
         )
         versions = facts.get("version_info") or {}
         unknown = [*NEVER_KNOWN, *(key for key in SAMPLING if settings.get(key) is None)]
-        lock = Lock(
-            reading={
+        lock = foreign_lock(
+            {
                 "source": "verifiers",
                 "template": {"ref": f"verifiers:{env}@{versions.get('env_version') or 'unknown'}"},
                 "env_args": facts.get("env_args") or {},
                 "scorer": {"rule": f"verifiers:{name}"},
                 "unknown": sorted(unknown),
             },
-            data={
-                "task": env,
-                "split": "unknown",
-                "hash of": "prompt text",
-                "rows": len(prompts),
-                "prompts": dict(sorted(prompts.items())),
-            },
-            budget=dict(sampling.as_dict()),
+            env,
+            "unknown",
+            prompts,
+            sampling,
         )
         manifest = new_manifest(
             command=f"evalkit import {folder.name}" + (f" --filter {metric}" if metric else ""),
@@ -117,12 +111,11 @@ def read_verifiers(folder: Path, metric: str | None = None) -> ImportedRun:
         raise UserError(
             f"{folder} is no evaluation of verifiers that is understood ({type(error).__name__}: {error})"
         ) from None
-    stem = shortened(f"{model.rpartition('/')[2]}-{env.rpartition('/')[2]}-{name}", 200)
     notes = [f"verdicts of {name}; not known: {', '.join(lock.reading['unknown'])}"]
     if thinking := sum(bool(_said(line).get("reasoning_content")) for line in lines):
         notes.append(f"reasoning_content of {thinking} answers is left out, the text behind it is kept")
     return ImportedRun(
-        name=re.sub(r"[^\w.@=-]+", "_", f"{stem}-{folder.resolve().name}"),
+        name=run_name(model.rpartition("/")[2], env.rpartition("/")[2], name, folder.resolve().name),
         path=folder,
         lock=lock,
         manifest=counted(manifest, records),

@@ -64,7 +64,8 @@ def run_with(name: str, content: bytes | None, *arguments: str) -> Make:
     """An imported run in which one file has that content, or is gone."""
 
     def make(folder: Path) -> list[str]:
-        from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
+        from evalkit.exchange.imported import write_run
+        from evalkit.exchange.lm_eval_in.import_run import read_log
         from evalkit.exchange.lm_eval_in.log import find_logs
 
         made = write_run(read_log(find_logs(LOG)[0]), folder / "results")

@@ -53,6 +53,8 @@ def leftovers(run: Path) -> list[Leftover]:
 def end_leftovers(run: Path) -> list[Leftover]:
     """End what `leftovers` finds, and return it."""
     found = leftovers(run)
+    if not found:
+        return found
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in leftovers(run):
             with suppress(ProcessLookupError):

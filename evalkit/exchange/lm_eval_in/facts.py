@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from evalkit.exchange.imported import foreign_lock
 from evalkit.exchange.lm_eval_in.log import SampleLog
 from evalkit.records import Record, Row
 from evalkit.runs.manifest import EngineFacts, GitState, Manifest, ModelFacts, SamplingFacts, new_manifest
@@ -51,8 +52,8 @@ def lock_of(log: SampleLog, rows: Sequence[Row]) -> Lock:
     sampling = _sampling(log)
     unknown = [*NEVER_KNOWN, *(key for key in OF_RESULTS if key not in known)]
     unknown += [key for key, value in sampling.as_dict().items() if value is None and key != "seed"]
-    return Lock(
-        reading={
+    return foreign_lock(
+        {
             "source": "lm-eval",
             "template": {"ref": f"lm-eval:{log.task}@{results.get('versions', {}).get(log.task, 'unknown')}"},
             **known,
@@ -60,14 +61,10 @@ def lock_of(log: SampleLog, rows: Sequence[Row]) -> Lock:
             "scorer": {"rule": f"lm-eval:{log.filter}", "metrics": log.lines[0].get("metrics")},
             "unknown": sorted(unknown),
         },
-        data={
-            "task": log.task,
-            "split": _split(log),
-            "hash of": "prompt text",
-            "rows": len(prompts),
-            "prompts": dict(sorted(prompts.items())),
-        },
-        budget=dict(sampling.as_dict()),
+        log.task,
+        _split(log),
+        prompts,
+        sampling,
     )
 
 

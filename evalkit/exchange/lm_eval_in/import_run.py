@@ -7,39 +7,19 @@ one of ours never pass for read alike.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evalkit.exchange.imported import ImportedRun, read_leniently, run_name
 from evalkit.exchange.lm_eval import METRIC, NO_ANSWER
 from evalkit.exchange.lm_eval_in.facts import lock_of, manifest_of_log, prompt_of
 from evalkit.exchange.lm_eval_in.log import SampleLog, read_sample_log
-from evalkit.extract.reading import extract
-from evalkit.grade.grade import grade
 from evalkit.records import Extraction, Outcome, Record, Row
-from evalkit.runs.folder import RunWriter
-from evalkit.runs.manifest import Manifest
-from evalkit.runs.summary import summarize
 from evalkit.tasks.rows import Item, final_answer, make_rows
 from prompts.errors import UserError
-from prompts.files import shortened, whole_folder
-from prompts.lock import Lock
 
 QUESTION_FIELDS = ("question", "problem", "input")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportedRun:
-    """A run that is not written yet. `notes` are for the user: what was replaced or is not known."""
-
-    name: str
-    path: Path
-    lock: Lock
-    manifest: Manifest
-    records: list[Record]
-    notes: list[str]
 
 
 def read_log(path: Path, filter: str | None = None) -> ImportedRun:
@@ -57,37 +37,14 @@ def read_log(path: Path, filter: str | None = None) -> ImportedRun:
         notes.append(f"right and wrong by the metric {log.metric}; left out: {', '.join(others)}")
     manifest = manifest_of_log(log, lock, records)
     model = manifest.model.name.rstrip("/").split("/")[-1]
-    stem = shortened(f"{model}-{log.task}-{log.filter}", 200) + f"-{log.date:%Y%m%d-%H%M%S}"
     return ImportedRun(
-        name=re.sub(r"[^\w.@=-]+", "_", stem),
+        name=run_name(model, log.task, log.filter, f"{log.date:%Y%m%d-%H%M%S}"),
         path=path,
         lock=lock,
         manifest=manifest,
         records=records,
         notes=notes,
     )
-
-
-def write_run(run: ImportedRun, results: Path) -> Path:
-    """Write the result folder, whole or not at all. UserError where it exists or cannot be written."""
-    folder = results / run.name
-    if _exists(folder):
-        raise UserError(
-            f"{folder} exists: this log was imported before; remove the folder to import it again"
-        )
-    with whole_folder(folder) as temporary:
-        writer = RunWriter(temporary, run.manifest, run.lock)
-        for record in run.records:
-            writer.append(record)
-        writer.finish(run.manifest, summarize(run.records, None))
-    return folder
-
-
-def _exists(folder: Path) -> bool:
-    try:
-        return folder.exists()
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}") from None
 
 
 def _question(line: Mapping[str, Any]) -> str:
@@ -108,10 +65,7 @@ def _record(log: SampleLog, row: Row, line: Mapping[str, Any]) -> Record:
     answer = line["filtered_resps"][0] if line["filtered_resps"] else NO_ANSWER
     found = Extraction(None if answer in (NO_ANSWER, "") else str(answer), f"lm-eval:{log.filter}")
     outcome, reason = _verdict(log, line, found)
-    lenient, lenient_outcome = found, outcome
-    if outcome == "no_answer":
-        lenient = extract(text, "lenient")
-        lenient_outcome = grade(lenient, row.gold).outcome
+    lenient, lenient_outcome = read_leniently(found, outcome, text, row.gold)
     return Record(
         id=row.id,
         sample=0,

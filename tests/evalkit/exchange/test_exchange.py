@@ -18,9 +18,10 @@ from evalkit.compare.diff import diff_runs
 from evalkit.compare.table import flatten, rows_of
 from evalkit.compare.verdict import sentence
 from evalkit.exchange.hf_card import to_hf_card
+from evalkit.exchange.imported import write_run
 from evalkit.exchange.inspect import to_inspect
 from evalkit.exchange.lm_eval import to_lm_eval
-from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
+from evalkit.exchange.lm_eval_in.import_run import read_log
 from evalkit.exchange.write import export_run
 from evalkit.extract.reading import extract
 from evalkit.records import Row

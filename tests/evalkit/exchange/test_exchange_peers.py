@@ -20,7 +20,8 @@ from made_runs import DATA, ROOT, completion, evalkit, gsm8k_rows, make_run, nee
 from places import TESTS
 
 from evalkit.compare.diff import diff_runs
-from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
+from evalkit.exchange.imported import write_run
+from evalkit.exchange.lm_eval_in.import_run import read_log
 from evalkit.exchange.write import export_run
 from evalkit.extract.reading import extract
 from evalkit.records import Row

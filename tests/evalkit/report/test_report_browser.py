@@ -15,7 +15,8 @@ from made_runs import completion, four_runs, gsm8k_rows, make_run, needs_gsm8k
 from places import CORPORA
 
 from evalkit.compare.diff import diff_runs
-from evalkit.exchange.lm_eval_in.import_run import read_log, write_run
+from evalkit.exchange.imported import write_run
+from evalkit.exchange.lm_eval_in.import_run import read_log
 from evalkit.records import Row
 from evalkit.report.collect import collect
 from evalkit.report.page import render_page
