@@ -23,8 +23,8 @@ demo: $(SETUP)
 demo-train: $(SETUP)
 	@bash .ci/demo-train
 
-# Two processes, whole files: one trains (two verls do not fit into 24 GiB), the other loads vLLM once and does
-# the rest. (pytest-xdist 3.8 knows no groups under pytest 9.2: it sets a `_nodeid` that is gone.)
+# Two processes, whole files: one trains (two verls do not fit into 24 GiB: tests/conftest.py), the other loads
+# vLLM once and does the rest.
 # A process that died is not replaced: the new one can wait for ever for work, and its summary never comes.
 test: $(SETUP)
 	$(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder -m "not slow and not soak" --durations=25

@@ -33,12 +33,29 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+WITH_VERL = ("tests/trainkit/test_own_data.py", "tests/trainkit/test_train_run.py")
+"""They start verl with vLLM: two of those at once do not fit into 24 GiB, so one process runs all of them."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Whole files for each process of `make test`, and those with verl as if they were one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneTrains(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return WITH_VERL[0] if file in WITH_VERL else file
+
+    return OneTrains(config, log)
+
+
 HEAVY = ("train", "engine")
 """Markers of what takes longest, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first: of `make test`'s two processes one trains while the other loads vLLM, once."""
+    """The longest files first: of `make test`'s two processes one trains while the other loads vLLM."""
     items.sort(key=lambda item: next((i for i, name in enumerate(HEAVY) if item.get_closest_marker(name)), 9))
 
 
