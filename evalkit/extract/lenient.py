@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from evalkit.extract.answer_span import AnswerSpan, Readers
+from evalkit.extract.answer_span import AnswerSpan, Reader, Readers
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.declared.kept import keep_box, keep_declared
 from evalkit.extract.declared.whole import read_box, read_declared
 from evalkit.extract.markers import read_heading, read_json, read_tag
 from evalkit.extract.phrase import read_phrase
-from evalkit.extract.unmarked import read_unmarked
+from evalkit.extract.unmarked import read_affirmed
 
 # Readers of marked answers, by the name that an Extraction gives: "lenient@1/boxed".
 FIRST: Readers = {
@@ -45,11 +45,13 @@ MARKED: Readers = {
 _SIGNS = {"boxed": ("ox",), "hash": ("###",), "json": ('"', "'"), "tag": ("</answer>",), "answer-is": ("",)}
 
 
-def read_lenient(text: str, lo: int, hi: int, readers: Readers = MARKED) -> AnswerSpan | None:
+def read_lenient(
+    text: str, lo: int, hi: int, readers: Readers = MARKED, end_of_text: Reader = read_affirmed
+) -> AnswerSpan | None:
     """The marked answer that stands last; without any, what the end of the text says."""
     found = candidates(text, lo, hi, readers)
     if not found:
-        unmarked = read_unmarked(text, lo, hi)
+        unmarked = end_of_text(text, lo, hi)
         return unmarked and unmarked._replace(member="unmarked")
     best = max(found, key=lambda candidate: candidate.start)
     if len(found) == 1:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from evalkit.extract.answer_span import AnswerSpan, last_match
+from evalkit.extract.answer_span import AnswerSpan, Reader, last_match
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.declared.content import Content, read_content
 from evalkit.extract.declared.whole import read_bare, read_box, read_declared
@@ -43,6 +43,7 @@ def read_whole_math(
     hi: int,
     box: Content = read_box,
     declared: Content = read_declared,
+    end_of_text: Reader = read_unmarked,
 ) -> AnswerSpan | None:
     """The answer of a text that may hold formulas, whole."""
     marked = read_boxed(text, lo, hi, box)
@@ -53,4 +54,4 @@ def read_whole_math(
     last = last_match(_FORMULA, text, max(lo, hi - _TAIL), hi)
     if last is not None and last.lastgroup:
         return box(text, last.start(last.lastgroup), last.end(last.lastgroup), False)
-    return read_bare(text, lo, hi) or read_unmarked(text, lo, hi)
+    return read_bare(text, lo, hi) or end_of_text(text, lo, hi)

@@ -7,6 +7,8 @@ import re
 from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.declared.claim import read_claim
 from evalkit.extract.declared.content import Content, is_prose, is_spread, read_content, strip
+from evalkit.extract.declared.denied import claimed_instead, denies, is_denied
+from evalkit.extract.declared.kept import keep_declared
 from evalkit.extract.markers import MOST_TRIED
 from evalkit.extract.numbers import NUMBER, canonical
 
@@ -22,6 +24,8 @@ _STEMS = _ASCII_STEMS | {
     "éponse": True, "твет": True, "dpowied": True, "áp án": True, "áp số": True,
 }  # fmt: skip
 _LONGEST_TAIL = 300
+# What may take an answer back, from its end on (characters).
+_LONGEST_BACK = 40
 
 # Between the word and its verb or mark.
 _BEFORE_MARK = re.compile(
@@ -44,6 +48,7 @@ _IS_THE_ANSWER = re.compile(
 _SENTENCE = re.compile(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$|\\|<)|[。！？<]")
 _FORMULA = re.compile(r"\$\$?[^$\n]+\$\$?|\\\((?:[^\\\n]|\\[^)\n])+\\\)|\\\[(?:[^\\\n]|\\[^\]\n])+\\\]")
 _DIGIT = re.compile(r"\d")
+_BEGINS_VALUE = frozenset("0123456789$-(")
 _NOT_BUT = re.compile(r"not\s[^.\n]{1,80}?\bbut\s+(?:rather\s+)?")
 
 
@@ -82,16 +87,37 @@ def _read_at(text: str, lo: int, at: int, stem: str, hi: int, read: Content) -> 
     bare = _BARE_MARK.match(text, end, hi)
     if bare and (not stem.isascii() or "\n" in bare.group() or "*" in bare.group()):
         return _tail(text, bare.end(), hi, _STEMS[stem], read)
+    if read is keep_declared and (claimed := claimed_instead(text, end, hi)):  # "isn't 6, it's 5"
+        return _tail(text, claimed, hi, _STEMS[stem], read)
     return _value_before(text, lo, at)
 
 
 def _tail(text: str, at: int, hi: int, decimal_comma: bool, read: Content) -> AnswerSpan | None:
+    """What follows an announcement; a bound ("more than 5") and what is taken back ("5? No.") stay text."""
+    found = _announced(text, at, hi, decimal_comma, read)
+    if (
+        read is keep_declared
+        and found is not None
+        and found.answer is not None
+        and found.answer[-1].isdigit()
+        and is_denied(text, at, found.start, found.end, hi)
+    ):
+        end = text.find("\n", found.end, min(hi, found.end + _LONGEST_BACK))
+        end = min(hi, found.end + _LONGEST_BACK) if end < 0 else end
+        return AnswerSpan(text[at:end].strip(), at, end)
+    return found
+
+
+def _announced(text: str, at: int, hi: int, decimal_comma: bool, read: Content) -> AnswerSpan | None:
     after = _AFTER_MARK.match(text, at, hi)
     start = after.end() if after else at
     hi = min(hi, start + _LONGEST_TAIL)
     end = text.find("\n", start, hi)
     start, end = strip(text, start, hi if end < 0 else end)
-    if text.startswith("not ", start):
+    if read is keep_declared:
+        if start < end and text[start] not in _BEGINS_VALUE and denies(text, start, end):
+            start = claimed_instead(text, start, end) or end
+    elif text.startswith("not ", start):
         contrast = _NOT_BUT.match(text, start, end)
         if contrast is None:
             return None

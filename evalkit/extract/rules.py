@@ -16,7 +16,7 @@ from evalkit.extract.lenient import FIRST, SECOND, read_lenient
 from evalkit.extract.markers import read_hash, read_json
 from evalkit.extract.math import read_math, read_whole_math
 from evalkit.extract.phrase import read_phrase
-from evalkit.extract.unmarked import read_last_number
+from evalkit.extract.unmarked import read_affirmed, read_last_number, read_unmarked
 from prompts.errors import UserError
 
 # Every version that was ever released stays here and callable: a change is a new version.
@@ -42,11 +42,11 @@ RULES: dict[str, dict[int, Reader]] = {
     "math": {
         1: read_math,
         2: read_whole_math,
-        3: partial(read_whole_math, box=keep_box, declared=keep_declared),
+        3: partial(read_whole_math, box=keep_box, declared=keep_declared, end_of_text=read_affirmed),
     },
     "lenient": {
-        1: partial(read_lenient, readers=FIRST),
-        2: partial(read_lenient, readers=SECOND),
+        1: partial(read_lenient, readers=FIRST, end_of_text=read_unmarked),
+        2: partial(read_lenient, readers=SECOND, end_of_text=read_unmarked),
         3: read_lenient,
     },
     "verl-gsm8k-strict": {1: peers.verl_strict},

@@ -8,6 +8,7 @@ from itertools import pairwise
 from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.declared.claim import read_claim
 from evalkit.extract.declared.content import read_content
+from evalkit.extract.declared.denied import contrasted, is_denied
 from evalkit.extract.declared.words import number_word
 from evalkit.extract.numbers import NUMBER, canonical
 
@@ -69,6 +70,19 @@ def read_unmarked(text: str, lo: int, hi: int) -> AnswerSpan | None:
     if _ends_in_code(text, lo, hi) or _breaks_off(text, lo, hi):
         return None
     return _read_lines(text, lo, hi) or _read_words(text, lo, hi)
+
+
+def read_affirmed(text: str, lo: int, hi: int) -> AnswerSpan | None:
+    """As `read_unmarked`, but what the sentence denies is no answer: of "not 6 but 5" the 5 is."""
+    found = read_unmarked(text, lo, hi)
+    if found is None or found.answer is None or not is_denied(text, lo, found.start, found.end, hi):
+        return found
+    begin = contrasted(text, found.end, hi)
+    if begin is None:
+        return None
+    line = text.find("\n", begin, hi)
+    other = read_claim(text, begin, hi if line < 0 else line)
+    return None if other is None or is_denied(text, lo, other.start, other.end, hi) else other
 
 
 def _read_lines(text: str, lo: int, hi: int) -> AnswerSpan | None:

@@ -9,6 +9,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+from evalkit.extract.declared.denied import says_denial
 from evalkit.extract.numbers import canonical, equal, is_float_print_of
 from evalkit.grade.formulas.claims import Value, claims
 from evalkit.grade.formulas.reading import LATEST, compare, read, read_gold
@@ -21,6 +22,7 @@ _PRINTED = Grade("correct", "equal to the 15 digits that a float prints")
 _SAME = Grade("correct", "equal as formulas")
 _OTHER_NUMBER = Grade("wrong", "another number than the gold")
 _OTHER_VALUE = Grade("wrong", "another value than the gold")
+_DENIED = Grade("wrong", "a value that is denied, or a bound")
 _UNFINISHED = Grade("wrong", "a calculation that is not carried out")
 
 # A comma between digits that groups no thousands: two values where the gold is one of these.
@@ -34,6 +36,7 @@ _UNIT = re.compile(
 )
 # In what follows a number: another one, which is no unit.
 _OTHER_VALUE_TOLD = re.compile(r"\b(?:or|and|nor|else|maybe|perhaps|unless)\b|(?<!\^)(?<!\^\{)\d")
+_WORDS = re.compile(r"[^\W\d_]{2}")
 _OPERATION = re.compile(r"\w\)?\s*(?:[-+*÷×·−]|\\times|\\cdot|\\div)\s*\S")
 # As a formula it would be a number times e, and something taken away.
 _SCIENTIFIC = re.compile(r"\s*[-+−]?(?:\d+\.?\d*|\.\d+)[eE][-+−]?\d+\s*")
@@ -48,6 +51,8 @@ def equivalence(answer: str, gold: str, version: int = LATEST) -> Grade:
     number = canonical(answer) if wanted is not None else None
     if wanted is not None and number is not None:
         return compare_numbers(number, wanted)
+    if version > 3 and _WORDS.search(answer) and says_denial(answer) and not says_denial(gold):
+        return _DENIED
     written = wanted if wanted is not None and version > 3 and _SCIENTIFIC.fullmatch(gold) else gold
     found, expected = read(answer, version), read_gold(written, version)
     verdict = compare(expected, found)

@@ -10,7 +10,7 @@ from evalkit.extract.lenient import candidates
 from evalkit.extract.reading import extract
 from evalkit.extract.region import region
 from evalkit.extract.rules import resolve_rule
-from evalkit.extract.unmarked import read_unmarked
+from evalkit.extract.unmarked import read_affirmed
 from evalkit.grade.judge import final_answer, moved
 from evalkit.records import Extraction
 
@@ -45,7 +45,7 @@ def explain(text: str, rule: str = "lenient", thinking: Mapping[str, Any] | None
     extraction = moved(extract(answer, rule), part.start)
     lo, hi = region(answer)
     found = candidates(answer, lo, hi)
-    unmarked = read_unmarked(answer, lo, hi)
+    unmarked = read_affirmed(answer, lo, hi)
     if unmarked is not None:
         found.append(unmarked._replace(member="unmarked"))
     listed = tuple(

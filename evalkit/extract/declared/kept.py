@@ -10,12 +10,16 @@ import re
 
 from evalkit.extract.answer_span import AnswerSpan
 from evalkit.extract.declared.content import Content
+from evalkit.extract.declared.denied import is_denied
 from evalkit.extract.declared.whole import read_box, read_declared
 
 _LONGEST = 200
 _NUMBER = re.compile(r"-?\d")
 _NAMED = re.compile(r"[\s$*\\(\[]*(?P<name>(?<!\\)[A-Za-z])\s*=(?![=<>])")
-_BOUND = re.compile(r"\s*\$?\s*(?:[<>≤≥≠]|\\(?:leq?|geq?|neq?|lt|gt)(?![a-z]))")
+_BOUND = re.compile(
+    r"\s*\$?\s*(?:[?¿<>≤≥≠]|\\(?:leq?|geq?|neq?|lt|gt)(?![a-z])|(?:\\text\w*\s?\{\s*)?(?:over|under|above|below|beyond)\b)",
+    re.IGNORECASE,
+)
 _WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _HEDGED = re.compile(
     r"(?:\d|\b(?:" + _WORDS + r"))\s*(?P<unit>[^\W\d_]+)?\}?\s*[(（,;/]?\s*(?:\\text\s*\{\s*)?[(（]?"
@@ -37,7 +41,11 @@ def keep(read: Content, names: bool = True) -> Content:
         if found.start == lo and found.end == hi:
             return found
         hi = min(hi, lo + _LONGEST)
-        if _BOUND.match(text, lo, hi) or _HEDGED.search(text, lo, hi):
+        if (
+            _BOUND.match(text, lo, hi)
+            or _HEDGED.search(text, lo, hi)
+            or is_denied(text, lo, found.start, found.end, hi)
+        ):
             return AnswerSpan(text[lo:hi].strip(), lo, hi)
         named = _NAMED.match(text, lo, hi) if names else None
         if named and found.end > named.end() and text.find("=", named.end(), found.end) < 0:

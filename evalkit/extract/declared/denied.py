@@ -1,0 +1,101 @@
+r"""Whether a number that is read is only denied or a bound: "not 5", "never 5", "more than 5", "5 or more".
+
+In the languages of rule `answer-is`, from the rules' third version on. What stands right before the number
+decides, and what stands right after it; "not 6 but 5" claims the 5.
+"""
+
+from __future__ import annotations
+
+import re
+
+_BEFORE = 60
+_AFTER = 48
+_CONTRASTED = 80
+
+# Between a negation and its number: marks, LaTeX that sets text, words that change nothing.
+_MARKS = r"[\s*_(\[{}\"'“‘$£€¥~]"
+_COMMANDS = r"\\(?:text\w*|math\w{2}|mbox|[,;:! ])"
+_BETWEEN = (
+    rf"(?:{_MARKS}|{_COMMANDS}|(?:be|have|need|get|make|equals?|equal to|exactly|really|actually|simply|just"
+    r"|the|an|a|answer|number|value|gleich|die|das|égale? à|igual a|uguale a|en|una?|le|la|el|o|à|är|là"
+    r"|es|est|è|é|sont|son|等于|是|为|هو|равн[оаы]?|равен)\b)*"
+)
+_NOT_WORDS = (
+    r"(?:\b(?:not|never|cannot|no longer|neither|nor|other than|anything but|except(?: for)?|unlike"
+    r"|different from|unequal to|rather than|instead of|nicht|niemals|nie|kein(?:e|en|er)?|keineswegs"
+    r"|ungleich|außer|pas|jamais|différente? de|autre que|no (?:es|son|puede ser|ser[áí]a?|hay|era|igual)"
+    r"|nunca|jamás|distint[oa] (?:de|a)|non|mai|divers[oa] da|não|diferente de|niet|nooit|geen|inte|ej"
+    r"|aldrig|не|никогда|[Jj]ibu si|sio|siyo|không phải(?: là)?|không (?:là|bằng))\b|n['’]t\b"
+    r"|不是|不等于|不等於|不为|不為|不可能|不会|并非|並非|绝非|而非|不應|不应"
+    r"|ไม่ใช่|ไม่เท่ากับ|ليست?|لا (?:يساوي|تساوي))"
+)
+_BOUND_WORDS = (
+    r"(?:\b(?:(?<!\bno )(?:more|greater|less|fewer|larger|smaller|higher|lower|bigger) than(?: or equal to)?"
+    r"|exceed(?:s|ing)?|(?:größer|kleiner|mehr|weniger|höher) als|plus (?:grande?|petite?|élevée?) que"
+    r"|plus de|moins de|(?:supér|infér)ieure?s? à|(?:mayor|menor|más grande|más|menos)(?:es)? (?:que|de|a)"
+    r"|(?:maggiore|minore|più|meno)(?: grande)? di|(?:maior|menor|mais|menos)(?:es)? (?:do )?(?:que|de)"
+    r"|(?:groter|kleiner|meer|minder) dan|(?:större|mindre|mer|fler|färre) än|(?:więks|mniejs)\w+ (?:niż|od)"
+    r"|(?:więcej|mniej) niż|больше|меньше|более|менее|zaidi ya|chini ya|(?:lớn|nhỏ|nhiều|ít) hơn)\b"
+    r"|[大小多少][于於]|超过|超過|不到|不足|มากกว่า|น้อยกว่า|(?:أكبر|أقل|أكثر|أصغر) من)"
+)
+_NOT = rf"(?:{_NOT_WORDS}|≠|!=|\\neq?(?![a-z])|\\not\s*=)"
+_BOUND = rf"(?:{_BOUND_WORDS}|(?:(?<=\S )|(?<=[\s$(][A-Za-z]))[<>](?!=)|\\[lg]t(?![a-z]))"
+_DENIED = re.compile(rf"(?:{_NOT}|{_BOUND}){_BETWEEN}$", re.IGNORECASE)
+_NEGATED = re.compile(
+    rf"{_MARKS}*(?:(?:[^\W\d_]+ly|is|was|will|would|should|must|could|n['’]est|ist|lautet|è|é|est|es)\s)?"
+    rf"(?:[^\W\d_]{{2,6}}(?=n['’]t))?{_NOT}(?![^\W\d_])",
+    re.IGNORECASE,
+)
+_OR_MORE = r"or\s+(?:not|more|less|fewer|greater|higher|lower|over|above|below|under)\b"
+_AFTER_CJK = (
+    r"では(?:ない|ありません|なく)|じゃない|でない|以上|以下|未満|以内|아[니닙닌]|이상|이하|초과|미만"
+    r"|değil|নয়|नहीं|కాదు|不对|不正确"
+)
+_TAKEN_BACK = re.compile(
+    rf"(?:{_MARKS}|{_COMMANDS}|[)\].!])*(?:(?:[^\W\d_]+\s+)?(?:{_OR_MORE})"
+    r"|(?:(?:is|was)(?:\s+not|n['’]?t)|can(?:not|['’]t)\s+be)\s+(?:the\b|an?\b|my\b|\s)*"
+    r"(?:answer|correct|right|true|possible|solution|valid|it\b)|is\s+(?:wrong|incorrect|false|impossible)\b"
+    r"|(?:is\s+)?(?:not|wrong)(?=[\s)}.]*$)|\?+[\s\"}]*(?:\\text\s?\{)?(?:no|nope|not|wrong)\b"
+    rf"|(?:sind\s|ist\s)?(?:falsch|nicht richtig)\b|[^\W\d_]{{0,3}}\s?(?:{_AFTER_CJK}))",
+    re.IGNORECASE,
+)
+# In an answer that is a value and words.
+_SAID = re.compile(
+    rf"{_NOT_WORDS}|{_BOUND_WORDS}|{_AFTER_CJK}|\b(?:{_OR_MORE}|wrong\b|incorrect\b|false\b|no\b|falsch\b)",
+    re.IGNORECASE,
+)
+_CONTRAST = re.compile(
+    r"[\s*_\"'$)}\]]*[^\n.!?;。]{0,30}?(?:[,;:]?\s*\b(?:but(?:\s+rather|\s+instead)?|sondern|sino(?:\s+que)?|mais"
+    r"|bensì|ma|mas|maar|utan|lecz|ale|tylko|а|nhưng|mà là|it['’]s|it is|rather)\b"
+    r"|而是|ではなく|가?\s?아니라|बल्कि|بل)",
+    re.IGNORECASE,
+)
+
+
+def says_denial(answer: str) -> bool:
+    """Whether an answer as text says anywhere that it is not meant, or is a bound."""
+    return _SAID.search(answer) is not None
+
+
+def is_denied(text: str, lo: int, start: int, end: int, hi: int) -> bool:
+    """Whether text[start:end] is denied or a bound; "at least 5" is none, for the question may ask so."""
+    if start > lo and _DENIED.search(text, max(lo, start - _BEFORE), start):
+        return True
+    return _TAKEN_BACK.match(text, end, min(hi, end + _AFTER)) is not None
+
+
+def denies(text: str, at: int, hi: int) -> bool:
+    """Whether text[at:hi] begins with a negation: "not 6", "certainly not 6"."""
+    return _NEGATED.match(text, at, hi) is not None
+
+
+def claimed_instead(text: str, at: int, hi: int) -> int | None:
+    """Where begins what is claimed after a negation at `at`: the 5 of "not 6 but 5"; None without a claim."""
+    negated = _NEGATED.match(text, at, hi)
+    return contrasted(text, negated.end(), hi) if negated else None
+
+
+def contrasted(text: str, end: int, hi: int) -> int | None:
+    """Where begins what is claimed instead of a denied value that ends at `end`, or stands right after it."""
+    contrast = _CONTRAST.match(text, end, min(hi, end + _CONTRASTED))
+    return contrast.end() if contrast else None
