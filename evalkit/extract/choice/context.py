@@ -97,6 +97,12 @@ LEADING_WORDS = frozenset([
     "choose", "chose", "choosing", "select", "selected", "selecting", "pick", "picked", "with", "for", "on",
     "leaves", "us", "matches", "conclusion", "guess", "say", "that", "it's", "that's", "this's", "i'd"
 ])  # fmt: skip
+_MORE_LEADING = frozenset([
+    "opción", "opzione", "opção", "l'option", "l’option", "cevap", "benar", "tepat", "är", "but",
+    "buchstabe", "chọn", "ans.", "rather", "sondern", "sino", "mais", "ma", "bensì", "mas", "sim",
+    "maar", "utan", "lecz", "ale", "actually", "wait", "no", "nope", "hmm", "sorry", "correction",
+    "instead", "nein", "doch", "mean", "değil"
+])  # fmt: skip
 # Before a letter: what the text settles for.
 _VERDICT_BEFORE = (
     r"(?:\b(?:choose|chose|choosing|select|selected|selecting|pick|picked|go with|going with"
@@ -167,6 +173,14 @@ def _letters(before: str, after: str) -> tuple[re.Pattern[str], re.Pattern[str]]
     return re.compile(wide), re.compile(re.sub("[@’]|Ａ-Ｚ", "", pattern))
 
 
+_DISMISSED = (
+    CLOSERS + r"(?:\s*(?:(?:is|was|are|seems|looks)\s+(?:also\s+|clearly\s+|definitely\s+|simply\s+|just\s+)?"
+    r"(?:not\b|n't|incorrect|in-correct|wrong|false|untrue|invalid|impossible|ruled|eliminated|unlikely)"
+    r"|(?:isn|wasn|can|could|cannot|does|do)(?:['’]t|not)?\s(?:be|not)|不|错|是错|wrong|incorrect)"
+)
+_ENDS = CLOSERS + r"\s*(?:[.,;:!。，；！)\n]|$|\b(?:because|since|as|due|given)\b|[-–—]|입니다|です|だ|है|\("
+
+
 class Signs(NamedTuple):
     """What a version of the rule looks for: letters that stand alone, and what is written around one."""
 
@@ -177,6 +191,8 @@ class Signs(NamedTuple):
     leading: frozenset[str]
     verdict_before: re.Pattern[str]
     verdict_after: re.Pattern[str]
+    dismissed: re.Pattern[str]
+    ends: re.Pattern[str]
     several: re.Pattern[str]
     head: re.Pattern[str]
     only: re.Pattern[str]
@@ -198,6 +214,8 @@ SECOND = Signs(
     leading=LEADING_WORDS,
     verdict_before=re.compile(_VERDICT_BEFORE),
     verdict_after=re.compile(_VERDICT_AFTER),
+    dismissed=re.compile(_DISMISSED + ")"),
+    ends=re.compile(_ENDS + ")"),
     several=_several(r",|、|/|&|\+", "", ""),
     head=re.compile(_HEAD.replace("DASH", "")),
     only=re.compile(_ONLY.replace("WORDS", "")),
@@ -209,24 +227,7 @@ THIRD = Signs(
     stems=(_MORE_STEMS, _MORE_ASCII_STEMS),
     announced=_announced(_THIRD_DECLARES, "|Chọn|Letra"),
     announced_far=_announced_far(_THIRD_DECLARES, r"|[A-Z][)）]"),
-    leading=LEADING_WORDS
-    | frozenset(
-        [
-            "opción",
-            "opzione",
-            "opção",
-            "l'option",
-            "l’option",
-            "cevap",
-            "benar",
-            "tepat",
-            "är",
-            "but",
-            "buchstabe",
-            "chọn",
-            "ans.",
-        ]
-    ),
+    leading=LEADING_WORDS | _MORE_LEADING,
     verdict_before=re.compile(
         r"(?:\bnot\s(?:option\s)?\(?[A-Z]\)?,?\sbut(?:\srather)?(?:\soption)?|" + _VERDICT_BEFORE[3:]
     ),
@@ -236,6 +237,10 @@ THIRD = Signs(
         r"|\ses (?:correct[ao]|la correcta)\b|\sè (?:corrett[ao])\b|\sé (?:corret[ao])\b|\sверн(?:о|ый)"
         r"|は正しい|も?正解)"
     ),
+    dismissed=re.compile(
+        _DISMISSED + r"|\s?(?:では(?:な|あり)|じゃな|でない|[이가은는]?\s?아[니닙닌]|değil|নয়|नहीं|కాదు))"
+    ),
+    ends=re.compile(_ENDS + r"|\b(?:over|rather than|instead of|not|und nicht|et non|y no)\b)"),
     several=_several(
         r",|、|/|&|\+|\||;|；|，|\\(?:text|mathrm)\s?\{\s?(?:or|and)\s?\}",
         r"|または|或者|及|أو|अथवा|या|atau|veya|hoặc|eller|of|lub|ή|או|[(（]\s?(?:or|maybe|possibly|或者?)",

@@ -14,7 +14,6 @@ import re
 from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.choice.context import (
-    CLOSERS,
     CONDITION,
     LEADING_SIGNS,
     NEGATED,
@@ -24,6 +23,7 @@ from evalkit.extract.choice.context import (
     WRAPPERS,
     Signs,
 )
+from evalkit.extract.choice.instead import claimed_instead
 
 _WIDE = {0xFF21 + i: chr(65 + i) for i in range(26)}
 _JUDGED = frozenset(" )]}*_\"'”’$）】选項项是正が가이번はも")
@@ -38,14 +38,6 @@ _WORD = re.compile(
     r"\s+(?!(?:because|since|as|due|which|where|given|is|was|with|for|and|or|but|not|from|based|by|only|seems|would)\b)[a-zà-ÿ]"
 )
 _FORMULA = re.compile(r"\s*(?:[=+^]|_[\d{]|\*(?!\*)\s*\w)|\s+[-−]\s+[\w(]|\(\w\)|\(\w,")
-_DISMISSED = re.compile(
-    CLOSERS + r"\s*(?:(?:is|was|are|seems|looks)\s+(?:also\s+|clearly\s+|definitely\s+|simply\s+|just\s+)?"
-    r"(?:not\b|n't|incorrect|in-correct|wrong|false|untrue|invalid|"
-    r"impossible|ruled|eliminated|unlikely)|(?:isn|wasn|can|could|cannot|does|do)(?:['’]t|not)?\s(?:be|not)|不|错|是错|wrong|incorrect)"
-)
-_ENDS = re.compile(
-    CLOSERS + r"\s*(?:[.,;:!。，；！)\n]|$|\b(?:because|since|as|due|given)\b|[-–—]|입니다|です|だ|है|\()"
-)
 _CORRECTION = re.compile(
     r"\b(?:wait|actually|correction|sorry|instead|no,|mistake|hmm|re-?check|reconsider)", re.IGNORECASE
 )
@@ -165,15 +157,17 @@ class _Declared:
         bracketed = before.endswith(("(", "（", "[")) and after[:1] in (")", "）", "]")
         leads = self.leads(head)
         judged = signs.verdict_after.match(after) if bracketed or after[:1] in _JUDGED else None
-        if not (leads or judged or bracketed) or _DISMISSED.match(after):
+        if not (leads or judged or bracketed) or signs.dismissed.match(after):
             return ""
+        if leads and signs is THIRD and claimed_instead(head) and signs.ends.match(after):
+            return "several" if signs.several.match(after) else "announced"
         announced = self.announced(head, signs.announced) if leads else None
         if announced is None and (bracketed or head.endswith((" option", " choice"))):
             announced = self.announced(head, signs.announced_far)
         if (
             announced is None
             and not judged
-            and not (leads and _ENDS.match(after) and signs.verdict_before.search(head))
+            and not (leads and signs.ends.match(after) and signs.verdict_before.search(head))
         ):
             return ""
         plainly = announced is not None and announced.re is signs.announced and head.isascii()
