@@ -7,7 +7,7 @@ from typing import Literal
 
 from evalkit.compare.curve import Curve, Step
 from evalkit.compare.diff import Diff, Side
-from evalkit.compare.table import assemble, caveats, flatten, marked
+from evalkit.compare.table import assemble, caveats, flatten, marked, paid_lines
 from evalkit.compare.verdict import labels, verdict
 from evalkit.text import Format, interval, json_text, p_text, points, render_grid
 
@@ -33,6 +33,7 @@ def render_curve(curve: Curve, format: Format | Literal["json"]) -> str:
         f"p adjusted for {curve.tests} tests (Holm 1979); intervals are not",
     ]
     around.append(f"{curve.n:,} questions of {curve.sides[0].task}; prompt {_prompts(curve.sides)}")
+    around += paid_lines(curve.sides)
     around += _caveats([step.diff for step in steps])
     if format == "table":
         around += ["", draw(curve.sides)]

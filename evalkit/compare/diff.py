@@ -18,7 +18,7 @@ from evalkit.locks.difference import renamed
 from evalkit.runs.find import checkpoint_of
 from evalkit.runs.folder import Run
 from evalkit.runs.manifest import NoiseFloor
-from evalkit.runs.section import Section
+from evalkit.runs.section import PaidReward, Section
 from evalkit.stats.pairs import Interval
 from evalkit.stats.samples import paired_bootstrap
 from prompts.lock import Difference
@@ -26,8 +26,8 @@ from prompts.lock import Difference
 FEW_DISCORDANT = 8
 """Below this many discordant pairs an interval rests on next to nothing, and the table says so."""
 
-ONLY_SOME = ("unfinished_thinking", "mean_thinking_tokens", "mean_answer_tokens", "renamed")
-"""Keys that only runs with thinking have, and comparisons of one prompt under two names."""
+ONLY_SOME = ("unfinished_thinking", "mean_thinking_tokens", "mean_answer_tokens", "renamed", "reward")
+"""Keys that only runs with thinking or a shaped reward have, and one prompt under two names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,7 @@ class Side:
     left_out: int
     marks: tuple[str, ...]
     runs: int = 1
+    reward: PaidReward | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +251,7 @@ def side_of(run: Run, questions: Questions, left_out: int, runs: int = 1) -> Sid
         left_out=left_out,
         marks=tuple(run.manifest.marks or ()),
         runs=runs,
+        reward=run.manifest.reward,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from evalkit.compare.diff import Diff
+from evalkit.compare.diff import Diff, Side
 from evalkit.compare.rows import Listing, render_rows
-from evalkit.compare.verdict import names, sentence, verdict
+from evalkit.compare.verdict import labels, names, sentence, verdict
 from evalkit.stats.pairs import moved_by_flips
 from evalkit.text import Format, interval, json_text, latex, p_text, points, render_grid
 
@@ -21,6 +21,7 @@ MARKS = {
     "other number format": "computed in two number formats",
     "validate on test": "the step was chosen on the questions that are scored",
 }
+ONLY_SHAPING = "the reward rose and the score did not, so the model learned the shaping, not the task"
 HEADER = ("measure", "base", "new", "difference", "95 % CI", "p")
 
 
@@ -109,7 +110,27 @@ def notes(diff: Diff) -> list[str]:
             lines.append(f"{name}: all {side.runs} complete runs, {side.samples} answers a question")
     if diff.few_discordant:
         lines.append(f"few discordant pairs ({diff.fixed + diff.broken}): the interval is rough")
-    return [*lines, *caveats(diff)]
+    return [*lines, *paid_lines((diff.base, diff.new)), *caveats(diff)]
+
+
+def paid_lines(sides: Sequence[Side]) -> list[str]:
+    """The shaped reward that training paid, beside the score of each run; none where none is recorded."""
+    paid = [side.reward for side in sides]
+    known = [reward for reward in paid if reward]
+    if not known:
+        return []
+    alike = len({(reward.of, reward.terms) for reward in known}) == 1
+    said = ", ".join(
+        f"{name} {side.reward.mean:.3f}{'' if alike else f' ({side.reward.of}, {side.reward.terms})'}"
+        if side.reward
+        else f"{name} not recorded"
+        for name, side in zip(labels(sides), sides, strict=True)
+    )
+    line = f"reward{f' in the {known[0].of} ({known[0].terms})' if alike else ''}: {said}"
+    first, last = paid[0], paid[-1]
+    if alike and first and last and last.mean > first.mean and sides[-1].accuracy <= sides[0].accuracy:
+        line += f"; {ONLY_SHAPING}"
+    return [line]
 
 
 def caveats(diff: Diff) -> list[str]:

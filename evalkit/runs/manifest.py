@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypeVar
 import msgspec
 
 from evalkit.records import Outcome, Sampling
-from evalkit.runs.section import Section, Sequential
+from evalkit.runs.section import PaidReward, Section, Sequential
 from prompts.errors import UserError
 from prompts.files import read_json, write_json
 from prompts.install import UPGRADE
@@ -129,6 +129,7 @@ class Manifest(Section, frozen=True, kw_only=True):
     counts: dict[Outcome, int] | None = None
     truncated: int | None = None
     sequential: Sequential | None = None
+    reward: PaidReward | None = None
     original: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -215,6 +216,7 @@ def new_manifest(
     date: datetime | None = None,
     times: Times | None = None,
     prompt_from: str | None = None,
+    reward: PaidReward | None = None,
 ) -> Manifest:
     """The manifest of a run that begins. Task, split, template and fingerprint are those of its lock.
 
@@ -240,6 +242,7 @@ def new_manifest(
         marks=tuple(marks),
         source=source,
         times=times or Times(),
+        reward=reward,
     )
 
 

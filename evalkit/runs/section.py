@@ -1,4 +1,4 @@
-"""A JSON object of a run's files as a type, and the one that a sequential run adds to its manifest."""
+"""A JSON object of a run's files as a type, and those that only some runs have in their manifest."""
 
 from __future__ import annotations
 
@@ -68,3 +68,16 @@ class Sequential(Section, frozen=True, kw_only=True):
     verdict: Literal["better", "worse", "equal", "undecided"] | None = None
     delta: float | None = None
     ci: tuple[float, float] | None = None
+
+
+class PaidReward(Section, frozen=True, kw_only=True):
+    """The shaped reward that training paid for answers of these weights; the score is another figure.
+
+    `mean` is over the answers `of` a validation, those of the run itself, or over those that were drawn
+    in the training step that made the weights. `terms` are those of --reward, with the start of the
+    sha256 of --reward-file: only rewards of the same terms can be compared.
+    """
+
+    mean: float
+    of: Literal["validation", "training step"]
+    terms: str

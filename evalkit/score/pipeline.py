@@ -31,7 +31,7 @@ from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, new_manifes
 from evalkit.runs.summary import counted, summarize
 from evalkit.score.plan import RunPlan
 from evalkit.score.progress import RunProgress
-from evalkit.score.provenance import git_state, gpu_name, packages, portable
+from evalkit.score.provenance import git_state, gpu_name, packages, paid_reward, portable
 from evalkit.score.resume import carry_marks, default_folder, model_slug, open_folder
 from evalkit.score.timing import Timing
 from prompts.errors import UserError
@@ -271,4 +271,5 @@ def manifest_of_plan(plan: RunPlan, command: str) -> Manifest:
         rows=len(plan.task.rows),
         marks=plan.marks,
         prompt_from=plan.prompt_from,
+        reward=paid_reward(model.name),
     )

@@ -1,16 +1,22 @@
-"""Where a number came from: packages, commit, GPU; parts of every manifest."""
+"""Where a number came from: packages, commit, GPU, the reward of its training; parts of manifests."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from evalkit.machine import find_gpus
+from evalkit.models.resolve import checkpoint_path
+from evalkit.models.trusted_lock import checkpoint_manifest
 from evalkit.runs.manifest import GitState
+from evalkit.runs.section import PaidReward
+from prompts.errors import UserError
 from prompts.git import ask_git
 from prompts.install import DISTRIBUTION
 
@@ -52,3 +58,51 @@ def command_line() -> str:
     program = Path(sys.argv[0])
     name = program.parent.name if program.name == "__main__.py" else program.name
     return shlex.join([name, *sys.argv[1:]])
+
+
+def paid_reward(model: str) -> PaidReward | None:
+    """The shaped reward of the step that made a checkpoint, from its manifest and its run's metrics.jsonl.
+
+    None where it is no checkpoint, its reward was the score, or the step is not recorded beside it.
+    Raises UserError where the manifest's reward is none.
+    """
+    folder = (checkpoint_path(model) or Path(model).expanduser()).resolve()
+    manifest = checkpoint_manifest(folder)
+    if not manifest.get("reward"):
+        return None
+    try:
+        terms = reward_in_words(manifest["reward"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UserError(
+            f"{folder}/manifest.json is no manifest of a checkpoint: its reward is {manifest['reward']!r:.80}"
+        ) from None
+    if folder.name != f"global_step_{manifest.get('step')}":
+        return None  # merged to elsewhere: what lies beside it is not its run
+    mean = None
+    for line in _lines(folder.parent / "metrics.jsonl"):
+        if line.get("step") == manifest.get("step"):
+            mean = line.get("trainkit/reward", mean)
+    if not isinstance(mean, int | float):
+        return None
+    return PaidReward(mean=float(mean), of="training step", terms=terms)
+
+
+def reward_in_words(reward: Any) -> str:
+    """The terms of a recorded reward as they were typed, `file` with the start of the file's sha256."""
+    said = []
+    for term in reward["terms"]:
+        at = "" if term.get("at") is None else f"@{term['at']}"
+        said.append(f"{term['name']}={term['weight']:g}{at}")
+    if reward.get("file"):
+        said.append(f"[{reward['file']['sha256'][:12]}]")
+    return " ".join(said)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines, without one that a kill has torn; none where there is no file."""
+    found = []
+    with contextlib.suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+    return [line for line in found if isinstance(line, dict)]

@@ -12,16 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+import msgspec
+
 from evalkit.compare.diff import Diff, diff_runs
-from evalkit.compare.table import as_json, render_diff
+from evalkit.compare.table import ONLY_SHAPING, as_json, render_diff
 from evalkit.grade.judge import Judgement, judge
 from evalkit.grade.user_function import is_function
 from evalkit.locks.parts import lock_of, lock_parts
 from evalkit.records import Extraction, Grade, Record, Sampling
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, Times, new_manifest
+from evalkit.runs.section import PaidReward
 from evalkit.runs.summary import counted, summarize
-from evalkit.score.provenance import git_state, packages
+from evalkit.score.provenance import git_state, packages, reward_in_words
 from prompts.errors import UserError
 from prompts.files import write_json
 from prompts.lock import Lock, read_lock
@@ -71,7 +74,7 @@ def paid_and_scored(before: Sequence[Rollout], after: Sequence[Rollout]) -> str:
     score = [fmean(line.correct for line in lines) for lines in (before, after)]
     said = f"reward {reward[0]:.3f} to {reward[1]:.3f}, score {score[0]:.3f} to {score[1]:.3f} (greedy)"
     if reward[1] > reward[0] and score[1] <= score[0]:
-        said += ": the reward rose and the score did not, so the model learned the shaping, not the task"
+        said += f": {ONLY_SHAPING}"
     return said
 
 
@@ -120,12 +123,20 @@ def write_validation(run: TrainingRun, step: int, rollouts: Sequence[Rollout]) -
     lock = lock_of(lock, source)
     lengths = prompt_lengths(run)
     records = [as_record(line, lock, lengths[source, line.id], run.options.seed) for line in rollouts]
-    writer = RunWriter(folder, manifest(run, step, lock, len(rollouts)), lock)
+    writer = RunWriter(folder, manifest(run, step, lock, rollouts), lock)
     for record in records:
         if (record.id, record.sample) not in writer.done:
             writer.append(record)
     writer.finish(counted(writer.manifest, records), summarize(records, None))
     return read_run(folder)
+
+
+def paid_for(run: TrainingRun, rollouts: Sequence[Rollout]) -> PaidReward | None:
+    """What the shaped reward gave to these answers; None where the reward is the score."""
+    if not run.job.reward:
+        return None
+    terms = reward_in_words(msgspec.to_builtins(run.job.reward))
+    return PaidReward(mean=fmean(line.reward for line in rollouts), of="validation", terms=terms)
 
 
 def prompt_lengths(run: TrainingRun) -> dict[tuple[str, str], int]:
@@ -185,7 +196,7 @@ def as_record(line: Rollout, lock: Lock, prompt_tokens: int, seed: int) -> Recor
     )
 
 
-def manifest(run: TrainingRun, step: int, lock: Lock, rows: int) -> Manifest:
+def manifest(run: TrainingRun, step: int, lock: Lock, rollouts: Sequence[Rollout]) -> Manifest:
     """The manifest of a validation: what verl ran, under the lock of the validation rows."""
     job = run.job
     base = job.base if step == 0 else None
@@ -201,8 +212,9 @@ def manifest(run: TrainingRun, step: int, lock: Lock, rows: int) -> Manifest:
         engine=EngineFacts(name="vllm", version=job.packages.get("vllm"), batch_invariant=False),
         packages={**packages(), **job.packages},
         git=git_state(),
-        rows=rows,
+        rows=len(rollouts),
         marks=job.marks,
         source=run.folder.name,
         times=Times(load=0.0, generate=0.0, score=0.0),
+        reward=paid_for(run, rollouts),
     )

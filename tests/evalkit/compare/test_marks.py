@@ -10,8 +10,10 @@ import pytest
 from lettered_runs import ANSWER, made, row
 from made_runs import lock_of, make_run
 
-from evalkit.compare.diff import diff_runs
-from evalkit.compare.table import as_json, render_diff
+from evalkit.compare.curve import curve_of
+from evalkit.compare.curve_table import render_curve
+from evalkit.compare.diff import diff_runs, line_up
+from evalkit.compare.table import ONLY_SHAPING, as_json, render_diff
 from evalkit.runs.folder import Run
 from prompts.errors import Mismatch
 
@@ -70,3 +72,34 @@ def test_one_text_under_two_names_is_equal_and_told(tmp_path: Path) -> None:
     assert "renamed" not in as_json(diff_runs(old, named(tmp_path / "c", "gsm8k-boxed@1")))
     with pytest.raises(Mismatch, match="keys differ"):
         diff_runs(old, named(tmp_path / "d", "mine@1", "other"))
+
+
+def paid(
+    folder: Path, called: str, mean: float | None, outcomes: str = RIGHT, terms: str = "correct=1"
+) -> Run:
+    reward = None if mean is None else {"mean": mean, "of": "training step", "terms": terms}
+    return made(folder / called, outcomes, reward=reward)
+
+
+def test_a_shaped_reward_stands_beside_the_score(tmp_path: Path) -> None:
+    half, few, many = "c" * 15 + "w" * 15, "c" * 14 + "w" * 16, RIGHT
+    base, more = paid(tmp_path, "a", 0.25, half), paid(tmp_path, "b", 0.5, few)
+    better, silent = paid(tmp_path, "c", 0.75, many), paid(tmp_path, "d", None, half)
+    said = "reward in the training step (correct=1): a 0.250, b 0.500"
+    assert f"{said}; {ONLY_SHAPING}" in render_diff(diff_runs(base, more), "table")
+    shown = render_diff(diff_runs(base, better), "table")
+    assert "(correct=1): a 0.250, c 0.750" in shown and ONLY_SHAPING not in shown
+    assert "(correct=1): d not recorded, c 0.750" in render_diff(diff_runs(silent, better), "table")
+    assert "reward" not in render_diff(diff_runs(silent, paid(tmp_path, "e", None)), "table")
+    assert "reward" not in as_json(diff_runs(silent, better))["base"]
+    assert as_json(diff_runs(silent, better))["new"]["reward"]["mean"] == 0.75
+    curve = render_curve(curve_of(line_up([base, better, more])), "table")
+    assert f"a 0.250, c 0.750, b 0.500; {ONLY_SHAPING}" in curve
+
+
+def test_rewards_of_other_terms_are_not_compared(tmp_path: Path) -> None:
+    base = paid(tmp_path, "a", 0.25)
+    other = paid(tmp_path, "b", 0.5, terms="correct=1 format=0.1")
+    shown = render_diff(diff_runs(base, other), "table")
+    assert "reward: a 0.250 (training step, correct=1), b 0.500 (training step, correct=1 form" in shown
+    assert ONLY_SHAPING not in shown
