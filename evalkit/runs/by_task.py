@@ -1,8 +1,23 @@
-"""The accuracy of each task in a run of several tasks."""
+"""The tasks in a run of several: how each is read, and its accuracy."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from evalkit.runs.folder import Run
+from prompts.lock import Lock
+
+
+def locks_by_row(lock: Lock) -> dict[str, Lock]:
+    """The lock of its task for each row of a task that is read otherwise than the first."""
+    readings: dict[str, dict[str, Any]] = lock.reading.get("parts", {})
+    locks = {task: Lock(reading, {}, lock.budget) for task, reading in readings.items()}
+    return {
+        row_id: locks[part["task"]]
+        for part in lock.data.get("parts", ())
+        if part["task"] in locks
+        for row_id in part["ids"]
+    }
 
 
 def accuracy_by_task(run: Run) -> dict[str, tuple[int, int]]:

@@ -11,6 +11,7 @@ from evalkit.extract.rules import RULES, resolve_rule
 from evalkit.grade.grade import SCORER_VERSION
 from evalkit.grade.judge import judge
 from evalkit.records import OUTCOMES, UNANSWERED, Outcome, Record
+from evalkit.runs.by_task import locks_by_row
 from evalkit.runs.folder import Run
 from prompts.lock import Lock
 
@@ -55,13 +56,16 @@ class RuleComparison:
 def compare_rules(run: Run, rules: Sequence[str] = tuple(RULES)) -> RuleComparison:
     """Read every completion of a run under every rule. Raises UserError for an unknown rule.
 
-    `lenient` tries the run's own rule first, as scoring does: what is strictly right is leniently right.
+    `lenient` tries the own rule of the run, or of the row's task, first, as scoring does: what is strictly
+    right is leniently right.
     """
     names = [resolve_rule(rule)[0] for rule in rules]
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
     disagreements = []
+    locks = locks_by_row(run.lock)
     for record in run.records:
-        readings = {name: _read(record, name, run.lock) for name in names}
+        lock = locks.get(record.id, run.lock)
+        readings = {name: _read(record, name, lock) for name in names}
         for name, (_, outcome) in readings.items():
             counts[name][outcome] += 1
         if len({outcome == "correct" for _, outcome in readings.values()}) > 1:

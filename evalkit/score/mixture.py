@@ -15,7 +15,7 @@ def join_plans(plans: Sequence[RunPlan]) -> RunPlan:
     """One plan of all rows, in the order of the tasks; that of one task is returned as it is.
 
     A row that an earlier task has too is kept, and scored once: it says so in `problem`. Raises UserError
-    for a task named twice, and where graders of one's own differ: they have processes of their own.
+    for a task named twice.
     """
     first = plans[0]
     if len(plans) == 1:
@@ -23,13 +23,6 @@ def join_plans(plans: Sequence[RunPlan]) -> RunPlan:
     names = [plan.task.name for plan in plans]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"--task names {twice} twice; name it once")
-    if other := next((p for p in plans if p.grader and p.grader != first.grader), None):
-        raise UserError(
-            f"{other.task.name} is graded by a function of yours, {first.task.name} is not graded by it, and "
-            "a run has the processes of one grader; score each task in a run of its own: "
-            f"evalkit score --model {first.model.name} --task {other.task.source or other.task.name} "
-            f"--prompt {other.template.ref}"
-        )
     rows: list[Row] = []
     seen: dict[str, int] = {}
     parts = []
@@ -55,6 +48,7 @@ def join_plans(plans: Sequence[RunPlan]) -> RunPlan:
         task=task,
         prompts=tuple(ids for plan in plans for ids in plan.prompts),
         lock=join_locks(parts),
+        graders=tuple(grader for plan in plans for grader in plan.graders),
         rules=tuple(plan.lock.rule for plan in plans for _ in plan.task.rows),
         marks=tuple(dict.fromkeys(mark for plan in plans for mark in plan.marks)),
     )

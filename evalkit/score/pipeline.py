@@ -23,8 +23,9 @@ import msgspec
 from evalkit.engines.base import Engine, Request
 from evalkit.engines.load import check_engine, make_engine
 from evalkit.grade.grader import plain_fields, row_for_grader
-from evalkit.grade.judge import Judge, Judgement, make_record, unscored
-from evalkit.grade.judge import judge as judge_by
+from evalkit.grade.judge import Judgement, make_record, unscored
+from evalkit.grade.judges import Judges
+from evalkit.grade.user_function import is_function
 from evalkit.records import Completion, Outcome, Row
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, new_manifest
@@ -103,12 +104,12 @@ def fill(
                 )
     if not wanted:
         return
-    with closing(Judge(plan.lock.rule, plan.grader, plan.thinking, plan.lock.scorer_version)) as judge:
-        _run_engine(plan, writer, spent, wanted, judge, load)
+    with closing(Judges(plan.lock.reading, plan.readings, plan.graders)) as judges:
+        _run_engine(plan, writer, spent, wanted, judges, load)
 
 
 def _run_engine(
-    plan: RunPlan, writer: RunWriter, spent: Timing, wanted: list[Request], judge: Judge, load: Load | None
+    plan: RunPlan, writer: RunWriter, spent: Timing, wanted: list[Request], judges: Judges, load: Load | None
 ) -> None:
     """Load the engine, or take the one handed in, and generate."""
     spent.lap()
@@ -124,7 +125,7 @@ def _run_engine(
     writer.note(engine=found, gpu=gpu_name(), marks=marks)
     spent.load += spent.lap()
     try:
-        _generate(plan, writer, spent, engine, wanted, judge)
+        _generate(plan, writer, spent, engine, wanted, judges)
     finally:
         spent.generate += spent.lap()
         about = writer.manifest.engine
@@ -136,7 +137,7 @@ def _run_engine(
 
 
 def _generate(
-    plan: RunPlan, writer: RunWriter, spent: Timing, engine: Engine, wanted: list[Request], judge: Judge
+    plan: RunPlan, writer: RunWriter, spent: Timing, engine: Engine, wanted: list[Request], judges: Judges
 ) -> None:
     """Take completions as they finish: decode, read, score, write.
 
@@ -150,14 +151,14 @@ def _generate(
     queue: deque[tuple[Future[Outcome], int]] = deque()
     with (
         RunProgress(label, total, len(writer.done)) as progress,
-        ThreadPoolExecutor(judge.workers) as calls,
+        ThreadPoolExecutor(judges.workers) as calls,
         ThreadPoolExecutor(1) as thread,
     ):
         for completion in chain(engine.generate(wanted, plan.sampling, plan.stop_ids), [None]):
             if completion is not None:
                 seed = seeds[completion.index, completion.sample]
-                judged = partial(_judge, plan, judge, completion)
-                verdict = calls.submit(judged).result if plan.grader else judged
+                judged = partial(_judge, plan, judges, completion)
+                verdict = calls.submit(judged).result if plan.graders else judged
                 written = thread.submit(_write, plan, writer, spent, completion, seed, verdict)
                 queue.append((written, len(completion.token_ids)))
             while queue and (completion is None or queue[0][0].done()):
@@ -165,28 +166,16 @@ def _generate(
                 progress.add(written.result(), length)
 
 
-def _judge(plan: RunPlan, judge: Judge, completion: Completion) -> tuple[Decoded, Judgement]:
+def _judge(plan: RunPlan, judges: Judges, completion: Completion) -> tuple[Decoded, Judgement]:
     """A completion as text, and how it was judged."""
     thinking = plan.thinking_of(completion.index)
     decoded = decode_completion(plan.tokenizer, completion.token_ids, thinking)
     if completion.finish_reason == "error":
         return decoded, unscored(plan.rule_of(completion.index), completion.error or "engine error")
     row = plan.task.rows[completion.index]
-    rule = plan.rule_of(completion.index)
+    judge = judges.of(row.id)
+    about = row_for_grader(row) if judge.pool else {"question": row.question}
     truncated = completion.finish_reason == "length"
-    if (rule, thinking) != (judge.rule, judge.thinking):  # a row of another task of a mixture
-        return decoded, judge_by(
-            decoded.text,
-            row.gold,
-            rule,
-            thinking,
-            decoded.markers,
-            decoded.thinking_tokens,
-            version=judge.version,
-            question=row.question,
-            truncated=truncated,
-        )
-    about = row_for_grader(row) if plan.grader else {"question": row.question}
     return decoded, judge(decoded.text, row.gold, about, decoded.markers, decoded.thinking_tokens, truncated)
 
 
@@ -211,7 +200,7 @@ def _write(
         judgement,
         sample=completion.sample,
         seed=seed,
-        fields=plain_fields(row.fields) if plan.grader else None,
+        fields=plain_fields(row.fields) if is_function(plan.rule_of(completion.index)) else None,
     )
     writer.append(record)
     spent.tokens += len(completion.token_ids)

@@ -60,8 +60,8 @@ class RunPlan:
     marks: tuple[str, ...]
     rules: tuple[str, ...] = ()
     """The rule of each row, where several tasks are scored at once; else the lock's is that of all."""
-    grader: UserFunction | None = None
-    """The function of a `python:` rule."""
+    graders: tuple[UserFunction, ...] = ()
+    """The functions of `python:` rules."""
     prompt_from: str = "lock"
     """Where the prompt comes from, in words: the model's lock, or, without one, the task or --prompt."""
 
@@ -97,11 +97,11 @@ class RunPlan:
 
     def thinking_of(self, index: int) -> Mapping[str, Any] | None:
         """As `thinking`, of the task that a row belongs to."""
-        reading = self._readings.get(self.task.rows[index].id, self.lock.reading)
+        reading = self.readings.get(self.task.rows[index].id, self.lock.reading)
         return reading.get("thinking")
 
     @cached_property
-    def _readings(self) -> dict[str, dict[str, Any]]:
+    def readings(self) -> dict[str, dict[str, Any]]:
         """The readings of the rows of a mixture, whose tasks may have different prompts."""
         return {row_id: part.reading for part in lock_parts(self.lock) if part.ids for row_id in part.ids}
 
@@ -160,6 +160,7 @@ def plan_run(
         thinking_tokens=thinking_tokens or (locked.thinking_budget if locked else None),
         like=locked.reading if locked else None,
     )
+    grader = grader_of(template, lock.reading["scorer"])
     plan = RunPlan(
         model=model,
         tokenizer=tokenizer,
@@ -172,7 +173,7 @@ def plan_run(
         engine=engine,
         options=options,
         marks=(),
-        grader=grader_of(template, lock.reading["scorer"]),
+        graders=(grader,) if grader else (),
         prompt_from=_prompt_from(model, prompt, task),
     )
     _check_golds(plan)
