@@ -18,12 +18,17 @@ _PLACEHOLDER = re.compile(
     r"[\s.…?_]*|(?:your |the )?(?:final )?(?:answer|number|result)(?: here)?|N|答案", re.I
 )
 
+# A stem, what stands before it, and what stands in every text that has it. "\b" is a backspace where the
+# text was decoded as JSON once too often.
+_STEMS = (("oxed", ("\\b", "\b", "b"), ("oxed",)), ("box", ("\\f", "\f"), ("\\fbox", "\fbox")))
+
 
 def read_boxed(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """The last box in text[lo:hi]; a AnswerSpan without answer where that box is not closed."""
     best = None
-    # "\b" is a backspace where the text was decoded as JSON once too often
-    for stem, starts in (("oxed", ("\\b", "\b", "b")), ("box", ("\\f", "\f"))):
+    for stem, starts, signs in _STEMS:
+        if signs[0] not in text and signs[-1] not in text:
+            continue
         for at in occurrences(text, stem, lo, hi):
             if text.endswith(starts, max(lo, at - 2), at):
                 found = _read_box(text, at + len(stem), hi, read, text.startswith("\\", max(lo, at - 2)))

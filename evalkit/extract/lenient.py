@@ -42,7 +42,13 @@ MARKED: Readers = {
 
 
 # One of these stands in every text that a reader reads anything from: a quick look first.
-_SIGNS = {"boxed": ("ox",), "hash": ("###",), "json": ('"', "'"), "tag": ("</answer>",), "answer-is": ("",)}
+_SIGNS = {
+    "boxed": ("oxed", "box"),
+    "hash": ("###", "###"),
+    "json": ('"', "'"),
+    "tag": ("</answer>", "</answer>"),
+    "answer-is": ("", ""),
+}
 
 
 def read_lenient(
@@ -52,10 +58,10 @@ def read_lenient(
     found = candidates(text, lo, hi, readers)
     if not found:
         unmarked = end_of_text(text, lo, hi)
-        return unmarked and unmarked._replace(member="unmarked")
-    best = max(found, key=lambda candidate: candidate.start)
+        return unmarked and AnswerSpan(unmarked.answer, unmarked.start, unmarked.end, "unmarked")
     if len(found) == 1:
-        return best
+        return found[0]
+    best = max(found, key=lambda candidate: candidate.start)
     others = {candidate.answer for candidate in found if candidate.answer not in (None, best.answer)}
     return best._replace(alternatives=tuple(sorted(filter(None, others))))
 
@@ -64,9 +70,10 @@ def candidates(text: str, lo: int, hi: int, readers: Readers = MARKED) -> list[A
     """The last marked answer of each kind."""
     found = []
     for name, reader in readers.items():
-        if not any(sign in text for sign in _SIGNS[name]):
+        sign, other = _SIGNS[name]
+        if sign not in text and other not in text:
             continue
         candidate = reader(text, lo, hi)
         if candidate is not None:
-            found.append(candidate._replace(member=name))
+            found.append(AnswerSpan(candidate.answer, candidate.start, candidate.end, name))
     return found

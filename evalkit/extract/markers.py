@@ -19,6 +19,7 @@ _JSON_VALUE = re.compile(
     r"\"(?P<double>(?:[^\"\\]|\\.){0,2000})\"|'(?P<single>(?:[^'\\\n]|\\.){0,2000})'|(?P<bare>[^\s,\"'}\]\[][^,\n}\]]{0,200})"
     r"|\[(?P<list>[^\]]{0,200})\]"
 )
+_JSON_STEMS = tuple((stem, f'{stem}"', f"{stem}'") for stem in ("nswer", "NSWER", "esult"))
 
 
 def occurrences(text: str, marker: str, lo: int, hi: int) -> Iterator[int]:
@@ -76,7 +77,9 @@ def _after_hashes(text: str, at: int, hi: int, read: Content) -> AnswerSpan | No
 
 def read_json(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """The value of the last answer field of a JSON object (which need not be valid JSON)."""
-    for stem in ("nswer", "NSWER", "esult"):
+    for stem, double, single in _JSON_STEMS:
+        if double not in text and single not in text:
+            continue
         for at in occurrences(text, stem, lo, hi):
             field = _JSON_FIELD.match(text, at + 5, hi)
             value = _JSON_VALUE.match(text, field.end(), hi) if field else None

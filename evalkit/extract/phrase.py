@@ -41,19 +41,32 @@ _AFTER_MARK = re.compile(
     r"[\s\"'*_:：】\]）)」은는=]{0,20}(?:(?:therefore|thus|so|simply|now|then|also|approximately|about|around|exactly|only|just|donc"
     r"|que|that|also|indeed|equal to|environ|ungefähr|etwa|aproximadamente|约|大约)\s+)*"
 )
+_SHORT_MARK = re.compile(r"\s?[:：.=]")
 _BARE_MARK = re.compile(r"[\s】」\]*_]*(?=[-−$\\]?[\d\\$(])")
 _IS_THE_ANSWER = re.compile(
     r"\s+(?:is|would be|must be)\s+(?:the|our|my|your)\s+(?:final\s+|correct\s+)?[Aa]$"
 )
-_SENTENCE = re.compile(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$|\\|<)|[。！？<]")
+_SENTENCE = re.compile(
+    r"[.!?。！？<](?:(?<=[。！？<])|(?<=[.!?])(?<!i\.e.)(?<!e\.g.)(?<!approx.)(?=\s|$|\\|<))"
+)
 _FORMULA = re.compile(r"\$\$?[^$\n]+\$\$?|\\\((?:[^\\\n]|\\[^)\n])+\\\)|\\\[(?:[^\\\n]|\\[^\]\n])+\\\]")
 _DIGIT = re.compile(r"\d")
 _BEGINS_VALUE = frozenset("0123456789$-(")
 _NOT_BUT = re.compile(r"not\s[^.\n]{1,80}?\bbut\s+(?:rather\s+)?")
 
 
+# The usual end of a reply, read at once.
+_PLAIN_END = re.compile(r"(?:\nA:|nswer(?:\sis|:))[ *]?(?P<number>-?(?:0|[1-9][0-9]{0,17}))[.\s]{0,3}\Z")
+_PLAIN_TAIL = 40
+
+
 def read_phrase(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """The last readable answer phrase in text[lo:hi]."""
+    begin = max(lo, hi - _PLAIN_TAIL)
+    plain = _PLAIN_END.search(text[begin:hi])
+    if plain and plain["number"] != "-0":
+        start, end = plain.span("number")
+        return AnswerSpan(plain["number"], begin + start, begin + end)
     stems = _ASCII_STEMS if text.isascii() else _STEMS
     last = {stem: at for stem in stems if (at := text.rfind(stem, lo, hi)) >= 0}
     if text.startswith(("A:", "A："), lo):
@@ -75,7 +88,7 @@ def read_phrase(text: str, lo: int, hi: int, read: Content = read_content) -> An
 def _read_at(text: str, lo: int, at: int, stem: str, hi: int, read: Content) -> AnswerSpan | None:
     end = at + len(stem)
     if stem in ("\nA", "Ans"):
-        mark = re.compile(r"\s?[:：.=]").match(text, end, hi)
+        mark = _SHORT_MARK.match(text, end, hi)
         return _tail(text, mark.end(), hi, False, read) if mark else None
     if stem == "ibu" and not text.startswith(("j", "J"), at - 1):
         return None

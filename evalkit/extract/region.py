@@ -37,6 +37,11 @@ _QUESTIONS = (
     "Human", "User", "Q", "Question", "Problem", "Exercise", "Instruction", "QUESTION",
     "PROBLEM", "Frage", "Aufgabe", "Pregunta", "Domanda", "Pergunta",
 )  # fmt: skip
+# By the first letter, which a text without the word often lacks, too: a quick look first.
+_BY_FIRST = tuple(
+    (first, tuple(word for word in _QUESTIONS if word[0] == first))
+    for first in dict.fromkeys(word[0] for word in _QUESTIONS)
+)
 _QUESTIONS_BEYOND_ASCII = ("问题", "题目", "題目", "問題", "问", "質問", "Вопрос", "Задача")
 # Before such a word only marks of a heading may stand on its line, after it a number and a colon.
 _BEFORE = re.compile(
@@ -108,7 +113,7 @@ def _own_question(text: str, lo: int, hi: int) -> tuple[int, int]:
     A text that starts with a question echoes its prompt, and the last question in it is the one
     asked (those before it are exemplars). Otherwise a question that follows is a run-on.
     """
-    words = [word for word in _QUESTIONS if word in text]
+    words = [word for first, some in _BY_FIRST if first in text for word in some if word in text]
     if not text.isascii():
         words += [word for word in _QUESTIONS_BEYOND_ASCII if word in text]
     first = min(

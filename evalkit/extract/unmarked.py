@@ -24,7 +24,8 @@ _PROGRAMS = ("python", "py", "python3", "cpp", "c", "java", "javascript", "js", 
 _ONLY_MARKUP = re.compile(r"[\s\\\[\](){}$`*_~=|<>/\"'#.-]*|<[/|]?\w{1,20}\|?>|\\end\{\w{1,20}\*?\}")
 _LAST_TAG = re.compile(r"\s*<[/|]?\w{1,18}\|?>\s*$")
 _SENTENCE = re.compile(
-    r"(?<![\d\s][A-Z])(?<!\bvs)(?<!Mr)(?<!Mrs)(?<!Dr)[.!?]+[\"'”)*$\]}]*\s+(?=\S)|[。！？]\s*(?=\S)"
+    r"[.!?。！？](?:(?<=[。！？])\s*|(?<=[.!?])(?<![\d\s][A-Z].)(?<!\bvs.)(?<!Mr.)(?<!Mrs.)(?<!Dr.)"
+    r"[.!?]*[\"'”)*$\]}]*\s+)(?=\S)"
 )
 # A text that ends in the question answers nothing.
 _ASKS = re.compile(
@@ -133,6 +134,8 @@ def _read_words(text: str, lo: int, hi: int) -> AnswerSpan | None:
 
 def _ends_in_code(text: str, lo: int, hi: int) -> bool:
     """Whether the text ends in a program, whose numbers are no answer."""
+    if "```" not in text:
+        return False
     fences = [match for match in _FENCE.finditer(text, lo, hi)]
     if not fences or (len(fences) % 2 == 0 and text[fences[-1].end() : hi].strip()):
         return False
@@ -143,14 +146,16 @@ def _breaks_off(text: str, lo: int, hi: int) -> bool:
     """Whether the text ends in a question, inside a formula, or with a word that leads on."""
     if text[max(lo, hi - 9) : hi].rstrip().endswith("?") and _ASKS.search(text, max(lo, hi - 260), hi):
         return True
-    if any(text.rfind(f"\\{a}", lo, hi) > text.rfind(f"\\{b}", lo, hi) for a, b in ("()", "[]")):
+    if "\\" in text and any(
+        text.rfind(f"\\{a}", lo, hi) > text.rfind(f"\\{b}", lo, hi) for a, b in ("()", "[]")
+    ):
         return True
     return _CUT.search(text, max(lo, hi - 12), hi) is not None
 
 
 def _read_output(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """The last number that a program printed in a fenced block, unless prose rounds it afterwards."""
-    block = last_match(_OUTPUT, text, lo, hi)
+    block = last_match(_OUTPUT, text, lo, hi) if "```" in text else None
     if block is None:
         return None
     close = text.find("```", block.end(), hi)

@@ -117,7 +117,10 @@ def read_claim(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Answ
 
 def signed(value: str, text: str, at: int) -> str:
     """The number at `at` with its sign, where that is a word before it: "minus 3"."""
-    if value != "0" and not value.startswith("-") and _MINUS.search(text, max(0, at - 24), at):
+    if value == "0" or value.startswith("-"):
+        return value
+    before = text[max(0, at - 24) : at].lower()
+    if ("minus" in before or "negative" in before) and _MINUS.search(text, max(0, at - 24), at):
         return f"-{value}"
     return value
 

@@ -59,6 +59,32 @@ _TAKEN_BACK = re.compile(
     rf"|(?:sind\s|ist\s)?(?:falsch|nicht richtig)\b|[^\W\d_]{{0,3}}\s?(?:{_AFTER_CJK}))",
     re.IGNORECASE,
 )
+# For a quick look before those patterns: what may stand between, and the last word of what denies.
+_SKIPPED = " \t\n*_([{}])\"'“‘$£€¥~.!"
+_LAST_WORD = re.compile(r"[A-Za-z]+$")
+_RUN = re.compile(r"[a-z]+")
+_NEAR = 24
+_LAST_WORDS = frozenset([
+    "a", "actually", "aldrig", "als", "an", "answer", "be", "but", "cannot", "da", "dan", "das", "de",
+    "di", "die", "ej", "el", "en", "equal", "equals", "era", "es", "est", "exactly", "exceed",
+    "exceeding", "exceeds", "except", "for", "from", "geen", "get", "gleich", "gt", "have", "hay",
+    "igual", "inte", "jamais", "just", "kein", "keine", "keinen", "keiner", "keineswegs", "la", "le",
+    "longer", "lt", "mai", "make", "mathbf", "mathrm", "mbox", "ne", "need", "neither", "neq", "never",
+    "nicht", "nie", "niemals", "niet", "non", "nooit", "nor", "not", "number", "nunca", "o", "od", "of",
+    "pas", "que", "really", "ser", "si", "simply", "sio", "siyo", "son", "sont", "t", "text", "textbf",
+    "textit", "textrm", "than", "the", "to", "uguale", "un", "una", "ungleich", "unlike", "value", "ya"
+])  # fmt: skip
+# One of these words, or of these letters, stands in every denial.
+_DENYING = frozenset([
+    "aldrig", "als", "autre", "but", "cannot", "dan", "diferente", "different", "distinta", "distinto",
+    "diversa", "diverso", "ej", "exceed", "exceeding", "exceeds", "except", "geen", "grande", "gt",
+    "instead", "inte", "jamais", "kein", "keine", "keinen", "keiner", "keineswegs", "longer", "lt",
+    "maggiore", "mai", "maior", "maiores", "mais", "mayor", "mayores", "meno", "menor", "menores",
+    "menos", "minore", "moins", "ne", "neither", "neq", "never", "nicht", "nie", "niemals", "niet",
+    "no", "non", "nooit", "nor", "not", "nunca", "od", "pas", "plus", "rather", "si", "sio", "siyo",
+    "t", "than", "unequal", "ungleich", "unlike", "ya"
+])  # fmt: skip
+_DENYING_LETTERS = frozenset("不非≠于於超过ไกกلأнНбБмМãôàäáèéßżćąęł")
 # In an answer that is a value and words.
 _SAID = re.compile(
     rf"{_NOT_WORDS}|{_BOUND_WORDS}|{_AFTER_CJK}|\b(?:{_OR_MORE}|wrong\b|incorrect\b|false\b|no\b|falsch\b)",
@@ -79,9 +105,24 @@ def says_denial(answer: str) -> bool:
 
 def is_denied(text: str, lo: int, start: int, end: int, hi: int) -> bool:
     """Whether text[start:end] is denied or a bound; "at least 5" is none, for the question may ask so."""
-    if start > lo and _DENIED.search(text, max(lo, start - _BEFORE), start):
+    begin = max(lo, start - _BEFORE)
+    if start > lo and _may_deny(text[begin:start]) and _DENIED.search(text, begin, start):
         return True
+    after = text[end : min(hi, end + _AFTER)].lstrip(_SKIPPED)
+    if not after or (after[0].isascii() and after[0] not in "iwcnfsdIWCNFSD?\\" and "or" not in after):
+        return False
     return _TAKEN_BACK.match(text, end, min(hi, end + _AFTER)) is not None
+
+
+def _may_deny(before: str) -> bool:
+    """Whether what stands before a number can end in a denial, by its last words and signs."""
+    near = before[-_NEAR:]
+    if not near.isascii() and not _DENYING_LETTERS.isdisjoint(near):
+        return True
+    word = _LAST_WORD.search(near.rstrip(_SKIPPED))
+    if word is None:
+        return "<" in near or ">" in near or "=" in near or "\\" in near
+    return word[0].lower() in _LAST_WORDS and not _DENYING.isdisjoint(_RUN.findall(before.lower()))
 
 
 def denies(text: str, at: int, hi: int) -> bool:
