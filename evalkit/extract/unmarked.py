@@ -9,6 +9,7 @@ from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.declared.claim import read_claim
 from evalkit.extract.declared.content import read_content
 from evalkit.extract.declared.denied import contrasted, is_denied
+from evalkit.extract.declared.kept import is_hedged
 from evalkit.extract.declared.words import number_word
 from evalkit.extract.numbers import NUMBER, canonical
 
@@ -74,9 +75,11 @@ def read_unmarked(text: str, lo: int, hi: int) -> AnswerSpan | None:
 
 
 def read_affirmed(text: str, lo: int, hi: int) -> AnswerSpan | None:
-    """As `read_unmarked`, but what the sentence denies is no answer: of "not 6 but 5" the 5 is."""
+    """As `read_unmarked`, but what the sentence denies or hedges is no answer: of "not 6 but 5" the 5 is."""
     found = read_unmarked(text, lo, hi)
-    if found is None or found.answer is None or not is_denied(text, lo, found.start, found.end, hi):
+    if found is None or found.answer is None or is_hedged(text, lo, found.start, found.end, hi):
+        return None
+    if not is_denied(text, lo, found.start, found.end, hi):
         return found
     begin = contrasted(text, found.end, hi)
     if begin is None:

@@ -34,7 +34,7 @@ _WORDS = (
     r"|(?:orrect|ight|est|inal|ppropriate|CORRECT)\s(?:answer\s)?(?:option|choice|letter|statement|one|response|alternative)"
 )
 _MORE_WORDS = (
-    _WORDS + r"|(?<![A-Za-z])ans(?:wer)?|(?<!\w)svar(?:et)?|πάντηση|ідповідь|תשובה|پاسخ|جواب"
+    _WORDS + r"|(?<![A-Za-z/])ans(?:wer)?|(?<!\w)svar(?:et)?|πάντηση|ідповідь|תשובה|پاسخ|جواب"
     r"|(?:pción|pzione|pção|lternativa)\s(?:correcta|corretta|correta)|(?<=[Rr])ichtig"
 )
 _MARK = (
@@ -72,10 +72,10 @@ _THIRD_DECLARES = _declares(
 )
 
 
-def _announced(declares: str, more: str) -> re.Pattern[str]:
-    """From a stem to the end of what stands before the letter."""
+def _announced(declares: str, more: str, not_after: str = "") -> re.Pattern[str]:
+    """From a stem to the end of what stands before the letter; `not_after` rules out a closing tag."""
     return re.compile(
-        rf"(?:{declares}|(?:####|选|選{more})(?:择|擇)?\s*[:：是为]?\s*(?:选项)?|(?:nswer|NSWER)(?:>\s*|\s+))$"
+        rf"{not_after}(?:{declares}|(?:####|选|選{more})(?:择|擇)?\s*[:：是为]?\s*(?:选项)?|(?:nswer|NSWER)(?:>\s*|\s+))$"
     )
 
 
@@ -225,7 +225,7 @@ THIRD = Signs(
         r"(?![A-Za-z0-9Ａ-Ｚ]|['’](?!d[ıiuü]r)[A-Za-z])", r"(?<![A-Za-z0-9Ａ-Ｚ\\].)(?<![A-Za-z]['’].)"
     ),
     stems=(_MORE_STEMS, _MORE_ASCII_STEMS),
-    announced=_announced(_THIRD_DECLARES, "|Chọn|Letra"),
+    announced=_announced(_THIRD_DECLARES, "|Chọn|Letra", "(?<!/[aA])"),
     announced_far=_announced_far(_THIRD_DECLARES, r"|[A-Z][)）]"),
     leading=LEADING_WORDS | _MORE_LEADING,
     verdict_before=re.compile(

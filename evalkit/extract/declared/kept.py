@@ -14,6 +14,7 @@ from evalkit.extract.declared.denied import is_denied
 from evalkit.extract.declared.whole import read_box, read_declared
 
 _LONGEST = 200
+_AROUND = 40
 _NUMBER = re.compile(r"-?\d")
 _NAMED = re.compile(r"[\s$*\\(\[]*(?P<name>(?<!\\)[A-Za-z])\s*=(?![=<>])")
 _BOUND = re.compile(
@@ -24,11 +25,25 @@ _WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _HEDGED = re.compile(
     r"(?:\d|\b(?:" + _WORDS + r"))\s*(?P<unit>[^\W\d_]+)?\}?\s*[(（,;/]?\s*(?:\\text\s*\{\s*)?[(（]?"
     r"\b(?:or|oder|ou|else|maybe|perhaps|possibly|alternatively)\b"
-    r"\s*(?:[^\W\d_]+\s+){0,2}(?:[$€£]?-?\d[\d.,]*(?:\s*(?P=unit)|\s*(?:[)）.,;!?}]|$))|(?:"
+    r"\s*(?:[^\W\d_]+\s+){0,2}(?:[A-Za-z]\s*=\s*)?(?:[$€£]?-?\d[\d.,]*(?:\s*(?P=unit)|\s*(?:[)）.,;!?}]|$))|(?:"
     + _WORDS
     + r")\b)",
     re.IGNORECASE,
 )
+# In a sentence: of two numbers the first has no unit, "5 or 6 apples".
+_OFFERED = re.compile(
+    r"\d[$€%]?\s+or\s+(?:maybe\s+|perhaps\s+|possibly\s+|even\s+)?(?:[A-Za-z]\s*=\s*)?[$€£]?-?\d[\d.,]*",
+    re.IGNORECASE,
+)
+
+
+def is_hedged(text: str, lo: int, start: int, end: int, hi: int) -> bool:
+    """Whether the number text[start:end] is one of two that a sentence offers: "5 or 6 apples"."""
+    begin, stop = max(lo, start - _AROUND), min(hi, end + _AROUND)
+    if " or " not in text[begin:stop]:
+        return False
+    offers = (*_HEDGED.finditer(text, begin, stop), *_OFFERED.finditer(text, begin, stop))
+    return any(offer.start() < end and start < offer.end() for offer in offers)
 
 
 def keep(read: Content, names: bool = True) -> Content:
