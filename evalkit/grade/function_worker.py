@@ -65,14 +65,21 @@ def _load(source: str, path: str, name: str) -> Any:
     return function
 
 
+def _plain(value: Any) -> Any:
+    """The number that a scalar of numpy or torch is; TypeError for anything else."""
+    if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
+        return value.item()
+    raise TypeError
+
+
 def _returned(value: Any) -> dict[str, Any]:
     try:
-        text = json.dumps(value)
+        text = json.dumps(value, default=_plain)
     except (TypeError, ValueError, RecursionError):
         return {"error": f"it returned {type(value).__name__}, which has no JSON form"}
     if len(text) > LONGEST:
         return {"error": f"it returned {len(text):,} characters; {LONGEST:,} are allowed"}
-    return {"value": value}
+    return {"value": json.loads(text)}
 
 
 def _said(error: BaseException) -> str:

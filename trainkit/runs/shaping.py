@@ -135,7 +135,11 @@ def usable(value: Any) -> float:
 
     Raises ValueError, saying what it was, for anything but a finite number.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        finite = isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float is
+        finite = False
+    if isinstance(value, bool) or not finite:
         raise ValueError(f"it returned {value!r:.60} ({type(value).__name__}), not a finite number")
     return float(value)
 

@@ -20,6 +20,8 @@ from trainkit.options import Options
 from trainkit.plugins.reward import Reward, Shaping
 from trainkit.runs.shaping import Answer, Term, parse_terms, shaped, usable
 
+NAN = float("nan")
+
 
 def answer(outcome: str = "correct", tokens: int = 10, limit: int = 1000, truncated: bool = False) -> Answer:
     return Answer(outcome=outcome, lenient=outcome, tokens=tokens, limit=limit, truncated=truncated)
@@ -88,7 +90,11 @@ def test_a_reward_file_without_a_function(tmp_path: Path, asked: str) -> None:
         find_reward(find_inputs(options, find_model_files("smollm2-135m")))
 
 
-@given(st.one_of(st.text(), st.none(), st.booleans(), st.lists(st.integers()), st.just(float("nan"))))
+@given(
+    st.one_of(
+        st.text(), st.none(), st.booleans(), st.lists(st.integers()), st.just(float("nan")), st.just(10**400)
+    )
+)
 def test_only_finite_numbers_are_rewards(value: object) -> None:
     with pytest.raises(ValueError, match="not a finite number"):
         usable(value)
@@ -155,3 +161,25 @@ def test_code_of_a_model_is_never_run(tmp_path: Path) -> None:
     asked = Options(model=str(folder), task="sums", reward_file=f"{folder / 'mine.py'}:reward")
     with pytest.raises(UserError, match="whose code is never run"):
         find_reward(find_inputs(asked, find_model_files(str(folder))))
+
+
+@pytest.mark.parametrize(("returned", "pays"), [("numpy.float32(0.5)", 0.5), ("numpy.array(2)", 2.0)])
+def test_a_scalar_of_numpy_is_a_number(tmp_path: Path, returned: str, pays: float) -> None:
+    source = f"import numpy\n\n\ndef reward(completion, row, verdict):\n    return {returned}\n"
+    found = find_reward(inputs_with(tmp_path, source, reward=["correct=1"]))
+    assert found is not None
+    shaping = Shaping(found.terms, found.file)
+    try:
+        row = {"id": "a", "question": "1 + 1?", "gold": "2", "fields": {}}
+        got = shaping.pay(Reward(0.0, "wrong", "unequal", "wrong", "3"), "3", row, 9, 16, False)
+        assert got.value == pays
+    finally:
+        shaping.close()
+
+
+@pytest.mark.parametrize("returned", ["10**400", "numpy.zeros(2)", "numpy.bool_(True)", "1j"])
+def test_what_is_no_number_is_one_sentence(tmp_path: Path, returned: str) -> None:
+    source = f"import numpy\n\n\ndef reward(completion, row, verdict):\n    return {returned}\n"
+    with pytest.raises(UserError, match="must return a number") as caught:
+        find_reward(inputs_with(tmp_path, source, reward=["correct=1"]))
+    assert "\n" not in str(caught.value)
