@@ -53,6 +53,11 @@ def load(
     talks = [name for name in CONVERSATION_FIELDS if isinstance(first.get(name), list)]
     question_field = field_of(first, question_fields, ("question", *talks), "question")
     answer_field = field_of(first, answer_fields, ("answer",), "answer")
+    if question_field == answer_field:
+        raise UserError(
+            f"{path}: question and answer are both read from the field {question_field!r}, so the model "
+            "would read the answer; name another field with --answer-field"
+        )
     items = [
         _verl_item(path, number, row)
         if _is_verl(row)
@@ -182,5 +187,10 @@ def _verl_item(path: Path, number: int, row: Mapping[str, Any]) -> Item:
         raise UserError(
             f"{path} row {number}: `prompt` must be messages with role and content, one of them the user's"
         ) from None
+    if messages[-1]["role"] != "user":
+        raise UserError(
+            f"{path} row {number}: `prompt` ends with the turn of {messages[-1]['role']}; the last turn "
+            "must be the user's, which the model answers; take the answer out of the messages"
+        )
     gold = as_object(row["reward_model"]).get("ground_truth")
     return Item(question=question, gold=gold, messages=messages)

@@ -161,6 +161,11 @@ BROKEN: dict[str, tuple[str, str]] = {
     "empty.jsonl": ("\n\n", "no rows"),
     "latin.csv": ("question,answer\n\udce4,1\n", "no CSV in UTF-8"),
     "bad.parquet": ("PAR1", "no parquet file"),
+    "answered.json": (
+        '[{"prompt": [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}], '
+        '"reward_model": {"ground_truth": "2"}}]',
+        "`prompt` ends with the turn of assistant",
+    ),
     "verl.json": ('[{"prompt": [{"role": "system"}], "reward_model": {}}]', "messages with role and content"),
 }
 
@@ -172,6 +177,12 @@ def test_broken_files_are_named_in_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError) as caught:
         load_rows(str(tmp_path / name))
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_question_is_not_its_own_answer(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    with pytest.raises(UserError, match="both read from the field 'question'"):
+        load_rows(str(tmp_path / "mine.jsonl"), answer_field="question")
 
 
 @pytest.mark.parametrize(
