@@ -108,11 +108,21 @@ def advantages(rollouts: Sequence[Rollout], algorithm: str) -> list[float]:
 
 def disputes(run: TrainingRun, rollout: Rollout, rules: Sequence[str], advantage: float) -> list[Disputed]:
     """The rules that come to another verdict than the run's own; what they cannot read is no dispute."""
-    own = run.job.part(rollout.source).rule
+    part = run.job.part(rollout.source)
+    own = part.rule
     newest = [] if is_function(own) else [scorer_entry(own.partition("@")[0])["rule"]]
     found = []
     for rule in rules or dict.fromkeys((*newest, LENIENT)):
-        verdict = judge(rollout.text, rollout.gold, rule, truncated=rollout.truncated).grade
+        verdict = judge(
+            rollout.text,
+            rollout.gold,
+            rule,
+            part.thinking,
+            rollout.markers or (),
+            rollout.thinking_tokens,
+            question=rollout.question,
+            truncated=rollout.truncated,
+        ).grade
         unread = verdict.outcome == "unscored" or (rule == LENIENT and verdict.outcome == "no_answer")
         if not unread and (verdict.outcome == "correct") != rollout.correct:
             found.append(Disputed(rollout, rule, verdict.outcome, verdict.reason, advantage))
@@ -128,10 +138,11 @@ def loophole(run: TrainingRun) -> Finding | None:
     if share < WORTH_NAMING or len(credited) < 2:
         return None
     worst = max(credited, key=lambda entry: (entry.rollout.step, entry.advantage))
+    rule = run.job.part(worst.rollout.source).rule
     text = " ".join(worst.rollout.text.split())[-80:]
     return Finding(
         cause="loophole",
-        sentence=f"The rule {run.job.rule} pays answers that are wrong: a loophole, which is learned.",
+        sentence=f"The rule {rule} pays answers that are wrong: a loophole, which is learned.",
         evidence=f"{rough_percent(share)} of what right answers earned went to {len(credited):,} answers "
         f"that {worst.rule} calls {worst.outcome}; one is {text!r} to the gold {worst.rollout.gold!r}",
         option=f"See them with `trainkit audit {run.folder.name}`; train under a stricter rule (--prompt).",

@@ -17,7 +17,7 @@ from rich.console import Console
 from trainkit.diagnose.audit import advantages, audit, loophole, reward_without_score
 from trainkit.runs.folder import TrainingRun
 from trainkit.runs.job import ShapedReward, write_job
-from trainkit.runs.rollout import Rollout
+from trainkit.runs.rollout import FILE_NAME, Rollout, as_line, read_rollouts
 from trainkit.watch.watch import watch
 
 
@@ -70,6 +70,25 @@ def test_an_honest_rule_is_not_accused(tmp_path: Path) -> None:
     assert loophole(run) is None
     by_another = audit(run, ["hash"])  # reads neither: what was right is disputed
     assert [len(step.disputed) for step in by_another] == [1, 1, 1]
+
+
+def test_each_task_is_audited_as_it_was_read(tmp_path: Path) -> None:
+    """The rule that is named is that of the task, and no box in unfinished thinking is an answer."""
+    run = planted(tmp_path / "run")
+    first = msgspec.structs.replace(run.job.part("a"), source="a")
+    thinks = {"version": 2, "opens": "<think>", "special": []}
+    second = msgspec.structs.replace(first, source="b", rule="boxed@3", thinking=thinks)
+    run.job = msgspec.structs.replace(run.job, rule="boxed@3", parts=[second, first])
+    rollouts = [msgspec.structs.replace(line, source="a") for line in read_rollouts(run.folder)]
+    for n in range(4):
+        text = f"Perhaps \\boxed{{{n + 3}}}, let me see"
+        rollouts.append(
+            made_rollout(source="b", text=text, outcome="no_answer", sample=n, reward=float(n == 1))
+        )
+    (run.folder / FILE_NAME).write_bytes(b"".join(map(as_line, rollouts)))
+    assert {entry.rollout.source for step in audit(run) for entry in step.disputed} == {"a"}
+    found = loophole(run)
+    assert found is not None and "The rule last-number@1 pays" in found.sentence
 
 
 def test_a_reward_that_rises_without_the_score(tmp_path: Path) -> None:
