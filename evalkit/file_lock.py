@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+from prompts.files import is_running
+
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTSUP}
 _POLL = 0.05
 
@@ -92,9 +94,9 @@ def _living(mark: Path) -> str | None:
     """Who wrote a mark, in words; None where that process of this host has ended."""
     try:
         host, number = mark.read_text(encoding="utf-8").split()
-        if host == socket.gethostname():
-            os.kill(int(number), 0)
-    except (ProcessLookupError, FileNotFoundError):
+        if host == socket.gethostname() and not is_running(int(number)):
+            return None
+    except FileNotFoundError:
         return None
     except (OSError, ValueError):
         return "another process"

@@ -87,7 +87,7 @@ def clear_leftovers(folder: Path, name: str | None = None) -> None:
             young = time.time() - found.st_mtime < _YOUNG
             if not stat.S_ISDIR(found.st_mode) or not leftover.suffix[1:].isdecimal() or young:
                 continue
-            if _lives(int(leftover.suffix[1:])) or (held := _hold(leftover)) is None:
+            if is_running(int(leftover.suffix[1:])) or (held := _hold(leftover)) is None:
                 continue
             shutil.rmtree(leftover, ignore_errors=True)
             os.close(held)
@@ -104,7 +104,7 @@ def _hold(folder: Path) -> int | None:
     return descriptor
 
 
-def _lives(process: int) -> bool:
+def is_running(process: int) -> bool:
     """Whether a process of this number runs here; one of somebody else's does, too."""
     try:
         os.kill(process, 0)
