@@ -39,9 +39,14 @@ def checked_url(url: str | None) -> str:
     example = "--base-url http://localhost:8000/v1"
     if not url:
         raise UserError(f"--engine openai needs the server's address: {example}")
-    parts = urlsplit(url)
+    no_address = f"--base-url {url} is no address of a server; give one like {example}"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number of a port
+    except ValueError:
+        raise UserError(no_address) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(f"--base-url {url} is no address of a server; give one like {example}")
+        raise UserError(no_address)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UserError(f"--base-url takes no key and no query, they would be recorded; set {KEY}: {example}")
     return url.rstrip("/")

@@ -54,6 +54,9 @@ def _slots(name: str, options: EngineOptions) -> list[str | None]:
             no_ray = f"Ray is not installed; {install('gpu')}"
             why = "a server has its own GPUs" if name == "openai" else no_ray
             raise UserError(f"--ray {options.ray}: {why}")
+        from evalkit.engines.copies.ray_actors import check_address
+
+        check_address(options.ray)
         return [None]  # what the cluster has is counted there
     if name == "vllm":
         from evalkit.engines.vllm import check_machine

@@ -90,7 +90,7 @@ class RayActors:
 
         self._ray = ray
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        _check_reachable(options.ray or "auto")
+        check_address(options.ray or "auto")
         try:
             ray.init(
                 address=options.ray,
@@ -159,14 +159,16 @@ class RayActors:
         self._ray.shutdown()
 
 
-def _check_reachable(address: str) -> None:
-    """UserError where nothing listens at host:port: Ray itself would try for more than a minute."""
+def check_address(address: str) -> None:
+    """UserError where an address is none, or nothing listens there: Ray would try for more than a minute."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "/" in host:
+    if address == "auto" or "://" in address:
         return
+    if not host or not port.isdecimal():
+        raise UserError(f"--ray {address}: no address; give HOST:PORT, as in --ray 10.0.0.1:6379, or auto")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise UserError(f"--ray {address}: nothing listens there ({error}); {START}") from None
 
 

@@ -268,7 +268,11 @@ def test_what_the_server_has(
     ("url", "message"),
     [
         (None, "needs the server's address: --base-url http"),
+        ("", "needs the server's address"),
         ("localhost:8000", "is no address"),
+        ("http://", "is no address"),
+        ("http://[::1", "is no address"),
+        ("http://host:99999/v1", "is no address"),
         ("http://me:secret@host/v1", "takes no key"),
         ("http://host/v1?api_key=1", "takes no key"),
     ],

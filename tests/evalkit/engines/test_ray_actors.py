@@ -102,6 +102,10 @@ def test_what_does_not_go_with_ray() -> None:
     with pytest.raises(UserError, match="a server has its own GPUs"):
         check_engine("openai", EngineOptions(ray="auto"))
     pytest.importorskip("ray")
-    with pytest.raises(UserError, match=r"--ray 127\.0\.0\.1:1: nothing listens there.*ray start --head"):
-        make_engine("hf", None, EngineOptions(ray="127.0.0.1:1"))  # type: ignore[arg-type]
+    for address in ("127.0.0.1:1", "127.0.0.1:99999"):  # before anything is written
+        with pytest.raises(UserError, match=rf"--ray {address}: nothing listens there.*ray start --head"):
+            check_engine("hf", EngineOptions(ray=address))
+    for address in ("bad address", "localhost", ":6379", "localhost:port", ""):
+        with pytest.raises(UserError, match=f"--ray {address}: no address; give HOST:PORT"):
+            check_engine("hf", EngineOptions(ray=address))
     assert check_engine("hf", EngineOptions(ray="auto")) == 1
