@@ -166,11 +166,13 @@ def make_lock(
     hashes = {row_id: ids_sha256(ids) for row_id, ids in prompts}
     sections = {
         "reading": reading_of(template, tokenizer, stop_ids, scorer, thinking_tokens, like),
-        "data": {"task": task, "split": split, "rows": len(prompts), "prompts": dict(sorted(hashes.items()))},
+        "data": {"task": task, "split": split, "rows": len(prompts)},
         "budget": dict(sampling),
         "carries": {"template": template_values(template), "computation": computation},
     }
-    return Lock(**orjson.loads(orjson.dumps(sections)))  # what a reader of the file will see
+    lock = Lock(**orjson.loads(orjson.dumps(sections)))  # what a reader of the file will see
+    lock.data["prompts"] = dict(sorted(hashes.items()))
+    return lock
 
 
 def carried_template(lock: Lock) -> Template | None:
@@ -191,7 +193,8 @@ def carried_template(lock: Lock) -> Template | None:
 
 def ids_sha256(ids: Sequence[int]) -> str:
     """The first 16 hex digits of the sha256 of token ids (as decimal text): enough to tell prompts apart."""
-    return hashlib.sha256(" ".join(map(str, ids)).encode()).hexdigest()[:16]
+    text = orjson.dumps(list(ids), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].replace(b",", b" ")
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def difference_of_locks(left: Lock, right: Lock, sections: Sequence[str] = SECTIONS) -> list[Difference]:

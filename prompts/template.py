@@ -170,6 +170,8 @@ def _checked_turns(path: Path | str, turns: Any) -> tuple[Turn, ...]:
 
 def fill_fields(text: str, values: Mapping[str, str]) -> str:
     """Put values in the place of their `{name}`, in one pass; a name without a value stays as it is."""
+    if not values:
+        return text
     return _FIELD.sub(lambda match: values.get(match[1] or "", match[0]), text)
 
 

@@ -31,7 +31,7 @@ from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, make_lock
 from prompts.render import render
 from prompts.template import Template
-from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
+from prompts.tokens import encode_all, load_tokenizer, resolve_stop_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -144,9 +144,8 @@ def plan_run(
     task = rows_under(task, template)
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     stop_ids = resolve_stop_ids(tokenizer, model.folder)
-    once: dict[int, int] = {}  # an id is one object in all prompts, a third of the memory
-    encoded = (encode(tokenizer, render(template, row), template.chat_template_kwargs) for row in task.rows)
-    prompts = tuple(tuple(once.setdefault(token, token) for token in ids) for ids in encoded)
+    rendered = (render(template, row) for row in task.rows)
+    prompts = tuple(encode_all(tokenizer, rendered, template.chat_template_kwargs))
     lock = make_lock(
         template=template,
         tokenizer=tokenizer,

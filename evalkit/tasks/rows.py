@@ -88,8 +88,11 @@ def content_id(
     said: list[Any] = [question, gold]
     said += [messages] if messages else []
     said += [dict(sorted(prompt_fields.items()))] if prompt_fields else []
-    content = json.dumps(said, ensure_ascii=False)
+    content = _as_json(said)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def rows_under(task: Task, template: Template) -> Task:

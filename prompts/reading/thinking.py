@@ -121,7 +121,7 @@ def divide(
     marked, offsets = _with_markers(text, markers, opens, special)
     start, closed = 0, 0
     open_blocks: list[_Block] = []
-    if any(stem in marked for stem in _STEMS):
+    if _has_stem(marked):
         start, open_blocks = _scan(marked, version, len(opens))
         closed = max(0, start - len(opens))
     end = open_blocks[0].begin if open_blocks else len(marked)
@@ -130,6 +130,13 @@ def divide(
     if markers and (ends := _ANSWER_ENDS.search(marked, start, end)):
         end = ends.start()
     return Thinking(_plain(start, offsets), _plain(max(start, end), offsets), bool(open_blocks), closed)
+
+
+def _has_stem(text: str) -> bool:
+    for stem in _STEMS:  # noqa: SIM110 (a generator takes twice the time)
+        if stem in text:
+            return True
+    return False
 
 
 def divide_by(entry: Mapping[str, Any] | None, text: str, markers: Markers | None) -> Thinking:

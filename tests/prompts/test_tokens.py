@@ -26,6 +26,7 @@ from prompts.tokens import (
     decode,
     decode_verbatim,
     encode,
+    encode_all,
     encode_text,
     load_tokenizer,
     resolve_stop_ids,
@@ -53,6 +54,17 @@ def puts_bos(tokenizer: Any) -> Any:
     )
     assert tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
     return tokenizer
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_many_prompts_have_the_ids_of_each(own: Any, bos: bool) -> None:
+    if bos:
+        puts_bos(own)
+    prompts: list[Any] = [f"What is {n} + 1?" + " more" * (n % 5) for n in range(600)]
+    prompts[3], prompts[7], prompts[300] = CHAT, "", f"{BOS}{BOS}twice"
+    each = [tuple(encode(own, prompt)) for prompt in prompts]
+    assert list(encode_all(own, iter(prompts))) == each
+    assert list(encode_all(own, [])) == []
 
 
 def test_prompts_of_all_templates_are_the_recorded_ids(tokenizer: Any) -> None:

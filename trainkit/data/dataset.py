@@ -20,7 +20,7 @@ from evalkit.models.computation import computation_of
 from prompts.errors import UserError
 from prompts.lock import Lock, make_lock, write_lock
 from prompts.render import render
-from prompts.tokens import encode, load_tokenizer, resolve_stop_ids
+from prompts.tokens import encode_all, load_tokenizer, resolve_stop_ids
 from trainkit.data.guards import ON_TEST, guard, repeat
 from trainkit.data.inputs import Inputs, Part
 from trainkit.data.parquet import TRAIN_FILE, VALIDATION_FILE, Prompt, write_parquet
@@ -125,10 +125,8 @@ class Maker:
         fitting, too_long = [], 0
         for rows in used:
             template, source = rows.part.template, rows.part.source
-            ids = [
-                tuple(encode(self.tokenizer, render(template, row), template.chat_template_kwargs))
-                for row in rows.rows
-            ]
+            rendered = (render(template, row) for row in rows.rows)
+            ids = list(encode_all(self.tokenizer, rendered, template.chat_template_kwargs))
             every = [Prompt(row, found, source, template) for row, found in zip(rows.rows, ids, strict=True)]
             fitting.append([p for p in every if len(p.ids) <= self.inputs.max_prompt_tokens])
             too_long += len(every) - len(fitting[-1])
