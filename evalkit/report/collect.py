@@ -195,7 +195,10 @@ def _details(run: Run) -> tuple[str, ...]:
 
 
 def _questions(runs: Sequence[Run], solutions: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The union of the runs' questions, by id, each with the completions of every run that has it."""
+    """The union of the runs' questions, by id, each with the completions of every run that has it.
+
+    `own` is the row's id in the data, where it has one and a run recorded it.
+    """
     questions: dict[str, dict[str, Any]] = {}
     for i, run in enumerate(runs):
         for record in run.records:
@@ -203,12 +206,14 @@ def _questions(runs: Sequence[Run], solutions: Mapping[str, str]) -> list[dict[s
                 record.id,
                 {
                     "id": record.id,
+                    "own": None,
                     "question": record.question,
                     "gold": record.gold,
                     "solution": solutions.get(record.id),
                     "runs": [None] * len(runs),
                 },
             )
+            question["own"] = question["own"] or record.own_id
             question["runs"][i] = [*(question["runs"][i] or []), _sample(record, run)]
     return [questions[id] for id in sorted(questions)]
 

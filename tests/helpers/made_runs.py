@@ -84,6 +84,7 @@ def records_of(rows: Iterable[Row], complete: Complete, samples: int = 1) -> Ite
                 lenient=verdict.lenient,
                 lenient_outcome=verdict.lenient_outcome,
                 seed=sample,
+                own_id=row.own_id,
             )
 
 

@@ -95,7 +95,7 @@ function fillReasons() {
 
 function isFound(question) {
   if (!state.find) return true;
-  question.haystack ??= [question.id, question.question, question.gold ?? "",
+  question.haystack ??= [question.id, question.own ?? "", question.question, question.gold ?? "",
     ...question.runs.flatMap((samples) => (samples ?? []).flatMap((s) => [s.answer ?? "", s.text]))]
     .join("\n").toLowerCase();
   return question.haystack.includes(state.find.toLowerCase());
@@ -141,7 +141,8 @@ function drawTable() {
   const rows = visibleRows.slice(0, limit).map((question) => {
     const link = el("a", "", clip(question.question, 160));
     link.href = hashFor({ q: question.id });
-    const row = el("tr", "", el("td", "number", String(question.number)), el("th", "", link),
+    const name = question.own === null ? [link] : [el("span", "own", clip(question.own, 40)), " ", link];
+    const row = el("tr", "", el("td", "number", String(question.number)), el("th", "", ...name),
       el("td", "", clip(question.gold ?? "none", 24)), ...question.runs.map(cell));
     row.children[1].scope = "row";
     return row;
@@ -246,7 +247,7 @@ function drawQuestion() {
     if ($("question").open) $("question").close();
     return;
   }
-  $("question-title").textContent = `Question ${question.number}`;
+  $("question-title").textContent = `Question ${question.number}${question.own === null ? "" : `: ${clip(question.own, 80)}`}`;
   $("link").href = hashFor({});
   const body = [drawText(question.question, null), el("p", "", "Gold: ", el("strong", "", clip(question.gold ?? "none", 80)))];
   if (question.solution) body.push(el("details", "", el("summary", "", "Gold solution"), drawText(question.solution, null)));
