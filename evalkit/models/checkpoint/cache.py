@@ -106,7 +106,8 @@ def content_key(checkpoint: Checkpoint, memo: Path) -> str:
     lock = checkpoint.lock.as_dict()["sha256"] if checkpoint.lock else None
     names = [str(path.relative_to(checkpoint.actor)) for path in files]
     parts = [[name, entry[1]] for name, entry in zip(names, entries, strict=True)]
-    return hashlib.sha256(orjson.dumps([FORMAT, lock, parts])).hexdigest()
+    dtype = [] if checkpoint.dtype == "bfloat16" else [checkpoint.dtype]
+    return hashlib.sha256(orjson.dumps([FORMAT, lock, parts, *dtype])).hexdigest()
 
 
 def _digest(path: Path, known: dict[str, Any]) -> list[Any]:

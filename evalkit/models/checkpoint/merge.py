@@ -3,7 +3,7 @@
     python -m evalkit.models.checkpoint.merge RUNS/demo/global_step_50 OUTPUT
 
 Called by `evalkit.models.checkpoint.cache`; the last line of stdout is the report, or the error, as JSON.
-Weights are written as bfloat16, in which verl hands them to vLLM for rollouts.
+Weights are written in the number format in which vLLM held them in training (`Checkpoint.dtype`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from prompts.errors import Failed, Mismatch, UserError
 from prompts.files import write_json
 from prompts.lock import write_lock
 
-OUTPUT_DTYPE = torch.bfloat16
 COPIED = {".json", ".jinja", ".txt", ".model", ".py"}
 
 
@@ -40,19 +39,20 @@ def merge(checkpoint: Checkpoint, target: Path, *, trust_remote_code: bool = Fal
     shards hold, where a weight is not finite, or where no weight differs from the base.
     """
     started = time.perf_counter()
+    dtype = {"bfloat16": torch.bfloat16, "float32": torch.float32}[checkpoint.dtype]
     config = AutoConfig.from_pretrained(checkpoint.huggingface, trust_remote_code=trust_remote_code)
-    model = _empty_model(config, trust_remote_code)
+    model = _empty_model(config, dtype, trust_remote_code)
     moves = Moves(checkpoint.base_folder)
     state = {}
     for name, tensor in whole_tensors(checkpoint):
-        state[name] = _cast(tensor)
+        state[name] = _cast(tensor, dtype)
         # The extremes are finite where all values are; 30 times as fast as asking each of them.
         if not torch.isfinite(torch.stack(tensor.aminmax())).all():
             raise Failed(f"{checkpoint.name}: {name} holds values that are not finite; the training diverged")
         moves.see(name, tensor)
     _check_space(state, target)
     _assign(model, state, checkpoint)
-    model.config.dtype = OUTPUT_DTYPE
+    model.config.dtype = dtype
     model.save_pretrained(target)
     _copy_rest(checkpoint.huggingface, target)
     if checkpoint.lock is not None:
@@ -60,7 +60,7 @@ def merge(checkpoint: Checkpoint, target: Path, *, trust_remote_code: bool = Fal
     if checkpoint.manifest is not None:  # its marks and its fingerprint travel too
         write_json(target / "manifest.json", checkpoint.manifest)
     del model, state
-    expected = ((name, _cast(tensor)) for name, tensor in whole_tensors(checkpoint))
+    expected = ((name, _cast(tensor, dtype)) for name, tensor in whole_tensors(checkpoint))
     tensors = verify_folder(target, expected, trust_remote_code=trust_remote_code)
     moves.require_some(checkpoint)
     return {
@@ -68,7 +68,7 @@ def merge(checkpoint: Checkpoint, target: Path, *, trust_remote_code: bool = Fal
         "step": checkpoint.step,
         "fingerprint": checkpoint.lock.fingerprint if checkpoint.lock else None,
         "tensors": tensors,
-        "dtype": str(OUTPUT_DTYPE).removeprefix("torch."),
+        "dtype": checkpoint.dtype,
         "ranks": checkpoint.world_size,
         **moves.report(),
         "seconds": round(time.perf_counter() - started, 1),
@@ -89,19 +89,17 @@ def whole_tensors(checkpoint: Checkpoint) -> Iterator[tuple[str, torch.Tensor]]:
         yield from ((name, tensor(name)) for name in names)
 
 
-def _cast(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.to(OUTPUT_DTYPE) if tensor.is_floating_point() else tensor
+def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def _empty_model(config: PretrainedConfig, trust_remote_code: bool) -> PreTrainedModel:
+def _empty_model(config: PretrainedConfig, dtype: torch.dtype, trust_remote_code: bool) -> PreTrainedModel:
     """The architecture without memory: it knows the names, shapes and ties of its weights."""
     architecture = (config.architectures or ["none"])[0]
     if not architecture.endswith("ForCausalLM"):
         raise UserError(f"the checkpoint is a {architecture}; only causal language models are merged")
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            config, dtype=OUTPUT_DTYPE, trust_remote_code=trust_remote_code
-        )
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=trust_remote_code)
     return model
 
 

@@ -28,6 +28,8 @@ from prompts.lock import Lock
 TRACKER = "latest_checkpointed_iteration.txt"
 LORA_META = "lora_train_meta.json"
 """Rank and alpha of an adapter, in `actor/`; there is none without an adapter."""
+ROLLOUT_DTYPE = "actor_rollout_ref.rollout.dtype="
+"""verl's setting of the number format in which vLLM held the weights in training."""
 _STEP = re.compile(r"global_step_(\d+)")
 _SHARD = re.compile(r"(model|optim|extra_state)_world_size_(\d+)_rank_(\d+)\.pt")
 
@@ -70,6 +72,20 @@ class Checkpoint:
         """What trainkit wrote when the save was finished; None for somebody else's checkpoint."""
         path = self.folder / "manifest.json"
         return read_json(path) if path.exists() else None
+
+    @property
+    def dtype(self) -> str:
+        """In what vLLM computed with these weights in training: float32 where the run says so, else bfloat16.
+
+        verl 0.9.1 sends the weights of its float32 shards as they are, and vLLM keeps them in the rollout's
+        number format (engine/fsdp/transformer_impl.py, get_per_tensor_param); an adapter is folded in and
+        rounded to bfloat16 on the way (_merged_lora_per_tensor_param).
+        """
+        command = (self.manifest or {}).get("command")
+        said = [part for part in command if isinstance(part, str)] if isinstance(command, list) else []
+        given = [part.removeprefix(ROLLOUT_DTYPE) for part in said if part.startswith(ROLLOUT_DTYPE)]
+        adapter = (self.actor / LORA_META).exists()
+        return "float32" if given[-1:] == ["float32"] and not adapter else "bfloat16"
 
     @cached_property
     def lock(self) -> Lock | None:

@@ -13,8 +13,9 @@ from transformers import AutoModelForCausalLM
 from evalkit.models.checkpoint.recognise import Checkpoint
 from prompts.errors import Failed
 
-_WIDER = {"F64", "F32", "F16"}
-"""What safetensors calls floats that are not bfloat16; loading would cast them without a word."""
+_FLOATS = {"F64", "F32", "F16", "BF16"}
+_NAMES = {"torch.float32": "F32", "torch.bfloat16": "BF16"}
+"""What safetensors calls floats, and those that are written; loading would cast another without a word."""
 
 
 class Moves:
@@ -88,7 +89,7 @@ def verify_folder(
     for path in sorted(folder.glob("*.safetensors")):
         with _open(path) as file:
             for name in file.keys():  # noqa: SIM118  (no mapping)
-                if (dtype := file.get_slice(name).get_dtype()) in _WIDER:
+                if (dtype := file.get_slice(name).get_dtype()) in _FLOATS - {_NAMES[str(model.dtype)]}:
                     raise Failed(f"{name} was written as {dtype}, not as {model.dtype}")
     found = model.state_dict()
     seen = set()

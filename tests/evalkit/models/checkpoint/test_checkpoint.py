@@ -116,6 +116,22 @@ def test_merge_equals_the_oracle(made: Path, name: str) -> None:
         assert report["moved"] == 14 and all("proj" not in key for key in report["unmoved"])
 
 
+def test_weights_are_written_in_the_format_of_the_rollouts(copy: Callable[[str], Path]) -> None:
+    """A float32 rollout saw updates that bfloat16 rounds away; an adapter is rounded by verl itself."""
+    for name, expected in (("single", torch.float32), ("lora", torch.bfloat16)):
+        step = copy(name)
+        rounded = prepare_checkpoint(step)
+        assert {t.dtype for t in tensors(rounded).values()} == {torch.bfloat16}
+        command = ["actor_rollout_ref.rollout.dtype=bfloat16", "actor_rollout_ref.rollout.dtype=float32"]
+        write_json(step / "manifest.json", {"kind": "checkpoint", "command": command})
+        whole = prepare_checkpoint(step)
+        assert {t.dtype for t in tensors(whole).values()} == {expected}
+        assert read_json(whole / "config.json")["dtype"] == str(expected).removeprefix("torch.")
+        assert (whole != rounded) == (expected == torch.float32)
+        for key, tensor in tensors(whole).items():
+            assert torch.equal(tensor.bfloat16(), tensors(rounded)[key]), key
+
+
 def test_the_tied_head_is_left_out_and_the_other_kept(made: Path) -> None:
     assert "lm_head.weight" not in tensors(prepare_checkpoint(made / "full" / STEP))
     assert "lm_head.weight" in tensors(prepare_checkpoint(made / "hybrid" / STEP))
