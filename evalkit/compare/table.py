@@ -110,6 +110,9 @@ def notes(diff: Diff) -> list[str]:
             lines.append(f"{name}: all {side.runs} complete runs, {side.samples} answers a question")
     if diff.few_discordant:
         lines.append(f"few discordant pairs ({diff.fixed + diff.broken}): the interval is rough")
+    measured = [metric.name.partition("@")[0] for metric in diff.metrics]
+    if "pass" in measured and "maj" not in measured:
+        lines.append("maj@k is left out: the answer of a wrong completion is not recorded")
     return [*lines, *paid_lines((diff.base, diff.new)), *caveats(diff)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +31,8 @@ DRAWN = ("temperature", "top_p", "max_tokens")
 ZSTD = 93
 """The method zstd in a zip archive (APPNOTE 6.3.8)."""
 UNREADABLE = (
-    OSError, KeyError, AttributeError, RuntimeError, zlib.error, zipfile.BadZipFile, orjson.JSONDecodeError,
+    OSError, KeyError, TypeError, AttributeError, RuntimeError,
+    zlib.error, zipfile.BadZipFile, orjson.JSONDecodeError,
 )  # fmt: skip
 """What a file that is no log raises; RuntimeError: encrypted, or packed by an unknown method."""
 ENDS = {"stop": "stop", "max_tokens": "length"}
@@ -65,6 +67,8 @@ def read_inspect(path: Path, scorer: str | None = None) -> ImportedRun:
         task, model = str(spec["task"]), str(spec["model"])
         config = {**(spec.get("model_generate_config") or {}), **(header.get("plan") or {}).get("config", {})}
         epochs = 1 + max(record.sample for record in records)
+        if Counter(record.sample for record in records) != dict.fromkeys(range(epochs), len(rows)):
+            raise UserError(f"{path.name} does not hold every epoch of every sample: it was cut or edited")
         sampling = SamplingFacts(
             **{key: config[key] for key in DRAWN if config.get(key) is not None},
             samples=epochs,
@@ -95,7 +99,7 @@ def read_inspect(path: Path, scorer: str | None = None) -> ImportedRun:
             source=path.name,
             date=date,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{path.name} is no log that is understood ({type(error).__name__}: {error})"
         ) from None

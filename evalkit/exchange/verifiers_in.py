@@ -107,7 +107,7 @@ def read_verifiers(folder: Path, metric: str | None = None) -> ImportedRun:
             source=f"{folder.name}/{RESULTS}",
             date=datetime.fromtimestamp((folder / METADATA).stat().st_mtime, tz=UTC),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{folder} is no evaluation of verifiers that is understood ({type(error).__name__}: {error})"
         ) from None

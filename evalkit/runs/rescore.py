@@ -37,6 +37,11 @@ def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = N
     if not run.complete:
         raise UserError(f"{run.name} {run.manifest.unfinished}")
     old = run.lock
+    if rule is None and old.rule.startswith(f"{old.reading.get('source')}:"):  # an import
+        raise UserError(
+            f"{run.name} was imported, and only {old.reading['source']} reads as {old.rule} does; name a "
+            f"rule of ours: evalkit rescore {run.name} --rule lenient"
+        )
     scorer, grader = _scorer(old, rule)
     name = str(scorer["rule"])
     folder = output or run.folder.with_name(f"{run.name}-{name.removeprefix(PREFIX).replace(':', '-')}")

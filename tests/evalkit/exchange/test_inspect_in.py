@@ -63,6 +63,10 @@ SPOILT: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no scores": (lambda log: [s.pop("scores") for s in log["samples"]], "no scorer gave a verdict"),
     "a text for a sample": (lambda log: log["samples"][0].update(input=7), "no log that is understood"),
     "no model": (lambda log: log["eval"].pop("model"), "no log that is understood"),
+    "a number for the samples": (lambda log: log.update(samples=7), "no log of inspect's"),
+    "an empty conversation": (lambda log: log["samples"][0].update(input=[]), "no log that is understood"),
+    "an epoch too many": (lambda log: log["samples"][0].update(epoch=7), "every epoch of every sample"),
+    "an epoch below 1": (lambda log: [s.update(epoch=-1) for s in log["samples"]], "every epoch of every"),
 }
 
 

@@ -41,6 +41,12 @@ def test_two_evaluations_are_paired(tmp_path: Path) -> None:
     assert (found["fixed"], found["broken"], found["base"]["samples"]) == (2, 1, 2)
     names = [row["name"] for row in found["metrics"]]
     assert "pass@2" in names and "maj@2" not in names  # which answers were read is not in the files
+    assert "maj@k is left out: the answer of a wrong" in evalkit("diff", base, new, cwd=tmp_path).stdout
+    refused(
+        evalkit("rescore", base, cwd=tmp_path), 2, "was imported", f"evalkit rescore {base} --rule lenient"
+    )
+    done = evalkit("rescore", base, "--rule", "last-number", cwd=tmp_path)
+    assert done.returncode == 0 and "accuracy     37.5 %" in done.stdout, done.stderr
     refused(evalkit("import", str(SAVED), cwd=tmp_path), 2, "this log was imported before")
 
 
@@ -104,6 +110,7 @@ SPOILT: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], str]] = {
         "part of type 'image_url'",
     ),
     "no reward": (lambda lines: lines[2].pop("reward"), "line 3 is no rollout of verifiers"),
+    "an empty prompt": (lambda lines: [line.update(prompt=[]) for line in lines], "is understood"),
     "a list for usage": (lambda lines: lines[0].update(token_usage=[1]), "is understood"),
 }
 
