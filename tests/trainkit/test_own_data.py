@@ -131,6 +131,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.train
+@pytest.mark.slow
 def test_score_and_reward_stand_side_by_side(own: Path) -> None:
     run = own / "runs/own"
     rollouts = [json.loads(line) for line in (run / "rollouts.jsonl").read_text().splitlines()]
@@ -159,6 +160,7 @@ def test_score_and_reward_stand_side_by_side(own: Path) -> None:
 
 
 @pytest.mark.train
+@pytest.mark.slow
 def test_the_planted_loophole_is_named(own: Path) -> None:
     steps = json.loads(trainkit("audit", "own", "--format", "json", cwd=own))
     assert [step["step"] for step in steps] == [1, 2]
@@ -168,6 +170,7 @@ def test_the_planted_loophole_is_named(own: Path) -> None:
 
 
 @pytest.mark.train
+@pytest.mark.slow
 def test_another_file_does_not_resume_it(own: Path) -> None:
     before = (own / "mine.py").read_text()
     (own / "mine.py").write_text(before + "\n")

@@ -216,6 +216,7 @@ def test_ctrl_c_says_where_the_same_command_goes_on(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow  # its draw and what it leaves out: tests/trainkit/draw and tests/trainkit/plugins, too
 def test_dapo_leaves_out_groups_without_advantage(tmp_path: Path) -> None:
     command("dapo", *SMALL, "--steps", "1", "--output", "run", cwd=tmp_path)
     (step,) = [line for line in lines(tmp_path / "run/metrics.jsonl") if line["step"] == 1]

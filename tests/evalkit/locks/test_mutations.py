@@ -47,11 +47,11 @@ def test_there_are_enough() -> None:
     assert len(EVERY_CAUGHT) >= 150 and len(EVERY_HARMLESS) >= 50
 
 
-@pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [18, pytest.param(1, marks=pytest.mark.slow)])
 def test_every_edit_is_refused_and_no_harmless_one(
     model: Path, stride: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of them take minutes (`make slow`); every ninth is tried each time."""
+    """All of them take minutes (`make slow`); every eighteenth is tried each time."""
     monkeypatch.setattr(chat_limits, "SECONDS", 2)
     missed, alarms = [], []
     for number, (name, edit) in enumerate([*EVERY_CAUGHT.items(), *EVERY_HARMLESS.items()][::stride]):

@@ -69,7 +69,7 @@ def test_vllm_keeps_what_it_compiled_where_torch_is_sound(
         assert "VLLM_DISABLE_COMPILE_CACHE" not in environment.environment(tmp_path, "cpu", 0)
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.slow)])
 def test_two_runs_name_their_sockets_differently(device: str, tmp_path: Path) -> None:
     """Both ask Ray for the number of the job, as verl does, in a process that imports verl's modules."""
     code = (
