@@ -71,7 +71,7 @@ def _command(task: dict[str, Any]) -> None:
 def _serve() -> None:
     import stand_in_engine
     import torch  # noqa: F401
-    import transformers  # noqa: F401
+    from transformers import AutoTokenizer, GPT2Tokenizer  # noqa: F401 - `transformers` alone imports nothing
 
     import evalkit.cli
     import evalkit.score.from_options
