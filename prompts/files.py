@@ -176,18 +176,28 @@ def shortened(name: str, longest: int = 80) -> str:
     return f"{raw[: longest - 9].decode('utf-8', 'ignore')}-{digest}"
 
 
+def require_plain(path: Path) -> None:
+    """Raises UserError where a path is a pipe, a socket or a device: reading it would wait for ever.
+
+    For libraries that open the file themselves. What is missing is left to them.
+    """
+    with suppress(OSError, ValueError):
+        found = path.stat().st_mode
+        if not stat.S_ISREG(found) and not stat.S_ISDIR(found):
+            raise UserError(f"{path} is no plain file; put the file itself there")
+
+
 def read_plain(path: Path) -> bytes:
     """The bytes of a file, without a byte order mark.
 
     UserError where it is missing, cannot be read, is no plain file (a pipe would be waited for, for
     ever), or is larger than any file that is read whole.
     """
+    require_plain(path)
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-            raise UserError(f"{path} is no plain file; put the file itself there")
-        if found.st_size > LARGEST:
-            raise UserError(f"{path} has {found.st_size:,} bytes; at most {LARGEST:,} are read")
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise UserError(f"{path} has {size:,} bytes; at most {LARGEST:,} are read")
         return path.read_bytes().removeprefix(BOM)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None

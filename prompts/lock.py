@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 import orjson
 
 from prompts.errors import Mismatch, UserError
-from prompts.files import read_plain, write_whole
+from prompts.files import read_plain, require_plain, write_whole
 from prompts.install import UPGRADE
 from prompts.same_reading import without_names
 
@@ -259,6 +259,7 @@ def read_lock(path: Path | str) -> Lock | None:
     if path.suffix == ".parquet":
         import pyarrow.parquet
 
+        require_plain(path)
         try:
             content = (pyarrow.parquet.read_schema(path).metadata or {}).get(PARQUET_KEY)
         except (OSError, pyarrow.ArrowException) as error:

@@ -16,6 +16,7 @@ from evalkit.locks.difference import mismatch, reading_differences, text_diff
 from evalkit.locks.parts import join_locks, lock_parts, lock_tasks
 from evalkit.tasks.rows import as_object, content_id, media_of, message_text, stored_gold
 from prompts.errors import Mismatch, UserError
+from prompts.files import require_plain
 from prompts.lock import Lock, make_lock, read_lock
 from prompts.render import Message, Rendered, render_question
 from prompts.template import Template
@@ -197,6 +198,7 @@ def read_rows(path: Path) -> Iterator[ParquetRow]:
     import pyarrow
     import pyarrow.parquet
 
+    require_plain(path)
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names

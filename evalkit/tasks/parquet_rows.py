@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prompts.errors import UserError
+from prompts.files import require_plain
 
 if TYPE_CHECKING:
     import pyarrow
@@ -17,6 +18,7 @@ def read_parquet(path: Path) -> Iterable[Any]:
     import pyarrow
     import pyarrow.parquet
 
+    require_plain(path)
     try:
         table = pyarrow.parquet.read_table(path)
     except pyarrow.ArrowException as error:

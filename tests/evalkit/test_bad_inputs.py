@@ -117,6 +117,8 @@ BAD: dict[str, Make] = {
         }.items()
     },
     "tasks pipe": pipe("p.jsonl", "tasks", "show", "p.jsonl"),
+    "tasks pipe parquet": pipe("p.parquet", "tasks", "show", "p.parquet"),
+    "parquet pipe": pipe("p.parquet", "check", "smollm2-135m", "--data", "p.parquet"),
     "tasks missing": lambda folder: ["tasks", "show", "none.jsonl"],
     "tasks folder": lambda folder: [(folder / "d.jsonl").mkdir(), "tasks", "show", "d.jsonl"][1:],  # type: ignore[list-item]
     "tasks long name": lambda folder: ["tasks", "show", "x" * 300 + ".jsonl"],
