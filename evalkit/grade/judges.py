@@ -24,18 +24,20 @@ class Judges:
     ) -> None:
         self._reading, self._of_row = reading, of_row
         self._judges: dict[str, Judge] = {}
+        self._of_reading: dict[int, Judge] = {}
         distinct = {id(own): own for own in (reading, *of_row.values())}
         try:
-            for own in distinct.values():
+            for place, own in distinct.items():
                 if (key := _key(own)) not in self._judges:
                     self._judges[key] = _judge(own, graders)
+                self._of_reading[place] = self._judges[key]
         except BaseException:
             self.close()
             raise
 
     def of(self, row_id: str) -> Judge:
         """The judge of a row."""
-        return self._judges[_key(self._of_row.get(row_id, self._reading))]
+        return self._of_reading[id(self._of_row.get(row_id, self._reading))]
 
     @property
     def workers(self) -> int:
