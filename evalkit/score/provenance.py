@@ -13,10 +13,10 @@ from typing import Any
 
 from evalkit.machine import find_gpus
 from evalkit.models.resolve import checkpoint_path
-from evalkit.models.trusted_lock import checkpoint_manifest
 from evalkit.runs.manifest import GitState
 from evalkit.runs.section import PaidReward
 from prompts.errors import UserError
+from prompts.files import read_json
 from prompts.git import ask_git
 from prompts.install import DISTRIBUTION
 
@@ -67,14 +67,15 @@ def paid_reward(model: str) -> PaidReward | None:
     Raises UserError where the manifest's reward is none.
     """
     folder = (checkpoint_path(model) or Path(model).expanduser()).resolve()
-    manifest = checkpoint_manifest(folder)
+    path = folder / "manifest.json"
+    manifest = read_json(path) if path.is_file() else {}
     if not manifest.get("reward"):
         return None
     try:
         terms = reward_in_words(manifest["reward"])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise UserError(
-            f"{folder}/manifest.json is no manifest of a checkpoint: its reward is {manifest['reward']!r:.80}"
+            f"{path} is no manifest of a checkpoint: its reward is {manifest['reward']!r:.80}"
         ) from None
     if folder.name != f"global_step_{manifest.get('step')}":
         return None  # merged to elsewhere: what lies beside it is not its run
