@@ -53,7 +53,7 @@ simulate: $(SETUP)
 
 # Other harnesses want pins of their own: an environment each, and the tests that need them.
 peers: $(SETUP)
-	for peer in inspect lm_eval transformers; do \
+	for peer in inspect lm_eval transformers verifiers; do \
 		$(BIN)/python -m venv .cache/peers/$$peer && \
 		.cache/peers/$$peer/bin/pip install -q -r tests/peers/$$peer.txt || exit 1; \
 	done

@@ -1,8 +1,8 @@
-"""What was exported opens in lm-evaluation-harness and inspect-ai, and real logs of the former come in.
+"""What was exported opens in lm-evaluation-harness and inspect-ai; real logs of the former and of verifiers come in.
 
     make peers
 
-makes their environments (.cache/peers, about three minutes once) and runs this file. EVALKIT_PEERS
+makes their environments (.cache/peers, about five minutes once) and runs this file. EVALKIT_PEERS
 may name another folder that holds them.
 """
 
@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 from made_runs import DATA, ROOT, completion, evalkit, gsm8k_rows, make_run, needs_gsm8k
-from places import TESTS
+from places import CORPORA, TESTS
 
 from evalkit.compare.diff import diff_runs
 from evalkit.exchange.imported import write_run
 from evalkit.exchange.lm_eval_in.import_run import read_log
+from evalkit.exchange.verifiers_in import find_saved, read_verifiers
 from evalkit.exchange.write import export_run
 from evalkit.extract.reading import extract
 from evalkit.records import Row
@@ -141,3 +142,16 @@ def test_our_copies_of_their_rules_read_what_they_read(logs: dict[str, Path]) ->
         for line in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
             read = rules[line["filter"]](line["resps"][0][0])
             assert (read or "[invalid]") == line["filtered_resps"][0]
+
+
+def test_what_verifiers_saves_is_read_as_what_was_recorded(tmp_path: Path) -> None:
+    """tests/corpora/verifiers is what its `vf-eval -s` writes: a fresh evaluation gives the same runs."""
+    peer("verifiers", tmp_path / "fresh", home=tmp_path)
+    for name in ("few_sums--base", "few_sums--new"):
+        recorded, fresh = (
+            read_verifiers(find_saved(folder / name)[0])
+            for folder in (CORPORA / "verifiers", tmp_path / "fresh/outputs/evals")
+        )
+        assert fresh.records == recorded.records
+        assert fresh.manifest.sampling == recorded.manifest.sampling
+        assert (fresh.lock.rule, fresh.manifest.task) == (recorded.lock.rule, recorded.manifest.task)
