@@ -1,4 +1,4 @@
-"""What was exported opens in lm-evaluation-harness and inspect-ai; real logs of the former and of verifiers come in.
+"""Exports open in lm-evaluation-harness and inspect-ai; real logs of the former and of verifiers come in.
 
     make peers
 
