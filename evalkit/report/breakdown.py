@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.report.charts import DotChart, Label, Line, Point, dot_chart
+from evalkit.report.charts import DotChart, Label, Line, Point, colour_of, dot_chart
 from evalkit.runs.folder import Run
 from evalkit.stats.pairs import wilson
 from evalkit.stats.samples import around, mean_se
@@ -85,7 +85,7 @@ def _breakdown(
             if scored:
                 values[place].append(sum(scored) / len(scored))
         points = [_point(np.array(place)) if place else None for place in values]
-        lines.append(Line(name=f"{keys[i]} {run.name}", points=points, colour=i))
+        lines.append(Line(name=f"{keys[i]} {run.name}", points=points, colour=colour_of(i)))
     return lines
 
 

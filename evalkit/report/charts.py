@@ -14,8 +14,13 @@ from evalkit.stats.pairs import Interval
 from evalkit.text import percent, share_text
 
 WIDTH = 560
-LEFT, RIGHT, TOP, BOTTOM = 46, 6, 10, 44
+LEFT, RIGHT, TOP, BOTTOM = 54, 6, 10, 44
 COLOURS = 8
+
+
+def colour_of(run: int) -> str:
+    """The CSS class with the colour of a run, by its place on the page; no other thing has one of these."""
+    return f"s{run % COLOURS}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +61,7 @@ class Mark:
 @dataclass(frozen=True, kw_only=True)
 class Series:
     name: str
-    colour: int
+    colour: str
     dashed: bool
     marks: tuple[Mark, ...]
     line: str
@@ -79,11 +84,11 @@ class DotChart:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What a series shows, before it has a place: a point, or None, for each label."""
+    """What a series shows, before it has a place: a point, or None, for each label. `colour`: a CSS class."""
 
     name: str
     points: Sequence[Point | None]
-    colour: int
+    colour: str
     dashed: bool = False
 
 
@@ -118,7 +123,7 @@ def dot_chart(*, id: str, title: str, note: str, labels: Sequence[Label], lines:
         series.append(
             Series(
                 name=line.name,
-                colour=line.colour % COLOURS,
+                colour=line.colour,
                 dashed=line.dashed,
                 marks=tuple(marks),
                 line=" ".join(f"{mark.x},{mark.y}" for mark in marks),
@@ -195,6 +200,7 @@ class Bar:
 @dataclass(frozen=True, kw_only=True)
 class Panel:
     name: str
+    colour: str
     text: str
     bars: tuple[Bar, ...]
 
@@ -221,7 +227,7 @@ def histogram(
     count = longest // size + 1
     width = WIDTH / count
     panels = []
-    for name, lengths in runs:
+    for run, (name, lengths) in enumerate(runs):
         done, cut = [0] * count, [0] * count
         for tokens, truncated in lengths:
             (cut if truncated else done)[tokens // size] += 1
@@ -240,7 +246,9 @@ def histogram(
                     tip=f"{i * size} to {(i + 1) * size - 1} tokens: {d + c:,} completions, {c:,} truncated",
                 )
             )
-        panels.append(Panel(name=name, text=_lengths_in_words(lengths), bars=tuple(bars)))
+        panels.append(
+            Panel(name=name, colour=colour_of(run), text=_lengths_in_words(lengths), bars=tuple(bars))
+        )
     every = max(1, count // 6)
     ticks = tuple(
         Tick(label=f"{i * size:,}", at=round((i + 0.45) * width, 1)) for i in range(0, count, every)

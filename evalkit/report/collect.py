@@ -266,10 +266,10 @@ def _accuracy_chart(runs: Sequence[Run], keys: str) -> DotChart:
         note="In the order given; bars are 95 % intervals. Lenient reads answers that lack the asked marker.",
         labels=[_label(key, run) for key, run in zip(keys, runs, strict=True)],
         lines=[
-            Line(name="strict", colour=0, points=[point(run) for run in runs]),
+            Line(name="strict", colour="strict", points=[point(run) for run in runs]),
             Line(
                 name="lenient",
-                colour=1,
+                colour="lenient",
                 dashed=True,
                 points=[point(run, lenient=True) for run in runs],
             ),

@@ -107,6 +107,53 @@ def test_a_row_that_flips_has_the_colours_of_its_outcomes(driver: Any, made: tup
     with_scheme(driver, "")
 
 
+def test_a_colour_means_one_thing(driver: Any, made: tuple[Path, list[Run]]) -> None:
+    """A run's colour is neither an outcome's nor that of a reading; its bars and its letter have it, too."""
+    path, _ = made
+    for scheme in ("light", "dark"):
+        with_scheme(driver, scheme)
+        open_page(driver, path)
+        runs, others, bars = driver.execute_script("""
+            const all = (selector, key) => [...document.querySelectorAll(selector)].map(
+                (element) => getComputedStyle(element)[key]);
+            return [all('#runs .key', 'color'),
+                    [...all('#curve g', 'color'),
+                     ...all('#rows .correct, #rows .wrong, #rows .no_answer', 'color')],
+                    [...document.querySelectorAll('#lengths svg')].map(
+                        (svg) => getComputedStyle(svg.querySelector('.bar')).fill)]""")
+        assert len(set(runs)) == 3 and not set(runs) & set(others) and len(others) > 4
+        assert bars == runs
+    with_scheme(driver, "")
+
+
+def test_letters_in_drawings_are_readable_on_a_telephone(driver: Any, made: tuple[Path, list[Run]]) -> None:
+    path, _ = made
+    size = {"width": WIDTHS["narrow"], "height": 1400, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        open_page(driver, path)
+        boxes = driver.execute_script("""
+            return [...document.querySelectorAll('figure[id] svg')].map((svg) =>
+                [...svg.querySelectorAll('text')].map((text) => {
+                    const {left, right, top, bottom, height} = text.getBoundingClientRect();
+                    const box = svg.getBoundingClientRect();
+                    return {left, right, top, bottom, height, text: text.textContent,
+                            inside: left >= box.left && right <= box.right};
+                }))""")
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert sum(map(len, boxes)) > 30
+    for letters in boxes:
+        for at, one in enumerate(letters):
+            assert one["height"] >= 11 and one["inside"], one
+            for other in letters[:at]:
+                beside = one["left"] >= other["right"] or other["left"] >= one["right"]
+                assert beside or one["top"] >= other["bottom"] - 2 or other["top"] >= one["bottom"] - 2, (
+                    one,
+                    other,
+                )
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_pictures(driver: Any, made: tuple[Path, list[Run]], tmp_path: Path, scheme: str, width: str) -> None:
