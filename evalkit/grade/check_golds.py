@@ -7,7 +7,7 @@ under the template's rule and under `lenient`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from evalkit.extract.numbers import canonical
@@ -30,6 +30,9 @@ _WRITTEN = {
     "last-number": "That makes it {}",
     "lenient": "That makes it. The answer is {}.",
 }
+
+
+ANOTHER_GOLD = "asked before with another gold: one of the two is wrong, unless the prompt shows what differs"
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class GoldProblem:
 
 
 def gold_problems(rows: Sequence[Row], templates: Sequence[Template]) -> tuple[GoldProblem, ...]:
-    """Missing golds, golds in shapes that cannot be read, code; the most frequent first."""
+    """Missing golds, golds in shapes that cannot be read, code, two golds; the most frequent first."""
     found: dict[str, list[str]] = {}
     for row in rows:
         problem = row.problem
@@ -82,8 +85,28 @@ def gold_problems(rows: Sequence[Row], templates: Sequence[Template]) -> tuple[G
             problem = next(filter(None, (gold_problem(row.gold, t.rule) for t in templates)), None)
         if problem:
             found.setdefault(problem, []).append(row.id)
-    problems = [GoldProblem(why, len(ids), ids[0], why != NO_GOLD) for why, ids in found.items()]
+    asked = ((" ".join(row.question.casefold().split()), row) for row in rows if not row.messages)
+    if other := with_another_gold(asked):
+        found[ANOTHER_GOLD] = [row.id for row in other]
+    problems = [
+        GoldProblem(why, len(ids), ids[0], why not in (NO_GOLD, ANOTHER_GOLD)) for why, ids in found.items()
+    ]
     return tuple(sorted(problems, key=lambda problem: -problem.rows))
+
+
+def with_another_gold(said: Iterable[tuple[str, Row]]) -> list[Row]:
+    """Rows that say what an earlier row says, under another gold; 0.5 and 1/2 are one gold.
+
+    Whatever the model answers to these, a row of each pair calls it wrong.
+    """
+    first: dict[str, str] = {}
+    found = []
+    for text, row in said:
+        if row.gold is not None:
+            gold = canonical(row.gold.strip()) or " ".join(row.gold.casefold().split())
+            if first.setdefault(text, gold) != gold:
+                found.append(row)
+    return found
 
 
 def check_golds(rows: Sequence[Row], templates: Sequence[Template]) -> Report:

@@ -227,12 +227,13 @@ def test_parquet_s_own_types(tmp_path: Path) -> None:
 
 
 def test_tasks_check_finds_golds_that_cannot_be_scored(tmp_path: Path) -> None:
-    from evalkit.grade.check_golds import check_golds
+    from evalkit.grade.check_golds import ANOTHER_GOLD, check_golds
     from prompts.registry import get_template
 
     golds = ["18", ["4", "four"], True, {"x": 1}, None, "assert f(1) == 2", {"y": 1}, {"x": 2}]
     path = tmp_path / "golds.jsonl"
     rows = [{"question": f"q{i}", "answer": gold} for i, gold in enumerate(golds)]
+    rows += [{"question": "Q0", "answer": "18.0"}, {"question": " q0", "answer": "19"}]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     report = check_golds(load_rows(str(path)).rows, [get_template("gsm8k-boxed")])
     assert report.failures == ()
@@ -241,6 +242,7 @@ def test_tasks_check_finds_golds_that_cannot_be_scored(tmp_path: Path) -> None:
         ("no gold", 1, False),
         ("gold is code, which no rule compares: le", 1, True),
         ("the gold is an object with the keys y; n", 1, True),
+        (ANOTHER_GOLD[:40], 1, False),
     ]
     assert report.refused == 4
 

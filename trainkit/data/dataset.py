@@ -21,7 +21,7 @@ from prompts.errors import UserError
 from prompts.lock import Lock, make_lock, write_lock
 from prompts.render import render
 from prompts.tokens import encode_all, load_tokenizer, resolve_stop_ids
-from trainkit.data.guards import ON_TEST, guard, repeat
+from trainkit.data.guards import ON_TEST, disputed, guard, repeat
 from trainkit.data.inputs import Inputs, Part
 from trainkit.data.parquet import TRAIN_FILE, VALIDATION_FILE, Prompt, write_parquet
 from trainkit.data.rows import PartRows, check_golds, check_left, draw, split_inputs
@@ -99,7 +99,7 @@ def write_dataset(inputs: Inputs, folder: Path) -> Dataset:
         counts=counts,
         marks=marks,
         selected=split.selected,
-        warning=maker.warning(lock.reading["stop_ids"]),
+        warning="; ".join(filter(None, (maker.warning(lock.reading["stop_ids"]), disputed(split)))) or None,
     )
     maker.write(dataset, flat_train, flat_validation, maker.lock(split.validation, flat_validation))
     return dataset

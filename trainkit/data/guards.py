@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from evalkit.grade.check_golds import with_another_gold
 from evalkit.locks.overlap import SHOWN, question_overlap
 from evalkit.records import Row
 from evalkit.tasks.load import load_rows
@@ -47,6 +48,20 @@ def guard(inputs: Inputs, split: Split) -> tuple[str, ...]:
     for held in named:
         marks += _validated_on_training(split, held, allowed)
     return tuple(dict.fromkeys(marks))
+
+
+def disputed(split: Split) -> str | None:
+    """A sentence where rows to train on say the same and hold different golds; None where none do."""
+    rows = with_another_gold(
+        (said(row, used.part.template), row) for used in split.train for row in used.rows
+    )
+    if not rows:
+        return None
+    shown = ", ".join(row.id for row in rows[:SHOWN])
+    return (
+        f"training rows ask what an earlier row asks, with another gold: {len(rows):,} ({shown}); whatever "
+        "the model answers, one of the two calls it wrong: correct the golds or remove the rows"
+    )
 
 
 def _validated_on_training(split: Split, held: PartRows, allowed: bool) -> list[str]:

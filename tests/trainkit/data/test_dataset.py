@@ -263,6 +263,19 @@ def test_a_file_of_ones_own_is_trained_on(tmp_path: Path) -> None:
         write_dataset(inputs(str(write_rows(tmp_path / "one.jsonl", lines[:1]))), tmp_path / "none")
 
 
+def test_one_question_with_two_golds_is_told(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(20)]
+    same = {"question": "what is  7 + 1?", "answer": "8.0"}
+    write_rows(tmp_path / "fine.jsonl", [*rows, same])
+    assert (
+        write_dataset(inputs(str(tmp_path / "fine.jsonl"), prompt="gsm8k-boxed"), tmp_path / "a").warning
+        is None
+    )
+    write_rows(tmp_path / "two.jsonl", [*rows, {**same, "answer": "9"}])
+    said = write_dataset(inputs(str(tmp_path / "two.jsonl"), prompt="gsm8k-boxed"), tmp_path / "b").warning
+    assert said is not None and "ask what an earlier row asks, with another gold: 1 (" in said
+
+
 def test_own_fields_validation_file_and_placeholder(own: Path, tmp_path: Path) -> None:
     """Two files with fields of their own, weighted, under a template that shows a third field."""
     dataset = write_dataset(inputs(["mine.jsonl*2", "theirs.jsonl*0.5"], **OWN), tmp_path / "out")
