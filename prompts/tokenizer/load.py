@@ -37,6 +37,10 @@ def load_tokenizer(folder: Path | str, trust_remote_code: bool = False) -> PreTr
             else f"it has none of {', '.join(files)}"
         )
         raise UserError(f"{folder} holds no tokenizer that can be loaded: {reason}") from None
+    if not isinstance(longest := tokenizer.model_max_length, int | float):  # compared at every call
+        raise UserError(
+            f"{folder}/tokenizer_config.json: model_max_length is {longest!r}, not a number; correct it there"
+        )
     path = folder / "tokenizer.json"
     if path.is_file():
         return _as_file(tokenizer, path)
