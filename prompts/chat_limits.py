@@ -1,18 +1,20 @@
 """Chat templates are programs of whoever made the model: each is tried once, under limits, before it is used.
 
-The trial renders a few conversations in a process of its own, which is ended at the limit: a loop
-without end, a text of gigabytes or a power of a million digits cannot be stopped from within Python.
+The trial renders a few conversations in a process of its own, which is ended at the limit: a power of
+a million digits cannot be stopped from within Python. A template may also run away on one question
+only, which no trial shows: what is rendered here has limits of memory and of computing time too.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from prompts.errors import UserError
 
@@ -25,6 +27,7 @@ CHARACTERS = 8_000_000
 IN_RAY = "RAY_RAYLET_PID"
 """Set by Ray in its workers, whose many threads do not bear a fork."""
 _TOO_LONG, _NO_MEMORY = 3, 4
+_PAGE = resource.getpagesize()
 _tried: dict[str, str | None] = {}
 
 
@@ -38,10 +41,60 @@ def try_template(template: str, render: Callable[[], int]) -> None:
     if template not in _tried:
         _tried[template] = None if IN_RAY in os.environ or not hasattr(os, "fork") else _trial(render)
     if reason := _tried[template]:
-        raise UserError(
-            f"the chat template {reason}, and is not used; look at chat_template.jinja (or chat_template in "
-            "tokenizer_config.json) in the model's folder, and bring back the one it was published with"
-        )
+        raise _refused(reason)
+
+
+def _refused(reason: str) -> UserError:
+    return UserError(
+        f"the chat template {reason}, and is not used; look at chat_template.jinja (or chat_template in "
+        "tokenizer_config.json) in the model's folder, and bring back the one it was published with"
+    )
+
+
+class _Late(BaseException):
+    """Raised in the midst of a rendering; nothing on the way takes it for an error of the template."""
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """One prompt's rendering in this process. Raises UserError where it takes too much memory or time.
+
+    The time is what this process computes, so a busy machine changes nothing. Only the main thread can be
+    interrupted, and only between operations, and a limit of memory is the whole process's: in other
+    threads, and inside Ray's workers, which render what was rendered before they were started, there is none.
+    """
+    if IN_RAY in os.environ or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    before = signal.signal(signal.SIGVTALRM, _interrupt)
+    try:
+        most = _size() + MEMORY
+        if soft == resource.RLIM_INFINITY or most < soft:
+            resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+        signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+        yield
+    except _Late:
+        raise _refused(f"was not done with a prompt after {SECONDS} s") from None
+    except MemoryError:
+        raise _refused(f"takes more than {MEMORY >> 30} GiB of memory for a prompt") from None
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before or signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise _Late
+
+
+def _size() -> int:
+    """Bytes of address space that this process has; once a prompt, so without what makes reading slow."""
+    file = os.open("/proc/self/statm", os.O_RDONLY)
+    try:
+        return int(os.read(file, 64).split(None, 1)[0]) * _PAGE
+    finally:
+        os.close(file)
 
 
 def check_length(text: str) -> str:
@@ -75,8 +128,7 @@ def _trial(render: Callable[[], int]) -> str | None:
 def _rendered(render: Callable[[], int]) -> int:
     """The trial itself: its exit code."""
     with suppress(BaseException):
-        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
+        resource.setrlimit(resource.RLIMIT_AS, (_size() + MEMORY, _size() + MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         return _TOO_LONG if render() > CHARACTERS else 0

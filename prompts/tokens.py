@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prompts.chat_limits import check_length, try_template
+from prompts.chat_limits import check_length, limited, try_template
 from prompts.errors import UserError
 from prompts.files import read_json
 from prompts.render import Message, Rendered
@@ -128,7 +128,8 @@ def apply_chat(
     asked: list[str] = []
     token = _asked.set(asked)
     try:
-        text = check_length(_render(tokenizer, messages, chat_template_kwargs, add_generation_prompt))
+        with limited():
+            text = check_length(_render(tokenizer, messages, chat_template_kwargs, add_generation_prompt))
     finally:
         _asked.reset(token)
     for message in messages:
@@ -171,7 +172,6 @@ def _render(
     add_generation_prompt: bool,
 ) -> str:
     """What the chat template makes of messages. UserError where it refuses them."""
-    from jinja2 import TemplateError
     from transformers.utils import chat_template_utils
 
     try:
@@ -185,7 +185,9 @@ def _render(
                 chat, tokenize=False, add_generation_prompt=add_generation_prompt, **kwargs
             )
         )
-    except (TemplateError, TypeError, ValueError, KeyError, ArithmeticError, RecursionError) as error:
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # somebody's program: it may raise anything
         reason = str(error).strip() or type(error).__name__
         system = any(message["role"] == "system" for message in messages)
         fix = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from prompts.tokens import apply_chat, load_tokenizer
 
 pytest.importorskip("transformers")
 QUESTION = [Message(role="user", content="What is 2 + 3?")]
+OTHER = [Message(role="user", content="What is 7 + 8?")]  # in no trial
 LOOPS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 SHOWN = "{{ messages[-1].content }}"
 
@@ -47,6 +50,27 @@ def test_a_runaway_template_is_refused(own: Any, template: str, why: str) -> Non
     own.chat_template = template
     with pytest.raises(UserError, match=why):
         apply_chat(own, QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        (LOOPS, "was not done with a prompt"),
+        ("{{ 'a' * 3000000000 }}", "memory for a prompt"),
+        ("{{ messages[0].content * 300000000 }}", "memory for a prompt"),
+        ("{{ '{} {}'.format('a') }}", "out of range"),
+        ("{{ raise_exception('no') }}", "no"),
+    ],
+)
+def test_a_template_that_runs_away_on_one_question_is_refused(own: Any, does: str, why: str) -> None:
+    own.chat_template = SHOWN + "{% if messages[-1].content == 'What is 7 + 8?' %}" + does + "{% endif %}"
+    limit, handler = resource.getrlimit(resource.RLIMIT_AS), signal.getsignal(signal.SIGVTALRM)
+    assert apply_chat(own, [Message(role="user", content="What is 2 + 4?")]).text == "What is 2 + 4?"
+    with pytest.raises(UserError, match=why):
+        apply_chat(own, OTHER)
+    assert resource.getrlimit(resource.RLIMIT_AS) == limit  # the limits are the rendering's alone
+    assert signal.getsignal(signal.SIGVTALRM) == handler
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
