@@ -60,7 +60,7 @@ def score_models(
                     return
                 time.sleep(POLL)
                 continue
-            plan = (ahead or thread.submit(plan_of, asked, waiting.popleft())).result()
+            plan = ahead.result() if ahead else plan_of(asked, waiting.popleft())
             ahead = thread.submit(plan_of, asked, waiting.popleft()) if waiting else None
             run = score_model(plan, command=command, results=results, load=engine.load)
             print(f"{plan.model.name}: {100 * run.summary.accuracy:.1f} % right", file=sys.stderr)
