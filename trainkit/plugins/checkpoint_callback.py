@@ -17,7 +17,7 @@ from prompts.lock import read_lock, write_lock
 from trainkit.plugins.versions import require
 from trainkit.runs import saving
 from trainkit.runs.base_tokenizer import keep_base_tokenizer
-from trainkit.runs.job import read_job
+from trainkit.runs.job import read_job, reward_without_folder
 from trainkit.runs.saving import SaveSchedule
 
 SCHEMA = 1
@@ -59,7 +59,7 @@ class Callback(CheckpointCallback):  # type: ignore[misc]
                 "packages": job.packages,
                 "marks": job.marks,
                 "saved_for": self.schedule.reason,
-                "reward": msgspec.to_builtins(job.reward),
+                "reward": msgspec.to_builtins(reward_without_folder(job)),
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )

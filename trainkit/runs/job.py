@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,10 @@ class JobBase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShapedReward(msgspec.Struct, frozen=True, kw_only=True):
-    """The terms that are paid, and the located function of --reward-file with its `sha256`."""
+    """The terms that are paid, and the located function of --reward-file with its `sha256`.
+
+    The file's path is whole in a Job; train.json holds it as seen from the run's folder.
+    """
 
     terms: tuple[Term, ...]
     file: dict[str, str] | None = None
@@ -118,16 +121,35 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def write_job(job: Job, folder: Path, run: Path | None = None) -> None:
     """Write train.json, whole or not at all, into `folder`, which becomes the run's folder `run` if given.
 
-    Paths of this machine mean nothing elsewhere: the model's folder is written as seen from the run's, and in
-    the command the run's folder is `.`, the model its name.
+    Paths of this machine mean nothing elsewhere: the model's folder and the files of graders and of the
+    reward are written as seen from the run's folder, and in the command that is `.`, the model its name.
     """
     values, place = job.as_dict(), run or folder
+    start = place.resolve()
+    _move_files(values, lambda path: os.path.relpath(path, start) if os.path.isabs(path) else path)
     if job.model_folder:
         command = [part.replace(str(place.absolute()), ".") for part in job.command]
         values["command"] = [part.replace(job.model_folder, job.base.name) for part in command]
         values["command"][:1] = ["python"] * bool(command)
-        values["model_folder"] = os.path.relpath(job.model_folder, place.resolve())
+        values["model_folder"] = os.path.relpath(job.model_folder, start)
     write_json(folder / FILE_NAME, values)
+
+
+def _move_files(values: dict[str, Any], moved: Callable[[str], str]) -> None:
+    """Change the path in every located function (`python:PATH:NAME`) of a file's content."""
+    reward = values["reward"] or {}
+    for located in (values["grader"], reward.get("file"), *(part["grader"] for part in values["parts"])):
+        if located:
+            kind, _, rest = located["rule"].partition(":")
+            path, _, name = rest.rpartition(":")
+            located["rule"] = f"{kind}:{moved(path)}:{name}"
+
+
+def reward_without_folder(job: Job) -> ShapedReward | None:
+    """The reward as a checkpoint's manifest holds it: the function's file has its name and hash alone."""
+    values: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(job, original=None))
+    _move_files(values, os.path.basename)
+    return msgspec.convert(values["reward"], ShapedReward | None)
 
 
 def model_folder_of(folder: Path, written: str) -> str:
@@ -159,8 +181,15 @@ def read_job(folder: Path) -> Job:
         job = msgspec.convert(known, Job)
     except msgspec.ValidationError as error:
         raise UserError(f"{folder}/{FILE_NAME} cannot be read: {error}") from None
-    model_folder = model_folder_of(folder, job.model_folder)
-    return msgspec.structs.replace(job, model_folder=model_folder, original=value)
+    reward = job.reward.file if job.reward else None
+    for located in (job.grader, reward, *(part.grader for part in job.parts)):
+        if located is not None and not {"rule", "sha256"} <= located.keys():
+            raise UserError(f"{folder}/{FILE_NAME} cannot be read: a function of a file lacks rule or sha256")
+    here = folder.resolve()
+    values = msgspec.to_builtins(msgspec.structs.replace(job, original=None))
+    _move_files(values, lambda path: os.path.normpath(here / path))  # older files hold whole paths
+    values["model_folder"] = model_folder_of(folder, job.model_folder)
+    return msgspec.structs.replace(msgspec.convert(values, Job), original=value)
 
 
 def _as_today(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.engines.base import EngineOptions
+from evalkit.grade.user_function import is_function
 from evalkit.models.resolve import find_model_files, resolve_model
 from evalkit.records import Record, Sampling
 from evalkit.runs.folder import Run
@@ -22,6 +23,7 @@ from trainkit.data.inputs import Part, find_inputs
 from trainkit.options import Options
 from trainkit.runs.job import Job, read_job
 from trainkit.runs.lines import existing
+from trainkit.runs.origin import require_own_code
 from trainkit.runs.rollout import FILE_NAME, Rollout, read_rollouts
 
 
@@ -65,7 +67,8 @@ def agreements(folder: Path, step: int, *, gpu_memory: float) -> list[Agreement]
 
     Scores are compared, not rewards: a shaped reward is no score.
 
-    Raises UserError where the step was not validated, or its checkpoint is not there.
+    Raises UserError where the step was not validated, its checkpoint is not there, or code that the folder
+    names would run and the run was not begun here.
     """
     job = read_job(folder)
     if existing(folder / FILE_NAME) is None:
@@ -95,6 +98,8 @@ def _score(folder: Path, job: Job, step: int, validated: list[Rollout], gpu_memo
     source = validated[0].source or ""
     model = str(folder / f"global_step_{step}") if step else job.model_folder
     part = find_part(job.options, folder, source)
+    if job.trust_remote_code or is_function(part.template.rule):
+        require_own_code(folder)
     plan = plan_run(
         resolve_model(model, trust_remote_code=job.trust_remote_code),
         select(part.task, None, [line.id for line in validated]),

@@ -39,6 +39,16 @@ def require_own(folder: Path, *, trusted: bool) -> None:
     mark_origin(folder)
 
 
+def require_own_code(folder: Path) -> None:
+    """UserError where code that a foreign run's files name (a model's, a grader's) would be run."""
+    if not _is_own(folder):
+        raise UserError(
+            f"{folder} was not begun on this machine by this user, and its train.json asks for code of a "
+            "model folder or of a grader; read that code, then score with it by name: evalkit score "
+            "--model CHECKPOINT --task TASK, with --trust-remote-code or --prompts"
+        )
+
+
 def _is_own(folder: Path) -> bool:
     if folder.stat().st_uid != os.getuid():
         return False

@@ -9,7 +9,7 @@ import pytest
 
 from prompts.errors import UserError
 from prompts.files import write_json
-from trainkit.origin import FILE_NAME, mark_origin, require_own
+from trainkit.runs.origin import FILE_NAME, mark_origin, require_own, require_own_code
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +37,8 @@ def test_a_run_of_another_machine_is_refused_unless_trusted(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
     with pytest.raises(UserError, match="--trust-run"):
         require_own(run, trusted=False)
+    with pytest.raises(UserError, match="asks for code"):
+        require_own_code(run)
     require_own(run, trusted=True)
     require_own(run, trusted=False)  # it was trusted once
 
