@@ -73,7 +73,7 @@ def read_header(path: Path) -> tuple[dict[str, Tensor], int]:
             header = json.loads(file.read(length))
         header.pop("__metadata__", None)
         found = {name: _tensor(entry) for name, entry in header.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise _broken(path, error) from None
     if any(8 + length + tensor["data_offsets"][1] > size for tensor in found.values()):
         raise _broken(path, "it is cut off: its tensors end after the file does")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prompts.errors import UserError
+from prompts.tokenizer.files import require_own_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -20,6 +21,7 @@ def load_tokenizer(folder: Path | str, trust_remote_code: bool = False) -> PreTr
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is no model folder")
+    require_own_files(folder)
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     try:
