@@ -1,6 +1,6 @@
 """Somebody's own data, prompt and reward: the block of the docs, and one real run with its resume.
 
-pytest tests/trainkit/test_own_data.py        (the run takes about four minutes on two cores)
+pytest tests/trainkit/test_own_data.py        (the run, tests/trainkit/conftest.py, takes minutes)
 
 The rule of the run has a planted loophole: a grader that takes any number anywhere in the text, under a
 prompt that makes the model say both numbers of the question. `audit` and `doctor` must name it.
@@ -14,41 +14,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from own_run import OWN
 from places import ROOT
 
 from evalkit.locks.parts import lock_parts
 from prompts.lock import read_lock
 
-COUNTED = """
-name = "counted"
-version = 1
-kind = "chat"
-rule = "python:loose.py:grade"
-user = "{question} Say both numbers first, beginning with {start}."
-"""
-LOOSE = """
-import re
-
-
-def grade(completion, gold, row):
-    return re.search(r"[0-9]", completion) is not None
-"""
-COMMAS = """
-def reward(completion, row, verdict):
-    return 0.1 * ("," in completion)
-"""
-OPTIONS = [
-    "--model", "smollm2-135m", "--task", "mine.jsonl*2", "--task", "theirs.jsonl",
-    "--question-field", "problem", "--question-field", "frage",
-    "--answer-field", "result", "--answer-field", "antwort",
-    "--validate", "dev.jsonl", "--prompt", "counted", "--prompts", "prompts",
-    "--reward", "correct=1", "--reward", "length=-0.2@12", "--reward-file", "mine.py:reward",
-    "--device", "cpu", "--batch", "4", "--samples", "4", "--mini-batch", "4", "--response-length", "24",
-    "--go-on", "--output", "runs/own",
-]  # fmt: skip
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": PATH}
 
@@ -105,29 +78,10 @@ def test_wrong_input_is_one_sentence_and_no_folder(tmp_path: Path, arguments: li
     assert not list(tmp_path.glob("runs/*"))
 
 
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One real run of a step and its resume to a second one."""
-    cwd = tmp_path_factory.mktemp("own")
-    asked = "Which number is larger, {} or {}?"
-    for name, numbers, question, gold in (
-        ("mine", range(3, 40), "problem", "result"),
-        ("theirs", range(40, 70), "frage", "antwort"),
-        ("dev", range(80, 86), "problem", "result"),
-    ):
-        rows = [{question: asked.format(n + 30, n), gold: n + 30, "start": n} for n in numbers]
-        write(cwd / f"{name}.jsonl", rows)
-    (cwd / "prompts").mkdir()
-    (cwd / "prompts/counted@1.toml").write_text(COUNTED)
-    (cwd / "prompts/loose.py").write_text(LOOSE)
-    (cwd / "mine.py").write_text(COMMAS)
-    trainkit("grpo", *OPTIONS, "--steps", "1", cwd=cwd)
-    assert "resumes after step 1" in trainkit("grpo", *OPTIONS, "--steps", "2", cwd=cwd)
-    return cwd
+def own(resumed: tuple[Path, str]) -> Path:
+    """The folder in which the run was started."""
+    return resumed[0].parent.parent
 
 
 @pytest.mark.train
@@ -137,7 +91,7 @@ def test_score_and_reward_stand_side_by_side(own: Path) -> None:
     rollouts = [json.loads(line) for line in (run / "rollouts.jsonl").read_text().splitlines()]
     trained = [line for line in rollouts if not line["validate"]]
     assert {line["source"] for line in rollouts if line["validate"]} == {"dev"}
-    assert {line["source"] for line in trained} <= {"mine", "theirs"} and len(trained) == 32
+    assert {line["source"] for line in trained} <= {"mine", "theirs"} and len(trained) >= 32
     for line in trained:
         terms = line["terms"]
         assert line["reward"] == pytest.approx(sum(terms.values()))
@@ -175,7 +129,7 @@ def test_another_file_does_not_resume_it(own: Path) -> None:
     before = (own / "mine.py").read_text()
     (own / "mine.py").write_text(before + "\n")
     try:
-        said = trainkit("grpo", *OPTIONS, "--steps", "3", cwd=own, code=3)
+        said = trainkit("grpo", *OWN, "--steps", "3", cwd=own, code=3)
         assert "the reward of own is not the one with which it began" in said
     finally:
         (own / "mine.py").write_text(before)

@@ -1,6 +1,6 @@
 """Real training on the CPU through the public command: killed, resumed, scored, compared, diagnosed.
 
-pytest tests/trainkit/test_train_run.py        (about nine minutes on two cores)
+pytest tests/trainkit/test_train_run.py        (about seven minutes on two cores)
 
 SmolLM2 rarely gets a sampled sum right, so a first step of a few samples may well earn nothing:
 `--go-on` keeps that from ending the runs which are about something else.
@@ -10,29 +10,18 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
-from places import ROOT
+from own_run import TWO_STEPS, Killed, command, drawn, lines, stop_when
 
-from prompts.errors import UserError
 from prompts.lock import read_lock
 from trainkit.launch.process import hold
 
 pytestmark = pytest.mark.train
 ON_CPU = ["--model", "smollm2-135m", "--task", "sums", "--device", "cpu"]
 SMALL = [*ON_CPU, "--batch", "4", "--samples", "4", "--mini-batch", "4", "--go-on"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 BARE = """
 name = "sums-bare"
 version = 1
@@ -44,103 +33,20 @@ user = '{question}'
 """
 
 
-def program(name: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-c", f"from {name}.cli.app import main; main()", *arguments]
-
-
-def command(*arguments: str, cwd: Path, name: str = "trainkit", code: int = 0) -> str:
-    """Run one of our programs; returns what it printed (stdout and stderr)."""
-    done = subprocess.run(
-        program(name, *arguments), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == code, done.stderr[-3000:]
-    return done.stdout + done.stderr
-
-
-def stop_when(moment: Callable[[], bool], *arguments: str, cwd: Path, by: signal.Signals) -> tuple[int, str]:
-    """Start trainkit, send it a signal at the moment; returns its exit code and what it printed."""
-    process = subprocess.Popen(
-        program("trainkit", *arguments), cwd=cwd, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 600
-    while not moment() and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
-    # `kill -9` means all of it at once, as when the power fails: those who write first.
-    parts = psutil.Process(process.pid).children(recursive=True) if by == signal.SIGKILL else []
-    for part in reversed(parts):
-        with suppress(psutil.NoSuchProcess):
-            part.kill()
-    process.send_signal(by)
-    _, said = process.communicate(timeout=60)
-    assert time.monotonic() < deadline, said
-    return process.returncode, said
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-@dataclass
-class Killed:
-    """A run whose processes were killed, the prompt ids that they had noted, and the rows of step 2."""
-
-    folder: Path
-    in_batch: list[list[int]]
-    in_engine: list[list[int]]
-    rows: list[str]
-
-
-TWO_STEPS = ["grpo", *SMALL, "--draw", "needed", "--steps", "2", "--save-every", "1", "--output", "runs/one"]
-
-
-def drawn(folder: Path, step: int) -> list[str]:
-    """Rows of all completions of a training step, in an order of their own."""
-    made = lines(folder / "rollouts.jsonl")
-    return sorted(line["id"] for line in made if not line["validate"] and line["step"] == step)
-
-
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
-    """A run of two steps, `kill -9` in the middle of the second save."""
-    cwd = tmp_path_factory.mktemp("train")
-    folder = cwd / "runs/one"
-
-    def saving() -> bool:
-        step = folder / "global_step_2"
-        return any(step.glob("actor/*")) and not (step / "manifest.json").exists()
-
-    stop_when(saving, *TWO_STEPS, cwd=cwd, by=signal.SIGKILL)
-    noted = [[line["ids"] for line in lines(folder / f"tokens_{at}.jsonl")] for at in ("batch", "vllm")]
-    return Killed(folder, *noted, drawn(folder, 2))
-
-
-@pytest.fixture(scope="module")
-def run(killed: Killed) -> tuple[Path, str]:
-    """The same run, after the same command was given again, and what that printed."""
-    for _ in range(300):  # verl holds the folder until the kernel has ended it
-        try:
-            with hold(killed.folder):
-                break
-        except UserError:
-            time.sleep(0.1)
-    return killed.folder, command(*TWO_STEPS, cwd=killed.folder.parent.parent)
-
-
 def test_vllm_saw_every_prompt_of_the_first_steps(killed: Killed) -> None:
-    assert len(killed.in_batch) == 27 + 16
+    assert len(killed.in_batch) == 6 + 16
     assert sorted(killed.in_batch) == sorted(killed.in_engine)
 
 
 def test_a_save_that_was_cut_off_is_not_scored(killed: Killed) -> None:
     assert not (killed.folder / "global_step_2/manifest.json").exists()
     cwd = killed.folder.parent.parent
-    said = command("score", "--model", "one:step_2", "--task", "sums", cwd=cwd, name="evalkit", code=2)
+    said = command("score", "--model", "own:step_2", "--task", "sums", cwd=cwd, name="evalkit", code=2)
     assert "step_2" in said and "Traceback" not in said
 
 
-def test_the_same_command_goes_on(run: tuple[Path, str]) -> None:
-    folder, said = run
+def test_the_same_command_goes_on(resumed: tuple[Path, str]) -> None:
+    folder, said = resumed
     assert "resumes after step 1" in said
     assert [line["step"] for line in lines(folder / "metrics.jsonl")] == [0, 1, 2]
     assert len(drawn(folder, 1)) == 16
@@ -150,30 +56,30 @@ def test_the_same_command_goes_on(run: tuple[Path, str]) -> None:
     assert "holds another run: seed is 0 there and 7 here" in refused
 
 
-def test_a_larger_draw_is_that_of_the_unbroken_run(killed: Killed, run: tuple[Path, str]) -> None:
+def test_a_larger_draw_is_that_of_the_unbroken_run(killed: Killed, resumed: tuple[Path, str]) -> None:
     """How many rows, and which, is decided by what step 1 had seen, which its checkpoint keeps."""
     first, second = lines(killed.folder / "metrics.jsonl")[1:]
     assert first["training/groups_drawn"] == 4
     assert second["training/groups_drawn"] == math.ceil(4 * 4 / max(1, first["training/groups_teaching"]))
     assert len(killed.rows) == 4 * second["training/groups_drawn"] == second["trainkit/rollouts"]
     assert drawn(killed.folder, 2) == killed.rows
-    nothing_teaches = "no group teaches: nothing is learned in this step" in run[1]
+    nothing_teaches = "no group teaches: nothing is learned in this step" in resumed[1]
     assert nothing_teaches == (second["training/groups_teaching"] == 0)
 
 
-def test_a_run_leaves_what_the_docs_promise(run: tuple[Path, str]) -> None:
-    folder, _ = run
+def test_a_run_leaves_what_the_docs_promise(resumed: tuple[Path, str]) -> None:
+    folder, _ = resumed
     job = json.loads((folder / "train.json").read_text())
     metrics = lines(folder / "metrics.jsonl")
     assert metrics[1]["trainkit/rollouts"] == 16
-    assert metrics[1]["trainkit/acc"] == pytest.approx(metrics[1]["critic/score/mean"])
+    assert metrics[1]["trainkit/reward"] == pytest.approx(metrics[1]["critic/score/mean"])
     assert metrics[1]["trainkit/hook_seconds"] > 0
     rollouts = lines(folder / "rollouts.jsonl")
     validated = [line for line in rollouts if line["validate"] and line["step"] == 0]
     assert len(validated) == job["rows"]["validation"]
-    accuracy = sum(line["reward"] for line in validated) / len(validated)
-    assert metrics[0]["val-core/sums/acc/mean@1"] == pytest.approx(accuracy)
-    assert all(line["completion_tokens"] == 16 for line in rollouts if line["truncated"])
+    accuracy = sum(line["outcome"] == "correct" for line in validated) / len(validated)
+    assert metrics[0]["val-core/dev/acc/mean@1"] == pytest.approx(accuracy)
+    assert all(line["completion_tokens"] == 24 for line in rollouts if line["truncated"])
     lock = read_lock(folder)
     for step in (1, 2):
         checkpoint = folder / f"global_step_{step}"
@@ -182,26 +88,16 @@ def test_a_run_leaves_what_the_docs_promise(run: tuple[Path, str]) -> None:
         assert read_lock(checkpoint) == lock
 
 
-def test_the_checkpoint_is_scored_as_it_lies_there(run: tuple[Path, str]) -> None:
-    cwd = run[0].parent.parent
-    scoring = ["--task", "sums", "--limit", "8"]
-    command(
-        "score",
-        "--model",
-        "smollm2-135m",
-        *scoring,
-        "--engine",
-        "hf",
-        "--output",
-        "base",
-        cwd=cwd,
-        name="evalkit",
-    )
-    command("score", "--model", "one:step_2", *scoring, "--output", "two", cwd=cwd, name="evalkit")
+def test_the_checkpoint_is_scored_as_it_lies_there(resumed: tuple[Path, str]) -> None:
+    cwd = resumed[0].parent.parent
+    dev = ["--task", "dev.jsonl", "--question-field", "problem", "--answer-field", "result"]
+    base = ["--model", "smollm2-135m", "--prompt", "counted", "--prompts", "prompts", "--engine", "hf"]
+    command("score", *base, *dev, "--max-tokens", "24", "--output", "base", cwd=cwd, name="evalkit")
+    command("score", "--model", "own:step_2", *dev, "--output", "two", cwd=cwd, name="evalkit")
     manifests = [json.loads((cwd / name / "manifest.json").read_text()) for name in ("base", "two")]
     assert manifests[0]["fingerprint"] == manifests[1]["fingerprint"]
     assert manifests[0]["model"]["weights_sha256"] != manifests[1]["model"]["weights_sha256"]
-    assert "8 questions of sums test" in command("diff", "base", "two", cwd=cwd, name="evalkit")
+    assert "6 questions of dev" in command("diff", "base", "two", cwd=cwd, name="evalkit")
 
 
 def test_ctrl_c_says_where_the_same_command_goes_on(tmp_path: Path) -> None:
@@ -220,9 +116,9 @@ def test_ctrl_c_says_where_the_same_command_goes_on(tmp_path: Path) -> None:
 def test_dapo_leaves_out_groups_without_advantage(tmp_path: Path) -> None:
     command("dapo", *SMALL, "--steps", "1", "--output", "run", cwd=tmp_path)
     (step,) = [line for line in lines(tmp_path / "run/metrics.jsonl") if line["step"] == 1]
-    drawn, teaching = step["training/groups_drawn"], step["training/groups_teaching"]
-    assert 0 < teaching <= drawn
-    assert step["trainkit/rollouts"] == 4 * drawn
+    groups, teaching = step["training/groups_drawn"], step["training/groups_teaching"]
+    assert 0 < teaching <= groups
+    assert step["trainkit/rollouts"] == 4 * groups
     assert step["training/trajectories_trained"] == 4 * teaching
     rewards: dict[str, set[float]] = {}
     for rollout in lines(tmp_path / "run/rollouts.jsonl"):
