@@ -70,7 +70,7 @@ def stop_when(moment: Callable[[], bool], *arguments: str, cwd: Path, by: signal
     process = subprocess.Popen(
         program("trainkit", *arguments), cwd=cwd, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + 1000  # a start of verl and a step take seven minutes on two slow cores
     while not moment() and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)

@@ -85,7 +85,6 @@ def own(resumed: tuple[Path, str]) -> Path:
 
 
 @pytest.mark.train
-@pytest.mark.slow
 def test_score_and_reward_stand_side_by_side(own: Path) -> None:
     run = own / "runs/own"
     rollouts = [json.loads(line) for line in (run / "rollouts.jsonl").read_text().splitlines()]
@@ -114,7 +113,6 @@ def test_score_and_reward_stand_side_by_side(own: Path) -> None:
 
 
 @pytest.mark.train
-@pytest.mark.slow
 def test_the_planted_loophole_is_named(own: Path) -> None:
     steps = json.loads(trainkit("audit", "own", "--format", "json", cwd=own))
     assert [step["step"] for step in steps] == [1, 2]
@@ -124,7 +122,6 @@ def test_the_planted_loophole_is_named(own: Path) -> None:
 
 
 @pytest.mark.train
-@pytest.mark.slow
 def test_another_file_does_not_resume_it(own: Path) -> None:
     before = (own / "mine.py").read_text()
     (own / "mine.py").write_text(before + "\n")
@@ -136,7 +133,7 @@ def test_another_file_does_not_resume_it(own: Path) -> None:
 
 
 @pytest.mark.train
-@pytest.mark.slow
+@pytest.mark.slow  # it loads vLLM once more
 def test_verl_and_evalkit_agree_about_the_score(own: Path) -> None:
     said = trainkit("agree", "own", "--step", "2", cwd=own)
     assert "same outcome" in said and "6 of 6" in said
