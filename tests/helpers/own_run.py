@@ -91,12 +91,16 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 @dataclass
 class Killed:
-    """A run whose processes were killed, the prompt ids that they had noted, and the rows of step 2."""
+    """A run whose processes were killed, as it lay there before it was resumed.
+
+    The prompt ids that they had noted, the rows of step 2, and what scoring its unfinished checkpoint said.
+    """
 
     folder: Path
     in_batch: list[list[int]]
     in_engine: list[list[int]]
     rows: list[str]
+    scored: str
 
 
 def drawn(folder: Path, step: int) -> list[str]:

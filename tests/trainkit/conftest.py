@@ -26,7 +26,9 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
 
     stop_when(saving, *TWO_STEPS, cwd=cwd, by=signal.SIGKILL)
     noted = [[line["ids"] for line in lines(folder / f"tokens_{at}.jsonl")] for at in ("batch", "vllm")]
-    return Killed(folder, *noted, drawn(folder, 2))
+    assert not (folder / "global_step_2/manifest.json").exists()
+    scored = command("score", "--model", "own:step_2", "--task", "sums", cwd=cwd, name="evalkit", code=2)
+    return Killed(folder, *noted, drawn(folder, 2), scored)
 
 
 @pytest.fixture(scope="session")
