@@ -67,8 +67,8 @@ def read_function(rule: str, folders: Sequence[Path] = (), sha256: str | None = 
     if found is None:
         where = ", ".join(dict.fromkeys(str(place.parent) for place in places))
         raise UserError(
-            f"rule {rule}: no file {path.name} in {where}; name it with its folder: "
-            f"{PREFIX}FOLDER/{path.name}:{function}"
+            f"rule {rule}: no file {path.name} in {where}; where a prompt or a lock names it, say where it "
+            f"lies: --prompts FOLDER; else name it with its folder: {PREFIX}FOLDER/{path.name}:{function}"
         )
     content = found.read_bytes()
     digest = hashlib.sha256(content).hexdigest()

@@ -90,7 +90,10 @@ def test_the_checkpoint_is_scored_as_it_lies_there(resumed: tuple[Path, str]) ->
     dev = ["--task", "dev.jsonl", "--question-field", "problem", "--answer-field", "result"]
     base = ["--model", "smollm2-135m", "--prompt", "counted", "--prompts", "prompts", "--engine", "hf"]
     command("score", *base, *dev, "--max-tokens", "24", "--output", "base", cwd=cwd, name="evalkit")
-    command("score", "--model", "own:step_2", *dev, "--output", "two", cwd=cwd, name="evalkit")
+    trained = ["--model", "own:step_2", *dev, "--output", "two"]
+    said = command("score", *trained, cwd=cwd, name="evalkit", code=2)
+    assert "no file loose.py" in said and "lies: --prompts FOLDER" in said
+    command("score", *trained, "--prompts", "prompts", cwd=cwd, name="evalkit")
     manifests = [json.loads((cwd / name / "manifest.json").read_text()) for name in ("base", "two")]
     assert manifests[0]["fingerprint"] == manifests[1]["fingerprint"]
     assert manifests[0]["model"]["weights_sha256"] != manifests[1]["model"]["weights_sha256"]
