@@ -108,13 +108,16 @@ class Place:
 
 
 def trainkit(*arguments: str) -> int:
-    """The command line as a user's shell sees it, in this process; returns the exit code."""
-    from trainkit.cli.app import main
+    """The command line as a user's shell sees it, in this process; returns the exit code.
+
+    By `run_app`: `main` ends the process without teardown where another test has loaded vLLM.
+    """
+    from evalkit.run_app import run_app
+    from trainkit.cli.app import app
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
         patch.setattr(sys, "argv", ["trainkit", *arguments])
-        main()
-        raise SystemExit(0)
+        run_app(app)
     return int(end.value.code or 0)
 
 
