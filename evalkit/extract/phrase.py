@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from evalkit.extract.answer_span import AnswerSpan, last_match
+from evalkit.extract.declared.altered import is_altered
 from evalkit.extract.declared.claim import read_claim
 from evalkit.extract.declared.content import Content, is_prose, is_spread, read_content, strip
 from evalkit.extract.declared.denied import claimed_instead, denies, is_denied
@@ -113,7 +114,10 @@ def _tail(text: str, at: int, hi: int, decimal_comma: bool, read: Content) -> An
         and found is not None
         and found.answer is not None
         and found.answer[-1].isdigit()
-        and is_denied(text, at, found.start, found.end, hi)
+        and (
+            is_denied(text, at, found.start, found.end, hi)
+            or is_altered(text, at, found.start, found.end, hi)
+        )
     ):
         end = text.find("\n", found.end, min(hi, found.end + _LONGEST_BACK))
         end = min(hi, found.end + _LONGEST_BACK) if end < 0 else end

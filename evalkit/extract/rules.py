@@ -11,10 +11,11 @@ from evalkit.extract.boxed import read_boxed
 from evalkit.extract.choice.first import read_choice
 from evalkit.extract.choice.letter import read_letter, read_letter_as_second
 from evalkit.extract.declared.kept import keep_box, keep_declared, keep_number
+from evalkit.extract.declared.settled import settled
 from evalkit.extract.declared.whole import read_box, read_declared
 from evalkit.extract.lenient import FIRST, SECOND, read_lenient
 from evalkit.extract.markers import read_hash, read_json
-from evalkit.extract.math import read_math, read_whole_math
+from evalkit.extract.math import read_any_math, read_math, read_whole_math
 from evalkit.extract.phrase import read_phrase
 from evalkit.extract.unmarked import read_affirmed, read_last_number, read_unmarked
 from prompts.errors import UserError
@@ -24,30 +25,34 @@ RULES: dict[str, dict[int, Reader]] = {
     "hash": {
         1: read_hash,
         2: partial(read_hash, read=read_declared),
-        3: partial(read_hash, read=keep_number),
+        3: partial(settled, read=partial(read_hash, read=keep_number)),
     },
-    "boxed": {1: read_boxed, 2: partial(read_boxed, read=read_box), 3: partial(read_boxed, read=keep_box)},
+    "boxed": {
+        1: read_boxed,
+        2: partial(read_boxed, read=read_box),
+        3: partial(settled, read=partial(read_boxed, read=keep_box), follow=False),
+    },
     "answer-is": {
         1: read_phrase,
         2: partial(read_phrase, read=read_declared),
-        3: partial(read_phrase, read=keep_declared),
+        3: partial(settled, read=partial(read_phrase, read=keep_declared)),
     },
     "json": {
         1: read_json,
         2: partial(read_json, read=read_declared),
-        3: partial(read_json, read=keep_declared),
+        3: partial(settled, read=partial(read_json, read=keep_declared)),
     },
     "choice": {1: read_choice, 2: read_letter_as_second, 3: read_letter},
     "last-number": {1: read_last_number},
     "math": {
         1: read_math,
         2: read_whole_math,
-        3: partial(read_whole_math, box=keep_box, declared=keep_declared, end_of_text=read_affirmed),
+        3: partial(settled, read=read_any_math, rest=read_affirmed),
     },
     "lenient": {
         1: partial(read_lenient, readers=FIRST, end_of_text=read_unmarked),
         2: partial(read_lenient, readers=SECOND, end_of_text=read_unmarked),
-        3: read_lenient,
+        3: partial(settled, read=read_lenient, rest=read_affirmed),
     },
     "verl-gsm8k-strict": {1: peers.verl_strict},
     "verl-gsm8k-flexible": {1: peers.verl_flexible},

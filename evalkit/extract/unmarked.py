@@ -6,10 +6,12 @@ import re
 from itertools import pairwise
 
 from evalkit.extract.answer_span import AnswerSpan, last_match
+from evalkit.extract.declared.altered import is_altered, is_struck
 from evalkit.extract.declared.claim import read_claim
 from evalkit.extract.declared.content import read_content
 from evalkit.extract.declared.denied import contrasted, is_denied
 from evalkit.extract.declared.kept import is_hedged
+from evalkit.extract.declared.revised import is_offered
 from evalkit.extract.declared.words import number_word
 from evalkit.extract.numbers import NUMBER, canonical
 
@@ -77,7 +79,14 @@ def read_unmarked(text: str, lo: int, hi: int) -> AnswerSpan | None:
 def read_affirmed(text: str, lo: int, hi: int) -> AnswerSpan | None:
     """As `read_unmarked`, but what the sentence denies or hedges is no answer: of "not 6 but 5" the 5 is."""
     found = read_unmarked(text, lo, hi)
-    if found is None or found.answer is None or is_hedged(text, lo, found.start, found.end, hi):
+    if (
+        found is None
+        or found.answer is None
+        or is_hedged(text, lo, found.start, found.end, hi)
+        or is_struck(text, found.start, found.end)
+        or is_altered(text, lo, found.start, found.end, hi)
+        or is_offered(text, lo, found.start, hi)
+    ):
         return None
     if not is_denied(text, lo, found.start, found.end, hi):
         return found

@@ -9,6 +9,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+from evalkit.extract.declared.altered import is_altered
 from evalkit.extract.declared.denied import says_denial
 from evalkit.extract.numbers import canonical, equal, is_float_print_of
 from evalkit.grade.formulas.claims import Value, claims
@@ -35,7 +36,11 @@ _UNIT = re.compile(
     r"(?:\^\{?[23]\}?|[²³])?(?:[ /][^\W\d_]+){0,4}\.?"
 )
 # In what follows a number: another one, which is no unit.
-_OTHER_VALUE_TOLD = re.compile(r"\b(?:or|and|nor|else|maybe|perhaps|unless)\b|(?<!\^)(?<!\^\{)\d")
+_OTHER_VALUE_TOLD = re.compile(
+    r"\b(?:or|and|nor|else|maybe|perhaps|unless)\b|(?<!\^)(?<!\^\{)\d"
+    r"|\b(?:times|of|than|per|plus|minus)\s+(?:[B-Zb-z]|pi)\b"
+)
+_IN_WORDS = re.compile(r"\d\s(?:squared|cubed|factorial)\b(?!\s[^\W\d_])")
 _WORDS = re.compile(r"[^\W\d_]{2}")
 _OPERATION = re.compile(r"\w\)?\s*(?:[-+*÷×·−]|\\times|\\cdot|\\div)\s*\S")
 # As a formula it would be a number times e, and something taken away.
@@ -53,6 +58,8 @@ def equivalence(answer: str, gold: str, version: int = LATEST) -> Grade:
         return compare_numbers(number, wanted)
     if version > 3 and _WORDS.search(answer) and says_denial(answer) and not says_denial(gold):
         return _DENIED
+    if version > 3 and wanted is not None and _IN_WORDS.search(answer) and len(answer) < 100:
+        return _UNFINISHED
     written = wanted if wanted is not None and version > 3 and _SCIENTIFIC.fullmatch(gold) else gold
     found, expected = read(answer, version), read_gold(written, version)
     verdict = compare(expected, found)
@@ -63,8 +70,10 @@ def equivalence(answer: str, gold: str, version: int = LATEST) -> Grade:
     if wanted is not None:
         told = any(tree.units for tree in found.trees)  # cm^3 is no cm^2
         unit = _UNIT.fullmatch(answer) if len(answer) < 100 and not told else None
-        if unit and version > 3 and _OTHER_VALUE_TOLD.search(answer, unit.end("value")):
-            unit = None
+        if unit and version > 3:
+            end = unit.end("value")
+            if _OTHER_VALUE_TOLD.search(answer, end) or is_altered(answer, 0, 0, end, len(answer)):
+                unit = None
         number = canonical(unit["value"]) if unit else None
         if number is not None:
             return compare_numbers(number, wanted)

@@ -34,6 +34,7 @@ HOSTILE = (
     "= ", "$", ". ", "|1|\n", "```output\n", "答案是", "2^", "1:", "½", "1/2 ", "<", "1e", " x 10^", "if ",
     "((((", "\\frac{\\frac{", "A) ", "(A)(B)", "B, ", "x = ", "7 or ", "letters and words ",
     "\\sum_{", "\\int ", "\\phantom{", "_{(", "Answer: A or ", "option B ", "不选A", "not A ",
+    "5, no ", "5? ", "5 or ", "不", "I doubt it is 5. ", "not \\boxed{5} ", "apples ", "5 apples, wait, ",
 )  # fmt: skip
 """Pieces that, repeated, would find time that grows faster than the text."""
 

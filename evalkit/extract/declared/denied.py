@@ -13,7 +13,7 @@ _AFTER = 48
 _CONTRASTED = 80
 
 # Between a negation and its number: marks, LaTeX that sets text, words that change nothing.
-_MARKS = r"[\s*_(\[{}\"'“‘$£€¥~]"
+_MARKS = r"[\s:*_(\[{}\"'“‘$£€¥~]"
 _COMMANDS = r"\\(?:text\w*|math\w{2}|mbox|[,;:! ])"
 _BETWEEN = (
     rf"(?:{_MARKS}|{_COMMANDS}|(?:be|have|need|get|make|equals?|equal to|exactly|really|actually|simply|just"
@@ -22,7 +22,8 @@ _BETWEEN = (
 )
 _NOT_WORDS = (
     r"(?:\b(?:not|never|cannot|no longer|neither|nor|other than|anything but|except(?: for)?|unlike"
-    r"|different from|unequal to|rather than|instead of|nicht|niemals|nie|kein(?:e|en|er)?|keineswegs"
+    r"|different from|unequal to|wrong|incorrect|false|not right|rather than|instead of"
+    r"|nicht|niemals|nie|kein(?:e|en|er)?|keineswegs"
     r"|ungleich|außer|pas|jamais|différente? de|autre que|no (?:es|son|puede ser|ser[áí]a?|hay|era|igual)"
     r"|nunca|jamás|distint[oa] (?:de|a)|non|mai|divers[oa] da|não|diferente de|niet|nooit|geen|inte|ej"
     r"|aldrig|не|никогда|[Jj]ibu si|sio|siyo|không phải(?: là)?|không (?:là|bằng))\b|n['’]t\b"
@@ -30,7 +31,8 @@ _NOT_WORDS = (
     r"|ไม่ใช่|ไม่เท่ากับ|ليست?|لا (?:يساوي|تساوي))"
 )
 _BOUND_WORDS = (
-    r"(?:\b(?:(?<!\bno )(?:more|greater|less|fewer|larger|smaller|higher|lower|bigger) than(?: or equal to)?"
+    r"(?:\b(?:(?<!\bno )(?<!\bnot )(?<!\bnever )(?:more|greater|less|fewer|larger|smaller"
+    r"|higher|lower|bigger) than(?: or equal to)?"
     r"|exceed(?:s|ing)?|(?:größer|kleiner|mehr|weniger|höher) als|plus (?:grande?|petite?|élevée?) que"
     r"|plus de|moins de|(?:supér|infér)ieure?s? à|(?:mayor|menor|más grande|más|menos)(?:es)? (?:que|de|a)"
     r"|(?:maggiore|minore|più|meno)(?: grande)? di|(?:maior|menor|mais|menos)(?:es)? (?:do )?(?:que|de)"
@@ -43,7 +45,7 @@ _BOUND = rf"(?:{_BOUND_WORDS}|(?:(?<=\S )|(?<=[\s$(][A-Za-z]))[<>](?!=)|\\[lg]t(
 _DENIED = re.compile(rf"(?:{_NOT}|{_BOUND}){_BETWEEN}$", re.IGNORECASE)
 _NEGATED = re.compile(
     rf"{_MARKS}*(?:(?:[^\W\d_]+ly|is|was|will|would|should|must|could|n['’]est|ist|lautet|è|é|est|es)\s)?"
-    rf"(?:[^\W\d_]{{2,6}}(?=n['’]t))?{_NOT}(?![^\W\d_])",
+    rf"(?:[^\W\d_]{{2,6}}(?=n['’]t))?{_NOT}(?![^\W\d_])(?!\s+(?:more|less|fewer|greater|larger|smaller)\s+than)",
     re.IGNORECASE,
 )
 _OR_MORE = r"or\s+(?:not|more|less|fewer|greater|higher|lower|over|above|below|under)\b"
@@ -60,13 +62,14 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 # For a quick look before those patterns: what may stand between, and the last word of what denies.
-_SKIPPED = " \t\n*_([{}])\"'“‘$£€¥~.!"
+_SKIPPED = " \t\n*_:([{}])\"'“‘$£€¥~.!"
 _LAST_WORD = re.compile(r"[A-Za-z]+$")
 _RUN = re.compile(r"[a-z]+")
 _NEAR = 24
 _LAST_WORDS = frozenset([
     "a", "actually", "aldrig", "als", "an", "answer", "be", "but", "cannot", "da", "dan", "das", "de",
-    "di", "die", "ej", "el", "en", "equal", "equals", "era", "es", "est", "exactly", "exceed",
+    "di", "die", "ej", "el", "en", "equal", "equals", "era", "false",
+    "incorrect", "right", "wrong", "es", "est", "exactly", "exceed",
     "exceeding", "exceeds", "except", "for", "from", "geen", "get", "gleich", "gt", "have", "hay",
     "igual", "inte", "jamais", "just", "kein", "keine", "keinen", "keiner", "keineswegs", "la", "le",
     "longer", "lt", "mai", "make", "mathbf", "mathrm", "mbox", "ne", "need", "neither", "neq", "never",
@@ -77,7 +80,8 @@ _LAST_WORDS = frozenset([
 # One of these words, or of these letters, stands in every denial.
 _DENYING = frozenset([
     "aldrig", "als", "autre", "but", "cannot", "dan", "diferente", "different", "distinta", "distinto",
-    "diversa", "diverso", "ej", "exceed", "exceeding", "exceeds", "except", "geen", "grande", "gt",
+    "diversa", "diverso", "ej", "exceed", "exceeding", "exceeds", "except", "false",
+    "geen", "grande", "incorrect", "right", "wrong", "gt",
     "instead", "inte", "jamais", "kein", "keine", "keinen", "keiner", "keineswegs", "longer", "lt",
     "maggiore", "mai", "maior", "maiores", "mais", "mayor", "mayores", "meno", "menor", "menores",
     "menos", "minore", "moins", "ne", "neither", "neq", "never", "nicht", "nie", "niemals", "niet",
@@ -91,8 +95,10 @@ _SAID = re.compile(
     re.IGNORECASE,
 )
 _CONTRAST = re.compile(
-    r"[\s*_\"'$)}\]]*[^\n.!?;。]{0,30}?(?:[,;:]?\s*\b(?:but(?:\s+rather|\s+instead)?|sondern|sino(?:\s+que)?|mais"
+    r"[\s*_\"'$)}\]]*+[^\n.!?;。]{0,30}?(?:[,;:]?\s*\b(?:but(?:\s+rather|\s+instead)?|sondern|sino(?:\s+que)?|mais"
     r"|bensì|ma|mas|maar|utan|lecz|ale|tylko|а|nhưng|mà là|it['’]s|it is|rather)\b"
+    r"|[\s,.;:!—–-]++(?:(?:so|but|thus|hence|therefore|and|instead|rather)\b[\s,:]*+)*+(?:it|this|that|the\s(?:answer|value|total))"
+    r"(?:['’]s|\s(?:is|must\sbe|has\sto\sbe|should\sbe|can\sonly\sbe|would\sbe|will\sbe))(?!\s(?:not|n['’]t))\b"
     r"|而是|ではなく|가?\s?아니라|बल्कि|بل)",
     re.IGNORECASE,
 )

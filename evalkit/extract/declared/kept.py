@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 
 from evalkit.extract.answer_span import AnswerSpan
+from evalkit.extract.declared.altered import is_altered, is_negative, is_struck
 from evalkit.extract.declared.content import Content
 from evalkit.extract.declared.denied import is_denied
+from evalkit.extract.declared.revised import same_twice
 from evalkit.extract.declared.whole import read_box, read_declared
+from evalkit.extract.declared.words import one_value
+from evalkit.extract.numbers import canonical
 
 _LONGEST = 200
 _AROUND = 40
@@ -21,6 +25,8 @@ _BOUND = re.compile(
     r"\s*\$?\s*(?:[?¿<>≤≥≠]|\\(?:leq?|geq?|neq?|lt|gt)(?![a-z])|(?:\\text\w*\s?\{\s*)?(?:over|under|above|below|beyond)\b)",
     re.IGNORECASE,
 )
+# Two whole numbers that are said to be equal and are not: "5 = 6".
+_UNEQUAL = re.compile(r"\s*\$?(?P<left>\d{1,18})\s*=\s*(?!(?P=left)\b)\d{1,18}\s*\$?\.?\s*")
 _WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _HEDGED = re.compile(
     r"(?:\d|\b(?:" + _WORDS + r"))\s*(?P<unit>[^\W\d_]+)?\}?\s*[(（,;/]?\s*(?:\\text\s*\{\s*)?[(（]?"
@@ -43,7 +49,9 @@ def is_hedged(text: str, lo: int, start: int, end: int, hi: int) -> bool:
     if " or " not in text[begin:stop]:
         return False
     offers = (*_HEDGED.finditer(text, begin, stop), *_OFFERED.finditer(text, begin, stop))
-    return any(offer.start() < end and start < offer.end() for offer in offers)
+    return any(
+        offer.start() < end and start < offer.end() and not one_value(offer.group()) for offer in offers
+    )
 
 
 def keep(read: Content, names: bool = True) -> Content:
@@ -53,15 +61,24 @@ def keep(read: Content, names: bool = True) -> Content:
         found = read(text, lo, hi, decimal_comma)
         if found is None or found.answer is None or not _NUMBER.match(found.answer):
             return found
+        if canonical(found.answer) is None and len(found.answer) < _LONGEST:
+            return same_twice(text, found.start, found.end) or found
         if found.start == lo and found.end == hi:
             return found
+        if is_struck(text, found.start, found.end):
+            return AnswerSpan(None, lo, hi)
         hi = min(hi, lo + _LONGEST)
+        hedge = _HEDGED.search(text, lo, hi)
         if (
             _BOUND.match(text, lo, hi)
-            or _HEDGED.search(text, lo, hi)
+            or (hedge and not one_value(hedge.group()))
+            or _UNEQUAL.fullmatch(text, lo, hi)
             or is_denied(text, lo, found.start, found.end, hi)
+            or is_altered(text, lo, found.start, found.end, hi)
         ):
             return AnswerSpan(text[lo:hi].strip(), lo, hi)
+        if is_negative(text, lo, found.start) and found.answer[0] != "-":
+            return found._replace(answer=f"-{found.answer}", start=found.start - 1)
         named = _NAMED.match(text, lo, hi) if names else None
         if named and found.end > named.end() and text.find("=", named.end(), found.end) < 0:
             return found._replace(answer=f"{named['name']} = {found.answer}", start=named.start("name"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from evalkit.extract.numbers import NUMBER, canonical
+
 _SMALL = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen"
@@ -37,3 +39,16 @@ def _value(words: list[str]) -> int:
         else:
             part += _UNITS.get(word, 0) + _TENS.get(word, 0)
     return total + part
+
+
+def one_value(offer: str) -> bool:
+    """Whether both sides of an offer are one value: "5 apples, or five apples"."""
+    one, _, other = offer.casefold().partition(" or ")
+    values = {_value_of(one), _value_of(other)}
+    return len(values) == 1 and None not in values
+
+
+def _value_of(side: str) -> str | None:
+    number = NUMBER.search(side)
+    word = number_word(side, 0, len(side)) if number is None else None
+    return canonical(number.group()) if number else word and word[0]

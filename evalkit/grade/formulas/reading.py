@@ -20,6 +20,10 @@ _UNSEEN = re.compile(r"\\[hv]?phantom\s*\{[^{}]*\}")
 _SYSTEM = re.compile(
     r"\\left\s*\\\{\s*\\begin\{array\}\{[lcr]\}(.{1,500}?)\\end\{array\}\s*\\right\s*\.?", re.DOTALL
 )
+# Powers as plain text writes them: x², x**2.
+_RAISED = re.compile(r"(?<=[\w)\]}])⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+")
+_LOWERED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "-0123456789n")
+_POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(-])")
 _BASE = re.compile(r"_\{\((\w{1,12})\)\}")
 LATEST = 4
 """The newest version of the scorer that compares formulas."""
@@ -40,6 +44,10 @@ class Reading:
         if version > 3 and ("phantom" in text or "_{(" in text or "array" in text):
             self.text = _SYSTEM.sub(r"\\begin{cases}\1\\end{cases}", self.text)
             self.text = _BASE.sub(r"_{\1}", _UNSEEN.sub("", self.text))
+        if version > 3 and not self.text.isascii():
+            self.text = _RAISED.sub(lambda raised: f"^{{{raised.group().translate(_LOWERED)}}}", self.text)
+        if version > 3 and "**" in self.text:
+            self.text = _POWER.sub("^", self.text)
         self._tokens: list[list[Token]] = []
         for grouped in (True, False) if _GROUPED.search(self.text) else (True,):
             if grouped or not _UNGROUPED_ZEROS.search(self.text):
