@@ -238,12 +238,17 @@ THIRD = Signs(
         r"|は正しい|も?正解)"
     ),
     dismissed=re.compile(
-        _DISMISSED + r"|\s?(?:では(?:な|あり)|じゃな|でない|[이가은는]?\s?아[니닙닌]|değil|নয়|नहीं|కాదు))"
+        _DISMISSED + r"|\s?\?+(?!\s*(?:[Yy]es|[Yy]ep|[Cc]orrect|[Rr]ight|[Ii]ndeed|[Ee]xactly|[Ss]ure"
+        r"|[Jj]a\b|[Oo]ui|[Ss][íì]|是的|对))"
+        r"|\s?(?:では(?:な|あり)|じゃな|でない|[이가은는]?\s?아[니닙닌]|değil|নয়|नहीं|కాదు))"
     ),
     ends=re.compile(_ENDS + r"|\b(?:over|rather than|instead of|not|und nicht|et non|y no)\b)"),
     several=_several(
         r",|、|/|&|\+|\||;|；|，|\\(?:text|mathrm)\s?\{\s?(?:or|and)\s?\}",
         r"|または|或者|及|أو|अथवा|या|atau|veya|hoặc|eller|of|lub|ή|או|[(（]\s?(?:or|maybe|possibly|或者?)",
+        r"|[)\]*.?!…,;: ]{1,5}(?:[Oo]r|[Mm]aybe|[Pp]erhaps|[Pp]ossibly|[Aa]lternatively|[Cc]ould be"
+        r"|[Mm]ight be)\s(?:(?:it['’]s|option|also|even|be)\s)*[(*]{0,3}[A-Z][)*]{0,3}"
+        r"(?=[\s.?!,]*(?:$|\n|[.?!]))|\)?\s(?:to|through|bis)\s\(?[B-Z]\)?(?=[\s.)]*(?:$|\n))"
         r"|[)\]*]?[（(][A-ZＡ-Ｚ][)）]|\)?[ \t]{1,2}[A-ZＡ-Ｚ](?=[\s.,*]*(?:$|\n|[A-ZＡ-Ｚ](?![\w'’])|<))"
         r"|[).:]\s[^\n]{1,40}?\s\(?B[).:]\s[^\n]{1,40}?\s\(?C[).:]",
     ),

@@ -28,6 +28,7 @@ _TAKEN_BACK = (
     rf"(?<![A-Za-z])[A-ZＡ-Ｚ]{CLOSERS}[\s.,;:!?…。，！—–-]{{0,6}}"
     rf"(?:(?:oh|so|well|I think|I mean|it['’]s|it is|it must be|make (?:that|it)|是|es|ist){_PAUSE}{{1,4}})?"
     r"(?:(?:[Aa]ctually|[Nn]o(?=[,.:;!…—–-]|\s[a-z])|[Nn]ope|[Ww]ait|[Hh]m+|[Ss]orry|[Cc]orrection|[Ii]nstead"
+    r"|I mean|[Mm]ake that|[Oo]ops|[Ss]cratch that"
     rf"|[Nn]ein|[Dd]och|不[对對]|不(?=[，,。])){_PAUSE}{{0,4}}){{1,3}}"
     r"(?:(?:I think|I mean|it['’]s|it is|make (?:that|it)|应该是|是|es|ist)[\s:]*)?"
 )

@@ -24,6 +24,7 @@ from evalkit.extract.choice.context import (
     Signs,
 )
 from evalkit.extract.choice.instead import claimed_instead
+from evalkit.extract.declared.settled import doubt_before, passed_over
 
 _WIDE = {0xFF21 + i: chr(65 + i) for i in range(26)}
 _JUDGED = frozenset(" )]}*_\"'”’$）】选項项是正が가이번はも")
@@ -52,6 +53,11 @@ _PLAIN = re.compile(
 )
 _BOX_LAST = re.compile(r"\\boxed\{(?:\\text(?:bf)?\{)?\(?(?P<letter>[A-Z])\)?\}{1,2}[$.\s]{0,4}\Z")
 _DOUBT = re.compile(r"[iI]f\s|[nN]ot\s|n['’]t\s|[wW]h(?:ether|y)\s|uppos|ssum|nless|ould")
+# As the third version doubts.
+_MORE_DOUBT = re.compile(
+    _DOUBT.pattern + r"|oubt|likely|ardly|alse\s|rong\s|far\sfrom|nowhere|neit|icht|\bno\s|ever\s"
+)
+_MOST_PASSED = 3
 _TAIL = 2000
 _SHORT = 64
 _LONGEST_BOX = 400
@@ -62,14 +68,15 @@ def read_letter(text: str, lo: int, hi: int, options: int = 26, signs: Signs = T
     last = chr(ord("A") + min(max(options, 1), 26) - 1)
     tail = text[max(lo, hi - 48) : hi]
     plain = _PLAIN.search(tail) if "nswer" in tail or "NSWER" in tail else None
-    if plain and plain["letter"] <= last and not _DOUBT.search(text, max(lo, hi - 110), hi):
+    doubt = _MORE_DOUBT if signs is THIRD else _DOUBT
+    if plain and plain["letter"] <= last and not doubt.search(text, max(lo, hi - 110), hi):
         at = max(lo, hi - 48) + plain.start("letter")
         return AnswerSpan(plain["letter"], at, at + 1)
     only = signs.only.fullmatch(text, lo, hi) if hi - lo < _SHORT else None
     if only:
         return _within(_letter(only["letter"]), only.start("letter"), last)
     box = _BOX_LAST.search(text[max(lo, hi - 40) : hi]) if "}" in text[max(lo, hi - 6) : hi] else None
-    if box and box["letter"] <= last:
+    if box and box["letter"] <= last and (signs is SECOND or not doubt.search(text, max(lo, hi - 110), hi)):
         at = max(lo, hi - 40) + box.start("letter")
         return AnswerSpan(box["letter"], at, at + 1)
     letters = list(signs.letters[text.isascii()].finditer(text, lo, hi))
@@ -97,21 +104,34 @@ def _beats(boxed: AnswerSpan, declared: AnswerSpan | None) -> bool:
 
 def _in_box(text: str, lo: int, hi: int, last: str, signs: Signs) -> AnswerSpan | None:
     """The letter of the last box; without answer where it holds none, or more than one."""
-    box = read_boxed(
-        text, lo, hi, lambda text, lo, hi, _: AnswerSpan(text[lo : min(hi, lo + _LONGEST_BOX)], lo, hi)
-    )
-    if box is None or box.answer is None:
-        return box
-    match = _BOXED.match(box.answer)
+    box = read_boxed(text, lo, hi, _content)
+    for _ in range(_MOST_PASSED):
+        if box is None or box.answer is None:
+            return box
+        begin = passed_over(text, lo, box, hi) if signs is THIRD else None
+        if begin is None:
+            return _letter_in(box, last, signs)
+        box = read_boxed(text, lo, begin, _content)
+    return box and AnswerSpan(None, box.start, box.end)
+
+
+def _letter_in(box: AnswerSpan, last: str, signs: Signs) -> AnswerSpan:
+    """The letter that a box begins with, if that is all it claims."""
+    content = box.answer or ""
+    match = _BOXED.match(content)
     if (
         match is None
-        or signs.several.match(box.answer, match.end())
-        or _is_word(box.answer, match.end(), match["letter"])
+        or signs.several.match(content, match.end())
+        or _is_word(content, match.end(), match["letter"])
     ):
         return AnswerSpan(None, box.start, box.end)
     return _within(_letter(match["letter"]), box.start + match.start("letter"), last) or AnswerSpan(
         None, box.start, box.end
     )
+
+
+def _content(text: str, lo: int, hi: int, decimal_comma: bool) -> AnswerSpan:
+    return AnswerSpan(text[lo : min(hi, lo + _LONGEST_BOX)], lo, hi)
 
 
 class _Declared:
@@ -169,6 +189,8 @@ class _Declared:
             and not judged
             and not (leads and signs.ends.match(after) and signs.verdict_before.search(head))
         ):
+            return ""
+        if signs is THIRD and doubt_before(head) is not None:
             return ""
         plainly = announced is not None and announced.re is signs.announced and head.isascii()
         if not plainly and NEGATED.search(

@@ -57,7 +57,7 @@ def settled(
     for _ in range(_MOST_PASSED):
         if found is None or found.answer is None:
             return found
-        begin = _passed_over(text, lo, found, hi)
+        begin = passed_over(text, lo, found, hi)
         if begin is None:
             return _held(text, found, hi, rest, follow)
         earlier = read(text, lo, begin)
@@ -82,7 +82,7 @@ def _after(text: str, found: AnswerSpan, hi: int, rest: Reader) -> AnswerSpan | 
     return later and later._replace(member="unmarked" if found.member else "")
 
 
-def _passed_over(text: str, lo: int, found: AnswerSpan, hi: int) -> int | None:
+def passed_over(text: str, lo: int, found: AnswerSpan, hi: int) -> int | None:
     """Where that begins which denies an answer, or calls it in doubt; None where nothing does."""
     begin = max(lo, found.start - _BEFORE)
     before = text[begin : found.start]
@@ -91,13 +91,19 @@ def _passed_over(text: str, lo: int, found: AnswerSpan, hi: int) -> int | None:
         before = before[:box]
         if is_denied(text, lo, begin + box, found.end, hi):
             return begin + box
+    doubt = doubt_before(before)
+    return None if doubt is None else begin + doubt
+
+
+def doubt_before(before: str) -> int | None:
+    """Where the sentence begins that ends in a doubt of what follows, as "I doubt that the answer is"."""
     stripped = before.rstrip(" \t*_\"'“‘$([{")
     if not stripped or not (stripped[-1].isalpha() and any(sign in before for sign in _SIGNS)):
         return None
     doubt = _DOUBTED.search(before)
     if doubt is None:
         return None
-    return begin + max(before.rfind(mark, 0, doubt.start()) for mark in ".!?\n。") + 1
+    return max(before.rfind(mark, 0, doubt.start()) for mark in ".!?\n。") + 1
 
 
 def _box_before(before: str) -> int | None:
