@@ -22,6 +22,7 @@ import orjson
 from prompts.errors import Mismatch, UserError
 from prompts.files import read_plain, require_plain, write_whole
 from prompts.install import UPGRADE
+from prompts.reading.shape import check_shape
 from prompts.same_reading import without_names
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class Lock:
                     f"{source} was edited: its content has {key} {expected[:12]}, it says "
                     f"{str(value.get(key))[:12]}; restore it, or write a new one: evalkit prompts adopt"
                 )
+        check_shape(value, source)
         return lock
 
 

@@ -18,7 +18,7 @@ from evalkit.locks.difference import WITH_COMPUTATION, explain, mismatch, readin
 from evalkit.locks.parquet import check_parquet
 from evalkit.locks.parts import lock_parts
 from evalkit.models.computation import computation_of
-from evalkit.models.trusted_lock import trusted_lock
+from evalkit.models.trusted_lock import rendered_lock, trusted_lock
 from prompts.errors import Mismatch, UserError
 from prompts.lock import Lock, carried_template, make_lock, read_lock
 from prompts.registry import find_template, load_templates
@@ -90,7 +90,7 @@ def check_model(
     differs, also where a released template was edited.
     """
     name = name or str(folder)
-    locked = locked or trusted_lock(folder, None)
+    locked = rendered_lock(folder, locked or trusted_lock(folder, None))
     if locked is None:
         raise UserError(
             f"{name} has no prompt lock, so there is nothing to compare it with; write one: "

@@ -10,7 +10,7 @@ from typing import Any
 from evalkit.models import smollm2
 from evalkit.models.checkpoint import is_checkpoint, list_steps, open_checkpoint, prepare_checkpoint
 from evalkit.models.safetensors import weights_sha256
-from evalkit.models.trusted_lock import checkpoint_manifest, trusted_lock
+from evalkit.models.trusted_lock import checkpoint_manifest, rendered_lock, trusted_lock
 from evalkit.settings import settings
 from prompts.errors import UserError
 from prompts.files import read_json
@@ -123,8 +123,8 @@ def model_lock(name: str, folder: Path) -> Lock | None:
     """
     path = checkpoint_path(name) or Path(name).expanduser()
     if path.is_dir() and is_checkpoint(path) and not (path / "config.json").exists():
-        return open_checkpoint(path).lock
-    return trusted_lock(folder, None)
+        return rendered_lock(path, open_checkpoint(path).lock)
+    return rendered_lock(folder, trusted_lock(folder, None))
 
 
 def model_folder(name: str, *, trust_remote_code: bool = False) -> tuple[Path, str | None]:

@@ -22,6 +22,13 @@ REPLACED = "lock replaced"
 KEYS_SHOWN = 4
 
 
+_RENDERED = (
+    ("reading", ("template", "chat_template", "tokenizer", "stop_ids", "scorer", "probe")),
+    ("data", ("task", "split", "rows", "prompts")),
+)
+"""What the lock of every model has had from the first version on."""
+
+
 def trusted_lock(folder: Path, run: Path | None) -> Lock | None:
     """The prompt lock of a checkpoint's folder; without one of its own, that of its training run.
 
@@ -47,6 +54,20 @@ def trusted_lock(folder: Path, run: Path | None) -> Lock | None:
     if lock is not None and run is not None and (run / "train.json").exists():
         for place in (run, run / "train.parquet"):
             _require_equal(folder, run, lock, place)
+    return lock
+
+
+def rendered_lock(folder: Path, lock: Lock | None) -> Lock | None:
+    """The lock, if it holds all that prompts are rendered by, as those of models and checkpoints do.
+
+    Raises UserError where it does not: an imported run's lock, put into a model's folder, is no model's.
+    """
+    for section, keys in _RENDERED if lock is not None else ():
+        if gone := [key for key in keys if key not in getattr(lock, section)]:
+            raise UserError(
+                f"the prompt lock of {folder} lacks {section}.{gone[0]}, so nothing can be rendered by it; "
+                f"bring back the lock that was written for it, or write a new one: {_adopt(folder, None)}"
+            )
     return lock
 
 

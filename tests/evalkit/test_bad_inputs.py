@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -15,10 +16,13 @@ from places import ROOT
 
 from evalkit.cli import app
 from evalkit.run_app import run_app
+from prompts.lock import Lock
 
 LOG = ROOT / "tests/corpora/lm_eval/base"
 DEEP = "[" * 100_000 + "]" * 100_000
 ROW = '{"question": "1+1?", "answer": "2"}'
+RAW = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
+USAGE = re.compile("No such option|extra argument|Missing")  # then nothing was read
 Make = Callable[[Path], list[str]]
 
 
@@ -55,7 +59,7 @@ def model(changes: dict[str, str], *arguments: str) -> Make:
         (folder / "m").mkdir()
         for name, content in {"config.json": "{}", **changes}.items():
             (folder / "m" / name).write_text(content, encoding="utf-8")
-        return [*(arguments or ("score", "--task", "sums", "--limit", "1")), "--model", "m"]
+        return [*(arguments or ("score", "--task", "sums", "--limit", "1", "--model")), "m"]
 
     return make
 
@@ -292,18 +296,83 @@ TRAIN: dict[str, Make] = {
         f"train {number}": lambda folder, words=words: words.split()
         for number, words in enumerate(
             (
-                "grpo --model none --tasks sums",
-                "grpo --model smollm2-135m --tasks none",
-                "grpo --model smollm2-135m --tasks sums --steps 0",
-                "grpo --model smollm2-135m --tasks sums --set a",
-                "grpo --model smollm2-135m --tasks sums --set data.prompt_key=x",
+                "grpo --model none --task sums",
+                "grpo --model smollm2-135m --task none",
+                "grpo --model smollm2-135m --task sums --steps 0",
+                "grpo --model smollm2-135m --task sums --set a",
+                "grpo --model smollm2-135m --task sums --set data.prompt_key=x",
                 "doctor none",
                 "watch none",
-                "merge none out",
-                "plan --model none --tasks sums",
+                "merge none --output out",
+                "plan --model none --task sums",
             )
         )
     },
+}
+
+
+def signed(**sections: dict[str, object]) -> str:
+    """A lock that hashes to what it says, whatever stands in it."""
+    given = {name: sections.get(name, {}) for name in ("reading", "data", "budget", "carries")}
+    return json.dumps(Lock(**given).as_dict())  # type: ignore[arg-type]
+
+
+def header(content: str) -> Make:
+    """A model whose weights begin with that header."""
+
+    def make(folder: Path) -> list[str]:
+        (folder / "m").mkdir()
+        (folder / "m/config.json").write_text("{}")
+        raw = content.encode()
+        (folder / "m/model.safetensors").write_bytes(len(raw).to_bytes(8, "little") + raw)
+        return ["score", "--task", "sums", "--limit", "1", "--model", "m"]
+
+    return make
+
+
+SCORER: dict[str, object] = {"rule": "boxed@1", "version": 2}
+BAD |= {
+    **{
+        f"lock of {number}": model({"prompt.lock.json": signed(**sections)}, "check")
+        for number, sections in enumerate(
+            (
+                {"reading": {"scorer": {"rule": "boxed@1", "version": "x"}}},
+                {"reading": {"scorer": SCORER, "stop_ids": "2"}},
+                {"reading": {"scorer": SCORER, "template": [1]}},
+                {"reading": {"scorer": SCORER, "thinking": 5}},
+                {"reading": {"scorer": SCORER, "parts": {"sums": 5}}},
+                {"data": {"prompts": 5}},
+                {"data": {"prompts": {"a": 5}}},
+                {"data": {"parts": [{"ids": "a"}]}},
+                {"data": {"task": ["../../x"]}},
+                {"data": {"marks": "a"}},
+                {"budget": {"max_tokens": "many"}},
+                {"carries": {"questions": {"a": 1}}},
+                {"reading": {"scorer": SCORER, "template": {"ref": "sums-question@1"}}},  # no model's
+            )
+        )
+    },
+    **{
+        f"weights {number}": header(content)
+        for number, content in enumerate(
+            (
+                DEEP,
+                '{"a": ' + DEEP + "}",
+                '{"a": {"dtype": "F32", "shape": [1e400], "data_offsets": [0, 4]}}',
+                '{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}',
+                '{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}',
+                '{"a": 5}',
+                "[]",
+            )
+        )
+    },
+    "tokenizer elsewhere": model(
+        {"tokenizer_config.json": '{"tokenizer_file": "/etc/hostname"}'},
+        "prompts",
+        "show",
+        "sums-question",
+        "--model",
+    ),
 }
 
 
@@ -325,9 +394,10 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     monkeypatch.setattr(sys, "argv", ["trainkit" if name in TRAIN else "evalkit", *arguments])
     with pytest.raises(SystemExit) as ended:
         run_app(train_app if name in TRAIN else app)
-    said = capfd.readouterr().err
+    out, said = capfd.readouterr()
     lines = [line for line in said.splitlines() if not line.startswith("  ")]
     assert ended.value.code in (2, 3), said
+    assert not RAW.search(out + said) and not USAGE.search(said), said
     assert "Traceback" not in said and lines and lines[-1].startswith("error: "), said
     assert {path for path in tmp_path.rglob("*") if path.name[0] != "."} == before
     shutil.rmtree(tmp_path)

@@ -35,6 +35,7 @@ def hold(run: Path) -> Iterator[int]:
     lies beside the folder, which need not exist yet. Raises UserError where another process has it.
     """
     path = run.with_name(f".{run.name}.lock")
+    made = [folder for folder in run.parents if not folder.exists()]
     try:
         run.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -56,6 +57,9 @@ def hold(run: Path) -> Iterator[int]:
         held.release()
         if not run.exists():  # the start was refused: nothing of it stays
             path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
         os.close(descriptor)
 
 
