@@ -115,7 +115,7 @@ def _tail(text: str, at: int, hi: int, decimal_comma: bool, read: Content) -> An
         and found.answer is not None
         and found.answer[-1].isdigit()
         and (
-            is_denied(text, at, found.start, found.end, hi)
+            is_denied(text, max(0, at - 3), found.start, found.end, hi)
             or is_altered(text, at, found.start, found.end, hi)
         )
     ):

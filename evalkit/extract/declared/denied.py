@@ -16,12 +16,14 @@ _CONTRASTED = 80
 _MARKS = r"[\s:*_(\[{}\"'“‘$£€¥~]"
 _COMMANDS = r"\\(?:text\w*|math\w{2}|mbox|[,;:! ])"
 _BETWEEN = (
-    rf"(?:{_MARKS}|{_COMMANDS}|(?:be|have|need|get|make|equals?|equal to|exactly|really|actually|simply|just"
+    rf"(?:{_MARKS}|{_COMMANDS}|(?:possibly|be|have|need|get|make|equals?|equal to|exactly|really"
+    r"|actually|simply|just"
     r"|the|an|a|answer|number|value|gleich|die|das|égale? à|igual a|uguale a|en|una?|le|la|el|o|à|är|là"
     r"|es|est|è|é|sont|son|等于|是|为|هو|равн[оаы]?|равен)\b)*"
 )
 _NOT_WORDS = (
-    r"(?:\b(?:not|never|cannot|no longer|neither|nor|other than|anything but|except(?: for)?|unlike"
+    r"(?:\b(?:not|never|cannot|no longer|neither|nor|other than"
+    r"|(?:anything|everything|all|any number|any value) (?:but|except)|except(?: for)?|unlike"
     r"|different from|unequal to|wrong|incorrect|false|not right|rather than|instead of"
     r"|nicht|niemals|nie|kein(?:e|en|er)?|keineswegs"
     r"|ungleich|außer|pas|jamais|différente? de|autre que|no (?:es|son|puede ser|ser[áí]a?|hay|era|igual)"
@@ -33,6 +35,7 @@ _NOT_WORDS = (
 _BOUND_WORDS = (
     r"(?:\b(?:(?<!\bno )(?<!\bnot )(?<!\bnever )(?:more|greater|less|fewer|larger|smaller"
     r"|higher|lower|bigger) than(?: or equal to)?"
+    r"|(?:is|are|was|were|be) (?:just |slightly |well )?(?:over|under|above|below|beyond|up to)"
     r"|exceed(?:s|ing)?|(?:größer|kleiner|mehr|weniger|höher) als|plus (?:grande?|petite?|élevée?) que"
     r"|plus de|moins de|(?:supér|infér)ieure?s? à|(?:mayor|menor|más grande|más|menos)(?:es)? (?:que|de|a)"
     r"|(?:maggiore|minore|più|meno)(?: grande)? di|(?:maior|menor|mais|menos)(?:es)? (?:do )?(?:que|de)"
@@ -48,7 +51,10 @@ _NEGATED = re.compile(
     rf"(?:[^\W\d_]{{2,6}}(?=n['’]t))?{_NOT}(?![^\W\d_])(?!\s+(?:more|less|fewer|greater|larger|smaller)\s+than)",
     re.IGNORECASE,
 )
-_OR_MORE = r"or\s+(?:not|more|less|fewer|greater|higher|lower|over|above|below|under)\b"
+_OR_MORE = (
+    r"(?:or\s+(?:not|more|less|fewer|greater|higher|lower|over|above|below|under)"
+    r"|and\s+(?:up|more|above|over|below))\b"
+)
 _AFTER_CJK = (
     r"では(?:ない|ありません|なく)|じゃない|でない|以上|以下|未満|以内|아[니닙닌]|이상|이하|초과|미만"
     r"|değil|নয়|नहीं|కాదు|不对|不正确"
@@ -72,13 +78,15 @@ _LAST_WORDS = frozenset([
     "incorrect", "right", "wrong", "es", "est", "exactly", "exceed",
     "exceeding", "exceeds", "except", "for", "from", "geen", "get", "gleich", "gt", "have", "hay",
     "igual", "inte", "jamais", "just", "kein", "keine", "keinen", "keiner", "keineswegs", "la", "le",
-    "longer", "lt", "mai", "make", "mathbf", "mathrm", "mbox", "ne", "need", "neither", "neq", "never",
+    "longer", "lt", "mai", "make", "mathbf", "mathrm", "mbox", "ne", "need", "neither",
+    "above", "below", "beyond", "over", "under", "possibly", "neq", "never",
     "nicht", "nie", "niemals", "niet", "non", "nooit", "nor", "not", "number", "nunca", "o", "od", "of",
     "pas", "que", "really", "ser", "si", "simply", "sio", "siyo", "son", "sont", "t", "text", "textbf",
     "textit", "textrm", "than", "the", "to", "uguale", "un", "una", "ungleich", "unlike", "value", "ya"
 ])  # fmt: skip
 # One of these words, or of these letters, stands in every denial.
 _DENYING = frozenset([
+    "above", "below", "beyond", "over", "under", "up",
     "aldrig", "als", "autre", "but", "cannot", "dan", "diferente", "different", "distinta", "distinto",
     "diversa", "diverso", "ej", "exceed", "exceeding", "exceeds", "except", "false",
     "geen", "grande", "incorrect", "right", "wrong", "gt",
@@ -115,7 +123,12 @@ def is_denied(text: str, lo: int, start: int, end: int, hi: int) -> bool:
     if start > lo and _may_deny(text[begin:start]) and _DENIED.search(text, begin, start):
         return True
     after = text[end : min(hi, end + _AFTER)].lstrip(_SKIPPED)
-    if not after or (after[0].isascii() and after[0] not in "iwcnfsdIWCNFSD?\\" and "or" not in after):
+    if not after or (
+        after[0].isascii()
+        and after[0] not in "iwcnfsdIWCNFSD?\\"
+        and "or" not in after
+        and not after.startswith("and ")
+    ):
         return False
     return _TAKEN_BACK.match(text, end, min(hi, end + _AFTER)) is not None
 

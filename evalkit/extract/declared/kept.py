@@ -31,7 +31,7 @@ _WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _HEDGED = re.compile(
     r"(?:\d|\b(?:" + _WORDS + r"))\s*(?P<unit>[^\W\d_]+)?\}?\s*[(（,;/]?\s*(?:\\text\s*\{\s*)?[(（]?"
     r"\b(?:or|oder|ou|else|maybe|perhaps|possibly|alternatively)\b"
-    r"\s*(?:[^\W\d_]+\s+){0,2}(?:[A-Za-z]\s*=\s*)?(?:[$€£]?-?\d[\d.,]*(?:\s*(?P=unit)|\s*(?:[)）.,;!?}]|$))|(?:"
+    r"\s*(?:[^\W\d_]+\s+){0,2}(?:[A-Za-z]\s*=\s*)?(?:[$€£]?-?\d+(?:[.,]\d+)*+(?:\s*(?P=unit)|\s*(?:[)）.,;!?}]|$))|(?:"
     + _WORDS
     + r")\b)",
     re.IGNORECASE,

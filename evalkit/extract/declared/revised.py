@@ -28,7 +28,7 @@ _UNIT = (
 )
 _STRONG = (
     r"\b(?:no(?=\s*[,.:;!…—–-])|no,?\s+wait|wait,?\s+no|no(?=,?\s(?:it['’]s|it\sis|make|actually|sorry))|nope|nah"
-    r"|let\sme\s(?:correct|fix)\s(?:that|this|it|myself)|scratch\sthat|strike\sthat|make\s(?:that|it)|i\smean(?:t)?|i\stake\s(?:that|it)\sback|never\s?mind|oops|whoops"
+    r"|let\sme\s(?:correct|fix)\s(?:that|this|it|myself)|rather(?=,?\s*[-$]?\d)|not\s[-$\d.,]{1,12}\s?,?\s?(?:but|it['’]s|it\sis)|scratch\sthat|strike\sthat|make\s(?:that|it)|i\smean(?:t)?|i\stake\s(?:that|it)\sback|never\s?mind|oops|whoops"
     r"|my\s(?:bad|mistake|apologies)|sorry|correction|on\ssecond\sthought|more\sprecisely|or\srather"
     r"|(?:but\s)?(?:that|this|it|which|i)(?:['’]s|\sis|\swas)\s(?:wrong|incorrect|false|impossible|mistaken|a\smistake"
     r"|not\s(?:right|correct|it|true|possible|the\sanswer))"
@@ -42,6 +42,9 @@ _STRONG = (
     r"|不对|不對|不(?=[，,。])|不是(?=[，,。])|更正|抱歉|错了|錯了|哦不|いや|いいえ|違う|違います|違った|訂正|すみません|間違え\w{0,3}"
     r"|아니(?:요|다|야)?(?=[,.\s])|정정|죄송합니다|틀렸\w{0,3}|ไม่ใช่|ขอโทษ|แก้ไข|لا(?=[،,.\s])|عفوا|عذرا|تصحيح"
     r"|না(?=[,.\s])|দুঃখিত|ভুল|కాదు|క్షమించండి|नहीं|माफ़?\sकीजिए"
+)
+_ASIDE = (
+    r"(?:i\s(?:guess|think|believe)|(?:i\sam\s|i['’]m\s)?not\s(?:entirely\s|quite\s)?sure|just\sa\sguess)"
 )
 _WEAK = (
     r"\b(?:wait|actually|hmm+|hold\son|warte|moment|eigentlich|attend(?:s|ez)|en\sfait|espera|espere|en\srealidad"
@@ -73,11 +76,11 @@ _WRONG = (
     r"(?:\b(?:but\s)?(?:that|this|it|which|i)(?:['’]s|\sis|\swas|\sam|['’]m)\s(?:wrong|incorrect|false|impossible"
     r"|mistaken|a\smistake|not\s(?:right|correct|it|true|possible|the\sanswer))\b"
     r"|\b(?:scratch\sthat|strike\sthat|never\s?mind|i\stake\s(?:that|it)\sback|just\skidding)\b)"
-    r"|\b(?:no|nope|nah|nein|non|não|nee|nej|нет)[\s.!]*$|(?:不对|不對|错了|違う|違います|틀렸습니다)[。.!！\s]*$"
+    r"|\b(?:no|nope|nah|not|nein|non|não|nee|nej|нет)[\s.!]*$|(?:不对|不對|错了|違う|違います|틀렸습니다)[。.!！\s]*$"
 )
 # Quantifiers are possessive, for linear time.
 _SAID = re.compile(
-    rf"{_UNIT}{_PAUSE}*+(?:(?:oh|um|uh|ah|well|so|but|und|et|y)\b{_PAUSE}*+)?"
+    rf"{_UNIT}{_PAUSE}*+(?:(?:oh|um|uh|ah|well|so|but|und|et|y|{_ASIDE})\b{_PAUSE}*+)?"
     rf"(?:(?P<other>(?:(?:{_STRONG}|{_WEAK}){_PAUSE}*+)++)|(?:{_OFFER}))(?P<sign>(?!))?{_FILL}*+",
     re.IGNORECASE,
 )
@@ -85,9 +88,9 @@ _BESIDE = re.compile(
     rf"(?P<unit>)(?P<other>(?!))?(?P<sign>[\s*$)\]}}]*+(?:<br\s?/?>|[;；|｜&。，(（\[<])){_FILL}*+"
 )
 _REFUSED = re.compile(
-    rf"{_UNIT}{_PAUSE}++(?:(?:no|nope|oh|wait|hmm+)\b{_PAUSE}++(?!\Z))*+{_WRONG}", re.IGNORECASE
+    rf"{_UNIT}{_PAUSE}++(?:(?:no|nope|oh|wait|hmm+)\b{_PAUSE}++(?!\Z))*+(?:{_WRONG})", re.IGNORECASE
 )
-_ASKED = re.compile(r"[\s*_\"'`$)\]}]*[?？]+")
+_ASKED = re.compile(r"[\s*_\"'`$)\]}(]*[?？]+")
 _CONFIRMED = re.compile(
     r"[\s?.!*]*(?:yes|yep|yeah|correct|right|indeed|exactly|sure|ok|ja|oui|sí|sì|sim|да|是的|对|對|はい|네|예)\b",
     re.I,
@@ -105,6 +108,8 @@ _ENDS = re.compile(
 _SUM = re.compile(r"\s*[-+*/×÷=]\s*\$?\d")
 _SENTENCE = re.compile(r"[.!?;。！？；](?:\s|$)|\n")
 _LISTED = re.compile(r"\d+(?:, \d+)+,?(?: (?:or|and))? \d+(?!\d|[.,]\d)|\d+(?:, \d+){2,}(?!\d|[.,]\d)")
+_LAST_UNIT = re.compile(r"[ .)$*_]*(?:[^\W\d_]+)?[ .)$*_]*")
+_OTHER_UNIT = re.compile(r"\d[\d.,]* [^\W\d_]+[ .)]*")
 _PERCENT = re.compile(r".{0,2}?\\?%")
 _ROUNDED = re.compile(r"-?\d+\.\d{2,}")
 
@@ -123,7 +128,8 @@ _SECOND_WORDS = frozenset([
     "nope", "not", "oder", "oops", "oppure", "or", "otherwise", "ou", "pardon", "perhaps", "poprawka",
     "posiblemente", "possibly", "precisely", "przepraszam", "puede", "quatsch", "quer", "quiero", "raczej",
     "ralat", "rather", "realidad", "samahani", "scratch", "scusa", "scusate", "scusi", "sebenarnya",
-    "second", "sorry", "strike", "subiri", "tal", "let", "talvez", "tunggu", "verdade", "verzeihung", "veya",
+    "second", "sorry", "strike", "subiri", "tal", "guess", "let", "sure",
+    "talvez", "tunggu", "verdade", "verzeihung", "veya",
     "vielleicht", "vielmehr", "volevo", "wacht", "wait", "warte", "wellicht", "whoops", "wrong", "xin",
     "ya",
 ])  # fmt: skip
@@ -155,7 +161,7 @@ def revised(text: str, found: AnswerSpan, hi: int) -> AnswerSpan:
 def _second_thought(text: str, found: AnswerSpan, hi: int) -> AnswerSpan:
     asked = _ASKED.match(text, found.end, hi)
     said = _SAID.match(text, found.end, hi) or _BESIDE.match(text, found.end, hi)
-    value = _value(text, said, hi) if said else None
+    value = _value(text, said, hi, said["unit"] or _currency(text, found.start)) if said else None
     if said and value:
         if _is_same(text, found, value):
             return found
@@ -165,7 +171,12 @@ def _second_thought(text: str, found: AnswerSpan, hi: int) -> AnswerSpan:
     return found
 
 
-def _value(text: str, said: re.Match[str], hi: int) -> AnswerSpan | None:
+def _currency(text: str, at: int) -> str:
+    """The sign of a currency that a number begins with."""
+    return next((sign for sign in text[max(0, at - 1) : at + 1] if sign in "$€£"), "")
+
+
+def _value(text: str, said: re.Match[str], hi: int, unit: str) -> AnswerSpan | None:
     """The second value, where that is all that is said; None where it counts something else."""
     at = said.end()
     number = NUMBER.match(text, at, hi) or _WORD.match(text, at, hi)
@@ -175,7 +186,7 @@ def _value(text: str, said: re.Match[str], hi: int) -> AnswerSpan | None:
         end = _SENTENCE.search(text, number.end(), hi)
         return read_claim(text, at, end.start() if end else hi)
     ends = _ENDS.match(text, number.end(), hi)
-    if ends is None or (ends["unit"] and (said["sign"] or not _may_be(said["unit"], ends["unit"]))):
+    if ends is None or (ends["unit"] and (said["sign"] or not _may_be(unit, ends["unit"]))):
         return None
     word = number_word(text, *number.span()) if number.re is _WORD else None
     value = word[0] if word else canonical(number.group())
@@ -213,8 +224,10 @@ def same_twice(text: str, lo: int, hi: int) -> AnswerSpan | None:
         return None
     found = AnswerSpan(value, *number.span())
     said = _SAID.match(text, found.end, hi)
-    other = _value(text, said, hi) if said and not said["other"] else None
-    if other is None or text[other.end : hi].strip(" .)$*_") or not _is_same(text, found, other):
+    if said and not said["other"] and said["unit"] and _OTHER_UNIT.fullmatch(text, said.end(), hi):
+        return found if _value(text, said, hi, said["unit"]) is None else None
+    other = _value(text, said, hi, said["unit"]) if said and not said["other"] else None
+    if other is None or not _LAST_UNIT.fullmatch(text, other.end, hi) or not _is_same(text, found, other):
         return None
     return found
 
@@ -231,6 +244,8 @@ def _is_same(text: str, found: AnswerSpan, value: AnswerSpan) -> bool:
     except (ValueError, ZeroDivisionError):
         return _ROUNDED.fullmatch(other) is not None and canonical(answer) is None
     if _PERCENT.match(text, found.end - 2) and exact == 100 * second:
+        return True
+    if _PERCENT.match(text, value.end - 2) and second == 100 * exact:
         return True
     places = len(other.partition(".")[2])
     return places > 1 and abs(exact - second) * 10**places < 1

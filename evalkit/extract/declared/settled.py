@@ -20,7 +20,10 @@ _MOST_PASSED = 3
 _DOUBTED = re.compile(
     r"(?:\b(?:(?<!no )(?<!any )(?<!beyond )(?<!without )(?<!n't )(?<!not )"
     r"(?:doubt(?:s|ed)?|doubtful|unlikely)"
-    r"|hardly|far\s(?:away\s)?from|nowhere\snear"
+    r"|(?:no\sway|no\sone|nobody|(?:some|many)(?:\speople)?\s(?:would|might|may|will)|refuse\sto|am\snot|['’]m\snot|not)"
+    r"\s(?:would\s|will\s)?(?:say(?:ing)?|think(?:ing)?|believe|convinced|claim(?:ing)?|certain)|no\sway|den(?:y|ies)"
+    r"|disagree|opposite\sof|mistake\s(?:is\s)?to\s(?:think|say|assume|believe|claim)|(?:wrongly|mistakenly)\s\w{3,9}"
+    r"|(?:wrong|incorrect|false|mistaken)(?=\s(?:final\s)?(?:answer|result|value)\s)|hardly|far\s(?:away\s)?from|nowhere\snear"
     r"|(?:do|does|did|can|could|would)(?:n['’]t|\snot|not)\s(?:really\s|actually\s)?"
     r"(?:think|believe|say|see\s(?:how|why)|claim|mean)"
     r"|(?:not|false|wrong|impossible|incorrect)\s(?:true\s|correct\s|right\s|the\scase\s|possible\s|likely\s|clear\s|to\s"
@@ -37,7 +40,9 @@ _DOUBTED = re.compile(
     re.IGNORECASE,
 )
 _SIGNS = (
-    "oubt", "n't", "n’t", "ot ", "from", "near", "ikely", "ardly", "alse", "rong", "mpossible",
+    "oubt", "n't", "n’t", "ot ", "from", "near", "ikely", "ardly", "alse", "rong",
+    "way", "body", "no one", "efuse", "eny", "agree", "posite",
+    "istake", "ome ", "any ", "mpossible",
     "ncorrect",
     "uppos", "ssum", "f ", "nless", "hether", "etend", "magine", "zweif", "einlich", "eit", "alls", "enn",
     "icht", "oute", "oin", "crois", "udo", "ejos", "creo", "ubito", "ontano", "credo", "uvido",
