@@ -286,7 +286,37 @@ BAD |= {
         )
     },
 }
+
+
+def trained(name: str, content: str) -> Make:
+    """A training run in which one file has that content, and the doctor."""
+
+    def make(folder: Path) -> list[str]:
+        from made_training_runs import HEALTHY, RIGHT, WRONG, make_run
+
+        (folder / "runs").mkdir()
+        make_run(folder / "runs/r", steps=HEALTHY[:1], rollouts=[[RIGHT, WRONG]])
+        (folder / "runs/r" / name).write_text(content)
+        return ["doctor", "r"]
+
+    return make
+
+
 TRAIN: dict[str, Make] = {
+    **{
+        f"a run's {name} {number}": trained(name, content)
+        for name, contents in {
+            "metrics.jsonl": (
+                '{"step": "1"}\n',
+                '{"step": 1, "actor/lr": "x"}\n',
+                '{"step": 1, "actor/lr": [1]}\n',
+                DEEP + "\n",
+                '{"step": 1, "actor/lr": 1' + "0" * 400 + "}\n",
+            ),
+            "prompt.lock.json": ("5", "{}", '{"reading": 5}', DEEP),
+        }.items()
+        for number, content in enumerate(contents)
+    },
     **{
         f"{command} {number}": training(content, *command.split())
         for command in ("doctor r", "watch r", "agree r")

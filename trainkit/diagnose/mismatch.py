@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from evalkit.models.checkpoint import list_steps
+from prompts.errors import UserError
 from trainkit.diagnose.finding import Finding
 from trainkit.runs.folder import TrainingRun
 from trainkit.runs.lines import existing, open_bytes
@@ -18,12 +19,15 @@ TURN_MARKS = re.compile(r"<\|[^|<>\s]+\|>|<(?:start|end)_of_turn>")
 
 
 def fingerprint(folder: Path) -> str | None:
-    """The fingerprint that a folder's lock names, None where there is no lock."""
+    """The fingerprint that a folder's lock names, None where there is no lock. UserError for another file."""
     path = existing(folder / LOCK)
     if path is None:
         return None
-    with open_bytes(path) as file:
-        return str(json.loads(file.read()).get("fingerprint"))
+    try:
+        with open_bytes(path) as file:
+            return str(json.loads(file.read()).get("fingerprint"))
+    except (OSError, ValueError, AttributeError, RecursionError):
+        raise UserError(f"{path} is no prompt lock; restore it") from None
 
 
 def chat_template(folder: Path) -> str | None:
@@ -55,20 +59,19 @@ def checkpoint_lock_differs(run: TrainingRun) -> Finding | None:
 
 def chat_template_edited(run: TrainingRun) -> Finding | None:
     """The model folder's chat template is no longer the one that the lock was made with."""
-    path = existing(run.folder / LOCK)
     folder = Path(run.job.model_folder)
-    if path is None or not folder.is_dir():
+    if not folder.is_dir():
         return None
-    with open_bytes(path) as file:
-        locked = json.loads(file.read())["reading"].get("chat_template") or {}
+    locked = run.reading.get("chat_template")
+    digest = locked.get("sha256") if isinstance(locked, dict) else None
     now = chat_template(folder)
-    if now is None or locked.get("sha256") in (None, hashlib.sha256(now.encode()).hexdigest()):
+    if now is None or digest in (None, hashlib.sha256(now.encode()).hexdigest()):
         return None
     return Finding(
         cause="prompt-mismatch",
         sentence="The chat template of the model was edited after the run's prompts were locked.",
         evidence=f"its sha256 is {hashlib.sha256(now.encode()).hexdigest()[:12]}, the lock says "
-        f"{locked['sha256'][:12]}",
+        f"{str(digest)[:12]}",
         option=f"See the difference with `evalkit check {folder}`, and restore the model's own template.",
         weight=0.95,
     )

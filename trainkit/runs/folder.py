@@ -56,14 +56,29 @@ class TrainingRun:
         return self.job.rule.split("@")[0]
 
     @cached_property
-    def prompt(self) -> str:
-        """One prompt as the model reads it, from the lock's probe; "" where the run has no lock."""
+    def reading(self) -> Line:
+        """What the run's lock says of reading; empty where the run has no lock. UserError for no lock's."""
         path = existing(self.folder / "prompt.lock.json")
         if path is None:
+            return {}
+        try:
+            with open_bytes(path) as file:
+                reading = json.loads(file.read())["reading"]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            reading = None
+        if not isinstance(reading, dict):
+            raise UserError(f"{path} is no prompt lock: it does not say what is read; restore it")
+        return reading
+
+    @cached_property
+    def prompt(self) -> str:
+        """One prompt as the model reads it, from the lock's probe; "" where the run has no lock."""
+        if not self.reading:
             return ""
-        with open_bytes(path) as file:
-            probe: Line = json.loads(file.read())["reading"]["probe"]
-        return str(next(iter(probe.values()))["text"])
+        try:
+            return str(next(iter(self.reading["probe"].values()))["text"])
+        except (LookupError, TypeError, AttributeError, StopIteration):
+            raise UserError(f"{self.folder}/prompt.lock.json shows no prompt; restore it") from None
 
     def missing(self) -> list[str]:
         """Files of a run that has begun which are not in its folder (a recorded run leaves some out)."""

@@ -13,6 +13,7 @@ from prompts.errors import UserError
 Line = dict[str, Any]
 """A line of metrics, under verl's names."""
 T = TypeVar("T")
+_LARGEST = 1 << 63
 
 
 def existing(path: Path) -> Path | None:
@@ -59,11 +60,22 @@ class GrowingLines(Generic[T]):
 
 
 def metrics_line(line: bytes) -> Line:
-    """A line of metrics. Raises ValueError where it is no JSON object."""
+    """A line of metrics, ours or verl's (whose values stand in `data`).
+
+    Raises ValueError where it is no JSON object of numbers with a step.
+    """
     try:
         value = json.loads(line)  # not orjson: it refuses NaN, and a NaN must be seen here
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"is no JSON ({error})") from None
     if not isinstance(value, dict):
         raise ValueError("is no object")
+    if type(value.get("step")) is not int:
+        raise ValueError(f"has the step {value.get('step')!r:.40}, not a whole number")
+    held = value.get("data")
+    for name, number in (held if isinstance(held, dict) else value).items():
+        if number is not None and not isinstance(number, int | float):
+            raise ValueError(f"says {number!r:.40} for {name}, not a number")
+        if isinstance(number, int) and abs(number) > _LARGEST:
+            raise ValueError(f"has a number of {len(str(number))} digits for {name}")
     return value
