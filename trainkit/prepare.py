@@ -23,8 +23,6 @@ from evalkit.models.resolve import Model, find_model_files, resolve_model
 from evalkit.settings import settings
 from prompts.errors import UserError
 from prompts.files import scratch_folder
-from prompts.lock_reading import thinking_entry
-from prompts.tokens import load_tokenizer
 from trainkit.data.dataset import Dataset, write_dataset
 from trainkit.data.inputs import Inputs, find_inputs, relocked, task_names
 from trainkit.data.try_reward import SHAPED, find_reward, same_reward
@@ -184,7 +182,6 @@ def _describe(
         resume_step=far.step,
         validate_first=far.validate_first,
     )
-    tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     job = Job(
         options=options,
         base=JobBase(name=model.name, revision=model.revision, weights_sha256=model.weights_sha256),
@@ -203,10 +200,7 @@ def _describe(
         response_length=response_length,
         total_steps=total,
         rows=dict(dataset.counts),
-        parts=[
-            part.in_job(thinking_entry(part.template, tokenizer, options.thinking_tokens).get("thinking"))
-            for part in dataset.parts
-        ],
+        parts=list(dataset.in_job),
         reward=reward,
         marks=[
             *dataset.marks,

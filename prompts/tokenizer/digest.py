@@ -7,6 +7,7 @@ the same; so the digests are taken from the loaded pipeline, in a canonical form
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -31,7 +32,15 @@ def tokenizer_parts(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     the layout of files. Merges count as pairs, written as text or as lists; an empty sequence of
     normalizers counts as none, and a switch that is off as one that is absent.
     """
-    pipeline = orjson.loads(tokenizer.backend_tokenizer.to_str())
+    return {
+        **_parts_of(tokenizer.backend_tokenizer.to_str()),
+        **{name: getattr(tokenizer, name) for name in _SPECIAL},
+    }
+
+
+@lru_cache(maxsize=2)  # the same tokenizer is asked several times, and its text is megabytes
+def _parts_of(text: str) -> dict[str, str]:
+    pipeline = orjson.loads(text)
     model = pipeline["model"]
     vocabulary = model.pop("vocab")
     merges = [merge.split(" ", 1) if isinstance(merge, str) else merge for merge in model.pop("merges", [])]
@@ -39,10 +48,7 @@ def tokenizer_parts(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     added = sorted(pipeline["added_tokens"], key=lambda token: int(token["id"]))
     parts = {"vocabulary": vocabulary, "merges": merges, "model": model, "added_tokens": added}
     parts |= {stage: _canonical(pipeline[stage]) for stage in _STAGES}
-    return {
-        **{name: _sha256(value)[:16] for name, value in parts.items()},
-        **{name: getattr(tokenizer, name) for name in _SPECIAL},
-    }
+    return {name: _sha256(value)[:16] for name, value in parts.items()}
 
 
 def _sha256(value: Any) -> str:

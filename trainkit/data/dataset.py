@@ -19,6 +19,7 @@ from evalkit.locks.parts import join_locks, marked_lock
 from evalkit.models.computation import computation_of
 from prompts.errors import UserError
 from prompts.lock import Lock, make_lock, write_lock
+from prompts.lock_reading import thinking_entry
 from prompts.render import render
 from prompts.tokens import encode_all, load_tokenizer, resolve_stop_ids
 from trainkit.data.guards import ON_TEST, disputed, guard, repeat
@@ -26,6 +27,7 @@ from trainkit.data.inputs import Inputs, Part
 from trainkit.data.parquet import TRAIN_FILE, VALIDATION_FILE, Prompt, write_parquet
 from trainkit.data.rows import PartRows, check_golds, check_left, draw, split_inputs
 from trainkit.data.select import Selected
+from trainkit.runs.job import JobPart
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -40,6 +42,8 @@ class Dataset:
     lock: Lock
     parts: tuple[Part, ...]
     """Every task that is trained on, and every set that validates, each source once."""
+    in_job: tuple[JobPart, ...] = ()
+    """What the job says of each part."""
     counts: dict[str, int] = field(default_factory=dict)
     """rows (of the split or parquet), repeated (left out), train, validation, too_long_train and
     too_long_validation (left out), longest_prompt and mean_prompt (tokens); with --select easier, harder
@@ -96,6 +100,7 @@ def write_dataset(inputs: Inputs, folder: Path) -> Dataset:
         validation=folder / VALIDATION_FILE,
         lock=lock,
         parts=tuple(parts.values()),
+        in_job=tuple(maker.in_job(part) for part in parts.values()),
         counts=counts,
         marks=marks,
         selected=split.selected,
@@ -167,6 +172,11 @@ class Maker:
             for rows in used
         ]
         return with_questions(join_locks(locks, weights), (row_text(p.row, p.template) for p in prompts))
+
+    def in_job(self, part: Part) -> JobPart:
+        """What the job says of a part; its thinking is read as its lock says."""
+        budget = self.inputs.options.thinking_tokens
+        return part.in_job(thinking_entry(part.template, self.tokenizer, budget).get("thinking"))
 
     def warning(self, stop_ids: Sequence[int]) -> str | None:
         """What will probably go wrong with prompts or replies, as a sentence; None where all is well."""
