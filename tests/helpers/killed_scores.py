@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -18,11 +19,11 @@ def whole_lines(written: bytes) -> bytes:
 def group_members(session: int) -> list[int]:
     """Processes that still run in the session that was killed."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
+    for number in filter(str.isdigit, os.listdir("/proc")):
         try:
-            state, _, _, in_session = entry.read_text().rpartition(")")[2].split()[:4]
+            state, _, _, in_session = Path("/proc", number, "stat").read_text().rpartition(")")[2].split()[:4]
         except OSError:
             continue
         if int(in_session) == session and state != "Z":
-            found.append(int(entry.parent.name))
+            found.append(int(number))
     return found

@@ -120,6 +120,8 @@ def test_kills_of_the_writer(say: Callable[[str], None], warm: Warm, model: Path
             assert code == -signal.SIGKILL, out.read_text()
             kills += 1
             stages[stage] += 1
+            if kills % 20 == 0:
+                say(f"soak: {kills} of {KILLS} kills of the writer, none lost a record")
         run = finished(folder, code, out)
         runs += 1
         texts = [record.text for record in run.records]
