@@ -97,6 +97,7 @@ def test_kills_of_the_writer(say: Callable[[str], None], warm: Warm, model: Path
     while kills < KILLS or not reference:
         folder, kept = new_folder(tmp_path, runs), b""
         out = folder.with_suffix(".txt")
+        out.touch()  # a kill may come before the process has opened it
         while True:
             pid = warm.start(folder, arguments(model), out)
             stage = drawn.choice(["starting", "writing", "writing", "writing", "ending"])
