@@ -55,7 +55,13 @@ HEAVY = ("train", "engine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first: of `make test`'s two processes one trains while the other loads vLLM."""
+    """The longest files first: of `make test`'s two processes one trains while the other loads vLLM.
+
+    A test that trains may take an hour: two starts of verl took 18 minutes on two busy cores.
+    """
+    for item in items:
+        if item.get_closest_marker("train"):
+            item.add_marker(pytest.mark.timeout(3600))
     items.sort(key=lambda item: next((i for i, name in enumerate(HEAVY) if item.get_closest_marker(name)), 9))
 
 

@@ -59,7 +59,7 @@ def program(name: str, *arguments: str) -> list[str]:
 def command(*arguments: str, cwd: Path, name: str = "trainkit", code: int = 0) -> str:
     """Run one of our programs; returns what it printed (stdout and stderr)."""
     done = subprocess.run(
-        program(name, *arguments), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=900
+        program(name, *arguments), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=2000
     )
     assert done.returncode == code, done.stderr[-3000:]
     return done.stdout + done.stderr
@@ -70,7 +70,7 @@ def stop_when(moment: Callable[[], bool], *arguments: str, cwd: Path, by: signal
     process = subprocess.Popen(
         program("trainkit", *arguments), cwd=cwd, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 1000  # a start of verl and a step take seven minutes on two slow cores
+    deadline = time.monotonic() + 2000  # a start of verl and two steps took nine minutes on two busy cores
     while not moment() and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)

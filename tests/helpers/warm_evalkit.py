@@ -18,18 +18,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ENVIRONMENT = {"STAND_IN_SECONDS": "0.004", "TOKENIZERS_PARALLELISM": "false"}
-
 
 class Warm:
-    """Starts, kills and awaits commands."""
+    """Starts, kills and awaits commands, whose completions take `seconds` each."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 0.004) -> None:
+        environment = {"STAND_IN_SECONDS": str(seconds), "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **ENVIRONMENT},
+            env={**os.environ, **environment},
             text=True,
         )
 

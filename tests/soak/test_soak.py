@@ -276,16 +276,17 @@ def test_levels_of_free_space(
     say(f"soak: {LEVELS} levels of free space, {failed} too small: each said so, and went on with more")
 
 
-def test_two_scorers_on_one_folder(
-    say: Callable[[str], None], warm: Warm, model: Path, tmp_path: Path
-) -> None:
-    drawn, refused = random.Random(2), 0
+def test_two_scorers_on_one_folder(say: Callable[[str], None], model: Path, tmp_path: Path) -> None:
+    drawn, refused, warm = random.Random(2), 0, Warm(seconds=0.05)
     for number in range(ROUNDS):
         folder = new_folder(tmp_path, number)
         outs = [tmp_path / f"{number}-{side}.txt" for side in "ab"]
         pids = []
         for out in outs:
             pids.append(warm.start(folder, arguments(model), out))
+            until = time.monotonic() + 60
+            while number % 2 and not lines(folder) and time.monotonic() < until:
+                time.sleep(0.001)  # in every second round the other comes while the first one writes
             time.sleep(drawn.uniform(0, 0.6))
         codes = [warm.wait(pid) for pid in pids]
         texts = [out.read_text() for out in outs]
@@ -296,4 +297,6 @@ def test_two_scorers_on_one_folder(
                 refused += 1
                 assert "process" in text, text
         finished(folder, 0, outs[codes.index(0)])
+    warm.close()
+    assert refused
     say(f"soak: two scorers on one folder, {ROUNDS} times: one wrote, {refused} were told who does")
