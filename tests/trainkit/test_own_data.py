@@ -104,7 +104,9 @@ def test_score_and_reward_stand_side_by_side(own: Path) -> None:
         assert line["trainkit/reward"] == pytest.approx(sum(entry["reward"] for entry in mine) / len(mine))
     job = json.loads((run / "train.json").read_text())
     manifest = json.loads((run / "global_step_2/manifest.json").read_text())
-    assert manifest["reward"] == job["reward"] and len(job["reward"]["file"]["sha256"]) == 64
+    file = job["reward"]["file"]
+    assert file["rule"] == "python:../../mine.py:reward" and len(file["sha256"]) == 64  # as seen from the run
+    assert manifest["reward"] == {**job["reward"], "file": {**file, "rule": "python:mine.py:reward"}}
     lock = read_lock(run / "global_step_2")
     assert lock is not None and [(part.task, part.weight) for part in lock_parts(lock)] == [
         ("mine", 2.0),

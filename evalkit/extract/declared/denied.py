@@ -138,9 +138,13 @@ def _may_deny(before: str) -> bool:
     near = before[-_NEAR:]
     if not near.isascii() and not _DENYING_LETTERS.isdisjoint(near):
         return True
-    word = _LAST_WORD.search(near.rstrip(_SKIPPED))
+    stripped = near.rstrip(_SKIPPED)
+    word = _LAST_WORD.search(stripped)
     if word is None:
-        return "<" in near or ">" in near or "=" in near or "\\" in near
+        end = stripped[-1:]
+        if end == "=":
+            return "!=" in near or "not" in near.lower()
+        return end in ("<", ">", "\\") or stripped.endswith(("\\,", "\\;"))
     return word[0].lower() in _LAST_WORDS and not _DENYING.isdisjoint(_RUN.findall(before.lower()))
 
 

@@ -39,14 +39,28 @@ _DOUBTED = re.compile(
     r"|怀疑(?:答案)?[是为]?\s?|远非\s?|如果答案[是为]\s?|不认为(?:答案)?[是为]\s?)$",
     re.IGNORECASE,
 )
-_SIGNS = (
-    "oubt", "n't", "n’t", "ot ", "from", "near", "ikely", "ardly", "alse", "rong",
-    "way", "body", "no one", "efuse", "eny", "agree", "posite",
-    "istake", "ome ", "any ", "mpossible",
-    "ncorrect",
-    "uppos", "ssum", "f ", "nless", "hether", "etend", "magine", "zweif", "einlich", "eit", "alls", "enn",
-    "icht", "oute", "oin", "crois", "udo", "ejos", "creo", "ubito", "ontano", "credo", "uvido",
-    "onge",
+# For a quick look before that pattern: the last words of doubts, and the words that lead from one to a value.
+_RUN = re.compile(r"[a-z]+")
+_DOUBTING = frozenset([
+    "acho", "assume", "assuming", "believe", "bezweifle", "certain", "claim", "claiming", "convinced",
+    "credo", "creo", "da", "de", "denies", "deny", "disagree", "doubt", "doubted", "doubtful", "doubts",
+    "doute", "dubito", "dudo", "duvido", "false", "falls", "from", "hardly", "how", "if", "imagine",
+    "incorrect", "mean", "mistaken", "near", "nicht", "of", "pas", "pretend", "say", "saying",
+    "suppose", "supposing", "that", "think", "thinking", "unless", "unlikely", "unwahrscheinlich",
+    "von", "way", "wenn", "whether", "why", "wrong",
+])  # fmt: skip
+_LEADING = frozenset([
+    "answer", "antwort", "are", "be", "being", "can", "che", "correct", "could", "daran", "das", "dass",
+    "die", "equal", "equals", "es", "est", "final", "has", "have", "he", "is", "ist", "it", "its", "la",
+    "le", "my", "n", "ob", "our", "ponse", "que", "r", "real", "really", "respuesta", "resposta",
+    "result", "right", "risposta", "sea", "seja", "she", "sia", "soit", "t", "the", "there", "they",
+    "this", "to", "total", "true", "value", "was", "we", "will", "would", "you", "your",
+])  # fmt: skip
+_SIGNS_BEYOND_ASCII = (
+    "oubt", "n't", "n’t", "ot ", "from", "near", "ikely", "ardly", "alse", "rong", "way", "body",
+    "no one", "efuse", "eny", "agree", "posite", "istake", "ome ", "any ", "mpossible", "ncorrect", "uppos",
+    "ssum", "f ", "nless", "hether", "etend", "magine", "zweif", "einlich", "eit", "alls", "enn",
+    "icht", "oute", "oin", "crois", "udo", "ejos", "creo", "ubito", "ontano", "credo", "uvido", "onge",
     "acho", "омнев", "ряд", "алеко", "умаю", "疑", "远", "如果", "认为",
 )  # fmt: skip
 
@@ -103,12 +117,25 @@ def passed_over(text: str, lo: int, found: AnswerSpan, hi: int) -> int | None:
 def doubt_before(before: str) -> int | None:
     """Where the sentence begins that ends in a doubt of what follows, as "I doubt that the answer is"."""
     stripped = before.rstrip(" \t*_\"'“‘$([{")
-    if not stripped or not (stripped[-1].isalpha() and any(sign in before for sign in _SIGNS)):
+    if not stripped or not (stripped[-1].isalpha() and _may_doubt(before)):
         return None
     doubt = _DOUBTED.search(before)
     if doubt is None:
         return None
     return max(before.rfind(mark, 0, doubt.start()) for mark in ".!?\n。") + 1
+
+
+def _may_doubt(before: str) -> bool:
+    """Whether the last words may be a doubt and what leads from it to a value."""
+    if not before.isascii():
+        return any(sign in before for sign in _SIGNS_BEYOND_ASCII)
+    lower = before.lower()
+    for word in reversed(_RUN.findall(lower)):
+        if word in _DOUBTING:
+            return True
+        if word not in _LEADING:
+            return "wrongly" in lower or "mistakenly" in lower
+    return False
 
 
 def _box_before(before: str) -> int | None:
