@@ -88,8 +88,9 @@ def test_a_run_leaves_what_the_docs_promise(resumed: tuple[Path, str]) -> None:
 def test_the_checkpoint_is_scored_as_it_lies_there(resumed: tuple[Path, str]) -> None:
     cwd = resumed[0].parent.parent
     dev = ["--task", "dev.jsonl", "--question-field", "problem", "--answer-field", "result"]
+    dev += ["--max-tokens", "24"]
     base = ["--model", "smollm2-135m", "--prompt", "counted", "--prompts", "prompts", "--engine", "hf"]
-    command("score", *base, *dev, "--max-tokens", "24", "--output", "base", cwd=cwd, name="evalkit")
+    command("score", *base, *dev, "--output", "base", cwd=cwd, name="evalkit")
     trained = ["--model", "own:step_2", *dev, "--output", "two"]
     said = command("score", *trained, cwd=cwd, name="evalkit", code=2)
     assert "no file loose.py" in said and "lies: --prompts FOLDER" in said
