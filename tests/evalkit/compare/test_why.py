@@ -98,7 +98,7 @@ def test_what_an_older_scorer_said_otherwise_is_the_scorers(tmp_path: Path) -> N
 
 def test_a_smaller_limit_that_cut_nothing_is_told_apart(tmp_path: Path) -> None:
     first = unlike(tmp_path / "boxed", "boxed@1", r"So \boxed{%s}.")
-    second = unlike(tmp_path / "short", "boxed@1", r"Is \boxed{%s}?", limit=64)
+    second = unlike(tmp_path / "short", "boxed@1", r"That is \boxed{%s}!", limit=64)
     gap = explain_gap(first, second)
     assert {share.keys: share.share for share in gap.shares} == {("template",): 0.0, ("max tokens",): 0.0}
 
