@@ -10,6 +10,7 @@ A better grade beats a later letter; within a grade the last one counts. A remar
 from __future__ import annotations
 
 import re
+from collections import deque
 
 from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.boxed import read_boxed
@@ -79,7 +80,8 @@ def read_letter(text: str, lo: int, hi: int, options: int = 26, signs: Signs = T
     if box and box["letter"] <= last and (signs is SECOND or not doubt.search(text, max(lo, hi - 110), hi)):
         at = max(lo, hi - 40) + box.start("letter")
         return AnswerSpan(box["letter"], at, at + 1)
-    letters = list(signs.letters[text.isascii()].finditer(text, lo, hi))
+    # No more than the tail can hold: a million objects would have the garbage collector look at all of them.
+    letters = list(deque(signs.letters[text.isascii()].finditer(text, lo, hi), maxlen=_TAIL))
     declared = _Declared(text, lo, hi, last, signs).last(letters) if letters else None
     boxed = _in_box(text, lo, hi, last, signs) if "box" in text else None
     if boxed is not None and _beats(boxed, declared):

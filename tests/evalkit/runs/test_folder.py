@@ -151,7 +151,7 @@ def test_summary_counts(tmp_path: Path) -> None:
 
 
 def test_rescore_writes_a_new_run(tmp_path: Path) -> None:
-    records = [record("a", "\\boxed{8} or 7"), record("b", "#### 7"), record("c", "7", None)]
+    records = [record("a", "\\boxed{8}\nChecked with 7"), record("b", "#### 7"), record("c", "7", None)]
     run = read_run(write(tmp_path / "run", records))
     assert [r.outcome for r in run.records] == ["correct", "correct", "unscored"]
     run = Run(run.folder, run.manifest.changed(noise=NoiseFloor(n=3, flips=1)))
@@ -200,7 +200,8 @@ def test_rows_that_were_never_generated_are_unscored_under_every_rule(tmp_path: 
 
 
 def test_compare_rules_reads_leniently_as_scoring_does(tmp_path: Path) -> None:
-    records = [record("a", "\\boxed{8} or 7"), record("b", "\\boxed{7} or 8"), record("c", "\\boxed{7}")]
+    texts = {"a": "\\boxed{8}\nChecked with 7", "b": "\\boxed{7}\nChecked with 8", "c": "\\boxed{7}"}
+    records = [record(name, text) for name, text in texts.items()]
     run = read_run(write(tmp_path / "run", records))
     compared = compare_rules(run, ["last-number", "lenient", "boxed"])
     lenient = [readings["lenient@3"] for _, readings in compared.disagreements]
