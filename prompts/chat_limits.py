@@ -128,7 +128,8 @@ def _trial(render: Callable[[], int]) -> str | None:
 def _rendered(render: Callable[[], int]) -> int:
     """The trial itself: its exit code."""
     with suppress(BaseException):
-        resource.setrlimit(resource.RLIMIT_AS, (_size() + MEMORY, _size() + MEMORY))
+        most = _size() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         return _TOO_LONG if render() > CHARACTERS else 0

@@ -63,13 +63,13 @@ def row_text(row: WithFields, template: Template) -> str:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(_normal(text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(normal_text(text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def question_overlap(training: Iterable[str], rows: Iterable[Question]) -> list[str]:
     """Ids of the rows whose question is among the training questions; case and spaces do not count."""
-    trained = {_normal(question) for question in training}
-    return [row.id for row in rows if _normal(row.question) in trained]
+    trained = {normal_text(question) for question in training}
+    return [row.id for row in rows if normal_text(row.question) in trained]
 
 
 def refuse_overlap(shared: Sequence[str], total: int, *, what: str, scored: str) -> None:
@@ -83,5 +83,6 @@ def refuse_overlap(shared: Sequence[str], total: int, *, what: str, scored: str)
         )
 
 
-def _normal(question: str) -> str:
+def normal_text(question: str) -> str:
+    """A text as questions are compared: case and spaces do not count."""
     return " ".join(question.casefold().split())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from evalkit.grade.check_golds import with_another_gold
-from evalkit.locks.overlap import SHOWN, question_overlap
+from evalkit.locks.overlap import SHOWN, normal_text, question_overlap, row_text
 from evalkit.records import Row
 from evalkit.tasks.load import load_rows
 from evalkit.tasks.sources import is_file
@@ -78,10 +78,9 @@ def _validated_on_training(split: Split, held: PartRows, allowed: bool) -> list[
 
 def said(row: Row, template: Template) -> str:
     """All that a row tells the model, without case and spaces: messages, or question and fields."""
-    parts: Iterable[str] = [row.question, *(str(row.fields.get(name)) for name in template.fields)]
-    if row.messages is not None:
-        parts = [message["content"] for message in row.messages]
-    return " ".join("\n".join(parts).casefold().split())
+    if row.messages is None:
+        return normal_text(row_text(row, template))
+    return normal_text("\n".join(message["content"] for message in row.messages))
 
 
 def repeat(rows: Sequence[int], weight: float, order: Sequence[int]) -> list[int]:

@@ -140,16 +140,21 @@ def _move_files(values: dict[str, Any], moved: Callable[[str], str]) -> None:
     reward = values["reward"] or {}
     for located in (values["grader"], reward.get("file"), *(part["grader"] for part in values["parts"])):
         if located:
-            kind, _, rest = located["rule"].partition(":")
-            path, _, name = rest.rpartition(":")
-            located["rule"] = f"{kind}:{moved(path)}:{name}"
+            located["rule"] = _moved(located["rule"], moved)
+
+
+def _moved(rule: str, moved: Callable[[str], str]) -> str:
+    kind, _, rest = rule.partition(":")
+    path, _, name = rest.rpartition(":")
+    return f"{kind}:{moved(path)}:{name}"
 
 
 def reward_without_folder(job: Job) -> ShapedReward | None:
     """The reward as a checkpoint's manifest holds it: the function's file has its name and hash alone."""
-    values: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(job, original=None))
-    _move_files(values, os.path.basename)
-    return msgspec.convert(values["reward"], ShapedReward | None)
+    if job.reward is None or job.reward.file is None:
+        return job.reward
+    file = {**job.reward.file, "rule": _moved(job.reward.file["rule"], os.path.basename)}
+    return msgspec.structs.replace(job.reward, file=file)
 
 
 def model_folder_of(folder: Path, written: str) -> str:

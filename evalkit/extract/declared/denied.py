@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from evalkit.extract.declared.words import ASCII_WORD
+
 _BEFORE = 60
 _AFTER = 48
 _CONTRASTED = 80
@@ -70,7 +72,6 @@ _TAKEN_BACK = re.compile(
 # For a quick look before those patterns: what may stand between, and the last word of what denies.
 _SKIPPED = " \t\n*_:([{}])\"'“‘$£€¥~.!"
 _LAST_WORD = re.compile(r"[A-Za-z]+$")
-_RUN = re.compile(r"[a-z]+")
 _NEAR = 24
 _LAST_WORDS = frozenset([
     "a", "actually", "aldrig", "als", "an", "answer", "be", "but", "cannot", "da", "dan", "das", "de",
@@ -145,7 +146,7 @@ def _may_deny(before: str) -> bool:
         if end == "=":
             return "!=" in near or "not" in near.lower()
         return end in ("<", ">", "\\") or stripped.endswith(("\\,", "\\;"))
-    return word[0].lower() in _LAST_WORDS and not _DENYING.isdisjoint(_RUN.findall(before.lower()))
+    return word[0].lower() in _LAST_WORDS and not _DENYING.isdisjoint(ASCII_WORD.findall(before.lower()))
 
 
 def denies(text: str, at: int, hi: int) -> bool:

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.declared.claim import read_claim
-from evalkit.extract.declared.words import number_word
+from evalkit.extract.declared.words import ASCII_WORD, number_word
 from evalkit.extract.numbers import NUMBER, canonical
 
 _REACH = 120
@@ -115,7 +115,6 @@ _ROUNDED = re.compile(r"-?\d+\.\d{2,}")
 
 
 # For a quick look before those patterns: what takes back or offers has one of these words or signs.
-_RUN = re.compile(r"[a-z]+")
 _SECOND_WORDS = frozenset([
     "actually", "albo", "also", "alternatively", "anzi", "apologies", "aspetta", "atau", "attendez",
     "attends", "au", "back", "bad", "bekle", "belki", "besser", "beziehungsweise", "bukan", "bzw",
@@ -143,7 +142,7 @@ def _may_go_on(near: str) -> bool:
         return False
     if not near.isascii() or not _SECOND_SIGNS.isdisjoint(near[:24]):
         return True
-    return not _SECOND_WORDS.isdisjoint(_RUN.findall(near.lower()))
+    return not _SECOND_WORDS.isdisjoint(ASCII_WORD.findall(near.lower()))
 
 
 def revised(text: str, found: AnswerSpan, hi: int) -> AnswerSpan:

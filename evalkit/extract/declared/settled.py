@@ -11,6 +11,7 @@ import re
 from evalkit.extract.answer_span import AnswerSpan, Reader
 from evalkit.extract.declared.denied import is_denied
 from evalkit.extract.declared.revised import OFFERED, revised
+from evalkit.extract.declared.words import ASCII_WORD
 
 _BEFORE = 100
 _LONGEST_BOX = 24
@@ -40,7 +41,6 @@ _DOUBTED = re.compile(
     re.IGNORECASE,
 )
 # For a quick look before that pattern: the last words of doubts, and the words that lead from one to a value.
-_RUN = re.compile(r"[a-z]+")
 _DOUBTING = frozenset([
     "acho", "assume", "assuming", "believe", "bezweifle", "certain", "claim", "claiming", "convinced",
     "credo", "creo", "da", "de", "denies", "deny", "disagree", "doubt", "doubted", "doubtful", "doubts",
@@ -130,7 +130,7 @@ def _may_doubt(before: str) -> bool:
     if not before.isascii():
         return any(sign in before for sign in _SIGNS_BEYOND_ASCII)
     lower = before.lower()
-    for word in reversed(_RUN.findall(lower)):
+    for word in reversed(ASCII_WORD.findall(lower)):
         if word in _DOUBTING:
             return True
         if word not in _LEADING:

@@ -6,6 +6,8 @@ import re
 
 from evalkit.extract.numbers import NUMBER, canonical
 
+ASCII_WORD = re.compile(r"[a-z]+")
+"""For quick looks at the words of a text in small letters."""
 _SMALL = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen"
