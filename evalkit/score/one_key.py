@@ -54,12 +54,26 @@ class Mixtures:
         """The template of one run with the system message and the thinking switch of the other."""
         template = self.plans[self.side(changed, "template")].template
         if self.side(changed, "system") != self.side(changed, "template"):
-            system = self.runs[self.side(changed, "system")].lock.reading.get("system") or {}
-            template = replace(template, system=system["text"] if system.get("from") == "template" else None)
+            template = replace(template, system=written_system(self.runs[self.side(changed, "system")]))
         if template.kind == "chat" and self.side(changed, "thinking") != self.side(changed, "template"):
             asked = self.runs[self.side(changed, "thinking")].lock.reading.get("chat_template") or {}
             template = replace(template, chat_template_kwargs=asked.get("kwargs") or {})
         return template
+
+
+def written_system(run: Run) -> str | None:
+    """The system message of a run's template; None where there is none, or the chat template wrote it.
+
+    UserError for a run from another tool, whose log holds a hash of the message only.
+    """
+    system = run.lock.reading.get("system") or {}
+    text = system.get("text") if isinstance(system, dict) else system
+    if not isinstance(system, dict) or not isinstance(text, str | None):
+        raise UserError(
+            f"{run.name} does not say what its system message was, so `why --score` cannot set it; "
+            f"without a model it can be told apart: evalkit why {run.name} OTHER"
+        )
+    return text if system.get("from") == "template" else None
 
 
 def explain_by_scoring(

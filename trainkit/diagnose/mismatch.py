@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evalkit.models.checkpoint import list_steps
 from prompts.errors import UserError
+from prompts.files import read_json, require_plain
 from trainkit.diagnose.finding import Finding
 from trainkit.runs.folder import TrainingRun
 from trainkit.runs.lines import existing, open_bytes
@@ -31,12 +32,20 @@ def fingerprint(folder: Path) -> str | None:
 
 
 def chat_template(folder: Path) -> str | None:
-    """The text of a model folder's chat template, from where transformers keeps it (new place first)."""
-    if (folder / "chat_template.jinja").exists():
-        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    """The text of a model folder's chat template, from where transformers keeps it (new place first).
+
+    UserError where the file cannot be read.
+    """
+    path = folder / "chat_template.jinja"
+    if path.exists():
+        require_plain(path)
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} cannot be read: {error}; restore the model's own file") from None
     if not (folder / "tokenizer_config.json").exists():
         return None
-    template = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
+    template = read_json(folder / "tokenizer_config.json").get("chat_template")
     return template if isinstance(template, str) else None
 
 
@@ -82,7 +91,10 @@ def foreign_turn_marks(run: TrainingRun) -> Finding | None:
     path = Path(run.job.model_folder) / "tokenizer.json"
     if not path.exists():
         return None
-    known = {token["content"] for token in json.loads(path.read_bytes()).get("added_tokens", [])}
+    try:
+        known = {str(token["content"]) for token in read_json(path).get("added_tokens") or ()}
+    except (TypeError, LookupError):
+        raise UserError(f"{path} names its added tokens in no way that can be read; restore it") from None
     foreign = sorted(set(TURN_MARKS.findall(run.prompt)) - known)
     if not foreign:
         return None

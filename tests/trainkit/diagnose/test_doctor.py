@@ -302,6 +302,29 @@ def test_turn_marks_of_another_family(tmp_path: Path) -> None:
         assert ("chat-template" in causes(TrainingRun(run.folder))) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer.json", b"{"),
+        ("tokenizer.json", b"[]"),
+        ("tokenizer.json", b'{"added_tokens": [5]}'),
+        ("tokenizer.json", b'{"added_tokens": 5}'),
+        ("tokenizer_config.json", b"\xff\xfe{"),
+        ("tokenizer_config.json", b"[]"),
+        ("chat_template.jinja", b"\xff"),
+    ],
+)
+def test_broken_files_of_the_model_are_named(name: str, content: bytes, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / name).write_bytes(content)
+    run = make_run(tmp_path / "run", rollouts=[[RIGHT, WRONG]], steps=HEALTHY[:1])
+    job = json.loads((run.folder / "train.json").read_text())
+    (run.folder / "train.json").write_text(json.dumps({**job, "model_folder": str(model)}))
+    with pytest.raises(UserError, match=name):
+        causes(TrainingRun(run.folder))
+
+
 def test_many_cut_off_although_some_are_right(tmp_path: Path) -> None:
     row = [RIGHT, ("First we", "4", True), ("First we", "4", True), ("So it", "4", True)]
     finding = diagnose(make_run(tmp_path, steps=HEALTHY, rollouts=[row] * 4, response_length=100))[0]
