@@ -14,6 +14,7 @@ from prompts.errors import UserError
 
 _STEP = re.compile(r"(?:(?P<run>.+):)?(?:global_)?step_(?P<step>\d+)")
 _STEP_OF_MODEL = re.compile(r"(?:(?P<run>[^/:]+)[/:])?(?:global_)?step_(?P<step>\d+)(?:/.*)?$")
+_DECIMAL = re.compile(r"\d\.\d")
 _SHOWN = 20
 
 
@@ -129,9 +130,13 @@ def _folders(root: Path, name: str, *, start: bool = False) -> list[Path]:
 
 
 def _is_start(name: str, of: str) -> bool:
-    """Whether a name begins so, and the start ends where a part of the name does: 50 is no start of 500."""
+    """Whether a name begins so, and the start ends where a part of the name does.
+
+    50 is no start of 500, nor Qwen2 of Qwen2.5.
+    """
     rest = of[len(name) :]
-    return of.startswith(name) and not (name[-1:].isalnum() and rest[:1].isalnum())
+    inside = (name[-1:].isalnum() and rest[:1].isalnum()) or _DECIMAL.search(name[-2:] + rest[:2])
+    return of.startswith(name) and not inside
 
 
 def _only(name: str, folders: Sequence[Path]) -> Path:

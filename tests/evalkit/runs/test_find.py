@@ -32,6 +32,7 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "results"
     scored(root, "base-gsm8k", "Qwen/Qwen2.5-0.5B")
     scored(root, "base-sums", "Qwen/Qwen2.5-0.5B")
+    scored(root, "lr-1.5-a", "Qwen/Qwen2.5-0.5B")
     scored(root, "demo-50-old", "demo:step_50", date="2026-11-20T10:00:00+00:00")
     scored(root, "demo-50-new", "runs/demo/global_step_50", date="2026-11-20T12:00:00+00:00")
     scored(root / "recorded", "demo-100", "demo:step_100")
@@ -42,6 +43,7 @@ def root(tmp_path: Path) -> Path:
     ("name", "found"),
     [
         ("base-gsm8k", "base-gsm8k"),
+        ("lr-1.5", "lr-1.5-a"),
         ("demo:global_step_100", "demo-100"),
         ("step_50", "demo-50-new"),
         ("global_step_50", "demo-50-new"),
@@ -68,6 +70,8 @@ def test_an_exact_name_wins_over_longer_ones(root: Path) -> None:
         ("base-", r"base- fits 2 runs; say which:\n  .*base-gsm8k\n  .*base-sums"),
         ("base-g", r"no run 'base-g' in .*near: base-gsm8k"),  # a start ends where a part of the name does
         ("demo-1", r"no run 'demo-1' in .*near: demo-100"),
+        ("lr-1", r"no run 'lr-1' in .*near: lr-1.5-a"),  # nor inside a decimal
+        ("lr-1.", r"no run 'lr-1.' in .*near: lr-1.5-a"),
         ("bsae-gsm8k", r"no run 'bsae-gsm8k' in .*near: base-gsm8k.*evalkit score --model bsae-gsm8k"),
         ("", r"no run '' in"),
         ("[x]*", r"no run '\[x\]\*' in"),
