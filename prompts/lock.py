@@ -254,6 +254,8 @@ def read_lock(path: Path | str) -> Lock | None:
     path = Path(path)
     if path.is_dir():
         path = path / FILE_NAME
+        if path.is_symlink() and not path.exists():
+            raise UserError(f"{path} is a link to nothing; bring back the lock that it led to")
         if not path.exists():
             return None
     if not path.exists():

@@ -10,6 +10,7 @@ from evalkit.extract.rules import resolve_rule
 from evalkit.grade.grade import SCORER_VERSION, callable_version
 from evalkit.grade.user_function import UserFunction, is_function, read_function, short_name
 from prompts.errors import UserError
+from prompts.install import UPGRADE
 from prompts.template import Template
 
 
@@ -38,8 +39,13 @@ def scorer_like(locked: Mapping[str, Any], template: Template) -> dict[str, Any]
 
     A released version of a rule stays callable, and so does the scorer's: what a lock names is kept. The
     first version of the scorer is gone; locks that name it are scored by the second. Of a function's file
-    there is only the one that lies there, which is named.
+    there is only the one that lies there, which is named. UserError for a version that is yet to come.
     """
+    if not 0 <= (locked.get("version") or 0) <= SCORER_VERSION:
+        raise UserError(
+            f"the prompt lock names version {locked['version']} of the scorer, this evalkit has up to "
+            f"{SCORER_VERSION}; {UPGRADE}"
+        )
     if str(locked["rule"]).partition("@")[0] != template.rule or is_function(template.rule):
         return template_entry(template)
     return {"rule": resolve_rule(str(locked["rule"]))[0], "version": callable_version(locked.get("version"))}

@@ -36,6 +36,11 @@ class _Thinking(msgspec.Struct):
     budget: int | None = None
 
 
+class _Probe(msgspec.Struct):
+    text: str
+    ids: str
+
+
 class _Reading(msgspec.Struct):
     template: _Template | None = None
     system: dict[str, Any] | str | None = None
@@ -43,7 +48,7 @@ class _Reading(msgspec.Struct):
     tokenizer: dict[str, Any] | None = None
     stop_ids: list[int] | None = None
     scorer: _Scorer = msgspec.field(default_factory=_Scorer)
-    probe: dict[str, dict[str, str]] | None = None
+    probe: dict[str, _Probe] | None = None
     thinking: _Thinking | None = None
     source: str | None = None
     parts: dict[str, _Reading] = {}

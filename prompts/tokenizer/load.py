@@ -34,7 +34,7 @@ def load_tokenizer(folder: Path | str, trust_remote_code: bool = False) -> PreTr
         files = ("tokenizer.json", "tokenizer.model", "vocab.json")
         known = any((folder / name).exists() for name in files)
         reason = (
-            (str(error).strip() or type(error).__name__).splitlines()[0]
+            _first_sentence(str(error).strip() or type(error).__name__)
             if known
             else f"it has none of {', '.join(files)}"
         )
@@ -52,6 +52,12 @@ def load_tokenizer(folder: Path | str, trust_remote_code: bool = False) -> PreTr
             "(tokenizer.json), only that can be compared"
         )
     return tokenizer
+
+
+def _first_sentence(text: str) -> str:
+    """The first line, with the next where it only announces it ("Validation error for field 'x':")."""
+    lines = [line.strip() for line in text.splitlines()]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 _TEXTS = (

@@ -371,6 +371,7 @@ BAD |= {
                 {"reading": {"scorer": SCORER, "template": [1]}},
                 {"reading": {"scorer": SCORER, "thinking": 5}},
                 {"reading": {"scorer": SCORER, "parts": {"sums": 5}}},
+                {"reading": {"scorer": SCORER, "probe": {"1": {"text": "a"}}}},
                 {"data": {"prompts": 5}},
                 {"data": {"prompts": {"a": 5}}},
                 {"data": {"parts": [{"ids": "a"}]}},

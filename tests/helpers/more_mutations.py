@@ -31,6 +31,14 @@ def linked(name: str, before: str = "") -> Edit:
     return edit
 
 
+def dangling(name: str) -> Edit:
+    def edit(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).symlink_to("gone")
+
+    return edit
+
+
 def as_folder(name: str) -> Edit:
     def edit(folder: Path) -> None:
         (folder / name).unlink()
@@ -155,6 +163,7 @@ CAUGHT: dict[str, Edit] = {
         b"\xff\xfe" + (folder / LOCK).read_bytes()
     ),
     "lock gone": remove(LOCK),
+    "lock: a link to nothing": dangling(LOCK),
     "manifest: a number for the fingerprint": put("manifest.json", kind="checkpoint", fingerprint=5),
     "manifest: a number for the marks": put("manifest.json", kind="checkpoint", marks=5),
     "manifest: a list": written("manifest.json", "[]"),

@@ -233,6 +233,12 @@ def test_an_edited_lock_is_refused(lock: Lock, tmp_path: Path, place: tuple[str,
     assert error.value.exit_code == 3
 
 
+def test_a_lock_that_is_a_link_to_nothing_is_not_none(tmp_path: Path) -> None:
+    (tmp_path / "prompt.lock.json").symlink_to("gone")
+    with pytest.raises(UserError, match="is a link to nothing"):
+        read_lock(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

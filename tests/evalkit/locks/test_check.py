@@ -446,6 +446,9 @@ def test_a_newer_rule_or_scorer_locks_no_checkpoint_out(model: Path) -> None:
     assert scorer_like({"rule": "hash@1", "version": 0}, template) == scorer_entry("boxed")
     with pytest.raises(UserError):
         scorer_like({"rule": "boxed@99", "version": 1}, template)
+    for version in (99, -1):
+        with pytest.raises(UserError, match=rf"names version {version} of the scorer.*upgrade it"):
+            scorer_like({"rule": "boxed@1", "version": version}, template)
 
 
 def test_thinking_is_read_in_the_version_of_the_lock(smollm2: Path, tmp_path: Path) -> None:
