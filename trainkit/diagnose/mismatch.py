@@ -9,8 +9,8 @@ from pathlib import Path
 
 from evalkit.models.checkpoint import list_steps
 from prompts.errors import UserError
-from prompts.files import read_json, require_plain
 from trainkit.diagnose.finding import Finding
+from trainkit.diagnose.model_files import added_tokens, chat_template
 from trainkit.runs.folder import TrainingRun
 from trainkit.runs.lines import existing, open_bytes
 
@@ -29,24 +29,6 @@ def fingerprint(folder: Path) -> str | None:
             return str(json.loads(file.read()).get("fingerprint"))
     except (OSError, ValueError, AttributeError, RecursionError):
         raise UserError(f"{path} is no prompt lock; restore it") from None
-
-
-def chat_template(folder: Path) -> str | None:
-    """The text of a model folder's chat template, from where transformers keeps it (new place first).
-
-    UserError where the file cannot be read.
-    """
-    path = folder / "chat_template.jinja"
-    if path.exists():
-        require_plain(path)
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read: {error}; restore the model's own file") from None
-    if not (folder / "tokenizer_config.json").exists():
-        return None
-    template = read_json(folder / "tokenizer_config.json").get("chat_template")
-    return template if isinstance(template, str) else None
 
 
 def checkpoint_lock_differs(run: TrainingRun) -> Finding | None:
@@ -91,10 +73,7 @@ def foreign_turn_marks(run: TrainingRun) -> Finding | None:
     path = Path(run.job.model_folder) / "tokenizer.json"
     if not path.exists():
         return None
-    try:
-        known = {str(token["content"]) for token in read_json(path).get("added_tokens") or ()}
-    except (TypeError, LookupError):
-        raise UserError(f"{path} names its added tokens in no way that can be read; restore it") from None
+    known = added_tokens(path)
     foreign = sorted(set(TURN_MARKS.findall(run.prompt)) - known)
     if not foreign:
         return None
