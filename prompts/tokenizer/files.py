@@ -36,13 +36,15 @@ SUFFIXES = (".json", ".jinja", ".model", ".txt")
 
 
 def require_own_files(folder: Path) -> None:
-    """UserError where a file of the tokenizer is a pipe or device, or one outside the folder is named.
+    """UserError where a file of the tokenizer is a pipe, a device or a link to nothing, or lies elsewhere.
 
     A link may lead anywhere, as those in the hub's cache do. A name of nothing that is here is a leftover.
     """
     for path in sorted((*folder.glob("*.*"), *folder.glob("additional_chat_templates/*"))):
         if path.suffix in SUFFIXES:
             require_plain(path)
+            if path.is_symlink() and not path.exists():
+                raise UserError(f"{path} is a link to nothing; bring back the file that it led to")
     for name in NAMING:
         if not (folder / name).is_file():
             continue

@@ -134,6 +134,8 @@ CAUGHT: dict[str, Edit] = {
     "template: a NUL": of_template(lambda t: t + "\0"),
     "template: a link": linked(JINJA, "x"),
     "template: a folder": as_folder(JINJA),
+    "template: a link to nothing": dangling(JINJA),
+    "tokenizer_config.json: a link to nothing": dangling("tokenizer_config.json"),
     "template: the default of several": _named_default,
     **{
         f"end tokens: {value!r}": put("generation_config.json", eos_token_id=value)

@@ -66,3 +66,10 @@ def test_pipes_and_devices_are_refused(tmp_path: Path, name: str) -> None:
     (folder / name).unlink()
     (folder / name).symlink_to(folder / name)  # a loop is left to who opens it
     require_own_files(folder)
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "chat_template.jinja", "tokenizer.model"])
+def test_a_link_to_nothing_is_not_a_missing_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("gone")
+    with pytest.raises(UserError, match=f"{name} is a link to nothing"):
+        require_own_files(tmp_path)
