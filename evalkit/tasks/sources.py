@@ -139,7 +139,17 @@ def _read_csv(path: Path) -> Iterable[Any]:
     csv.field_size_limit(sys.maxsize)  # the module's own limit of 128 kB is shorter than some problems
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from csv.DictReader(file, restkey="(more)")
+            reader = csv.DictReader(file)
+            names = [name for name in reader.fieldnames or () if name]
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise UserError(f"{path} has two columns {twice!r}; rename one of them")
+            for number, row in enumerate(reader, 1):
+                if any(more := row.pop(None, ())):
+                    raise UserError(
+                        f"{path} row {number} has more fields than the header ({', '.join(more)[:40]!r} is "
+                        "over); a field that holds a comma stands in quotes"
+                    )
+                yield row
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} is no CSV in UTF-8: {error}") from None
 

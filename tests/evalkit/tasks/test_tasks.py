@@ -159,6 +159,11 @@ BROKEN: dict[str, tuple[str, str]] = {
     "fields.jsonl": ('{"prompt": "a", "gold": "1"}\n', "no field 'question'; name one of prompt, gold"),
     "number.jsonl": ('{"question": 5, "answer": "1"}\n', "the question is 5, not a text"),
     "empty.jsonl": ("\n\n", "no rows"),
+    "comma.csv": (
+        "question,answer\nHow far?,1,234\n",
+        "row 1 has more fields than the header ('234' is over)",
+    ),
+    "twice.csv": ("question,answer,answer\nHow far?,1,2\n", "two columns 'answer'"),
     "latin.csv": ("question,answer\n\udce4,1\n", "no CSV in UTF-8"),
     "bad.parquet": ("PAR1", "no parquet file"),
     "answered.json": (
@@ -177,6 +182,11 @@ def test_broken_files_are_named_in_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError) as caught:
         load_rows(str(tmp_path / name))
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_commas_at_the_end_of_a_csv_line_hold_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("question,answer\nHow far?,1,,\n")
+    assert load_rows(str(tmp_path / "a.csv")).rows[0].gold == "1"
 
 
 def test_a_question_is_not_its_own_answer(tmp_path: Path) -> None:
