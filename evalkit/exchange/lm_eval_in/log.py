@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.exchange.lm_eval import METRIC
+from evalkit.exchange.lm_eval_in.results import read_results
+from evalkit.exchange.lm_eval_in.sample import as_today
 from prompts.errors import UserError
 from prompts.files import BOM
 
@@ -74,13 +76,13 @@ def read_sample_log(path: Path, filter: str | None) -> SampleLog:
     """
     name = _NAME.fullmatch(path.stem)
     lines, replaced = _read_lines(path)
-    results = _results(path, name["date"]) if name else {}
+    results = read_results(path, name["date"], name["task"]) if name else {}
     _name_filters(lines, results, name["task"] if name else "")
     found = sorted({line["filter"] for line in lines})
     chosen = filter or next((f for f in DEFAULT_FILTERS if f in found), found[0] if len(found) == 1 else None)
     if chosen is None or chosen not in found:
         raise UserError(f"{path.name} has the filters {', '.join(found)}; take one of them with --filter")
-    lines = sorted((line for line in lines if line["filter"] == chosen), key=lambda line: line["doc_id"])
+    lines = sorted((line for line in lines if line["filter"] == chosen), key=_by_doc_id)
     ids = [line["doc_id"] for line in lines]
     twice = next((a for a, b in pairwise(ids) if a == b), None)
     if twice is not None:
@@ -96,6 +98,10 @@ def read_sample_log(path: Path, filter: str | None) -> SampleLog:
         results=results,
         replaced=replaced,
     )
+
+
+def _by_doc_id(line: Mapping[str, Any]) -> tuple[bool, Any]:
+    return isinstance(line["doc_id"], str), line["doc_id"]
 
 
 def _name_filters(lines: list[dict[str, Any]], results: Mapping[str, Any], task: str) -> None:
@@ -158,7 +164,13 @@ def _parse(path: Path, number: int, raw: bytes) -> tuple[dict[str, Any], bool]:
             "give it a samples_TASK_DATE.jsonl, written with --log_samples"
         )
     whole = _without_surrogates(line)
-    return whole, changed or whole != line
+    replaced = changed or whole != line
+    if odd := as_today(whole):
+        raise UserError(
+            f"{path.name} line {number}: {odd} is {str(whole[odd])[:60]!r}, as no sample of "
+            "lm-evaluation-harness has it; give a samples_TASK_DATE.jsonl, written with --log_samples"
+        )
+    return whole, replaced
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -181,14 +193,3 @@ def _date(path: Path, text: str) -> datetime:
         return datetime.fromisoformat(f"{day}T{clock.replace('-', ':')}").replace(tzinfo=UTC)
     except ValueError:
         return datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
-
-
-def _results(path: Path, date: str) -> Mapping[str, Any]:
-    results = path.with_name(f"results_{date}.json")
-    if not results.exists():
-        return {}
-    try:
-        value = json.loads(results.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{results} cannot be read: {error}") from None
-    return value if isinstance(value, dict) else {}

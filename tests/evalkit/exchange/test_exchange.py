@@ -161,6 +161,17 @@ def test_broken_text_is_replaced_and_counted(tmp_path: Path) -> None:
         ),
         (lambda line: json.dumps({**json.loads(line), "exact_match": 0.5}), "only 0 or 1"),
         (lambda line: line + "\n" + line, "doc_id 0 twice"),
+        *(
+            (lambda line, change=change: json.dumps({**json.loads(line), **change}), words)
+            for change, words in (
+                ({"doc_id": [0]}, r"line 1: doc_id is '\[0\]'"),
+                ({"arguments": [[]]}, "line 1: arguments is"),
+                ({"arguments": {"gen_args_0": 5}}, "line 1: arguments is"),
+                ({"resps": None}, "line 1: resps is 'None'"),
+                ({"filtered_resps": "18"}, "line 1: filtered_resps is '18'"),
+                ({"filter": 5}, "line 1: filter is '5'"),
+            )
+        ),
     ],
 )
 def test_what_is_no_log_is_refused(tmp_path: Path, change: Any, words: str) -> None:
