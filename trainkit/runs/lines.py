@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
 from prompts.errors import UserError
+from prompts.files import require_plain
 
 Line = dict[str, Any]
 """A line of metrics, under verl's names."""
@@ -17,9 +18,10 @@ _LARGEST = 1 << 63
 
 
 def existing(path: Path) -> Path | None:
-    """The file, or its gzipped form (recorded runs), or None."""
+    """The file, or its gzipped form (recorded runs), or None. UserError for a pipe, which never ends."""
     for candidate in (path, path.with_name(path.name + ".gz")):
         if candidate.exists():
+            require_plain(candidate)
             return candidate
     return None
 

@@ -10,6 +10,7 @@ reward scored and of metrics that the real follower wrote.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -322,6 +323,15 @@ def test_broken_files_of_the_model_are_named(name: str, content: bytes, tmp_path
     job = json.loads((run.folder / "train.json").read_text())
     (run.folder / "train.json").write_text(json.dumps({**job, "model_folder": str(model)}))
     with pytest.raises(UserError, match=name):
+        causes(TrainingRun(run.folder))
+
+
+@pytest.mark.parametrize("name", ["rollouts.jsonl", "verl.log", "metrics.jsonl"])
+def test_a_pipe_in_a_run_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", rollouts=[[RIGHT, WRONG]], steps=HEALTHY[:1])
+    (run.folder / name).unlink()
+    os.mkfifo(run.folder / name)
+    with pytest.raises(UserError, match=f"{name} is no plain file"):
         causes(TrainingRun(run.folder))
 
 
