@@ -2,6 +2,7 @@
 
     make bench                                       (all benches)
     python -m pytest -s tests/bench/bench_extract.py       (this one)
+    BENCH_BESIDE=CHECKOUT python -m pytest -s tests/bench/bench_extract.py -k beside_another
 
 Needs the labelled outputs (see tests/helpers/extraction_corpus.py); Math-Verify is part of the CPU stack's
 development pins. Prints tables, asserts no absolute time.
@@ -9,18 +10,42 @@ development pins. Prints tables, asserts no absolute time.
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import extraction_corpus as corpus
 import gold_corpus
 import pytest
+from places import ROOT
 
 from evalkit.extract.reading import extract
 from evalkit.text import render_grid
 
 needs_corpus = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.MISSING)
+RULES = ("hash", "boxed", "answer-is", "json", "last-number", "math", "choice", "lenient")
+# Reads the rows, then names of rules, and answers each with the seconds that one pass takes.
+TIMED = """
+import json, sys, time
+try:
+    from evalkit.extract.reading import extract
+    from evalkit.grade.grade import grade
+except ImportError:  # of before there were evalkit.grade and evalkit.extract.reading
+    from evalkit.extract import extract
+    from evalkit.score import score as grade
+rows = json.loads(sys.stdin.readline())
+for line in sys.stdin:
+    rule = line.strip()
+    start = time.process_time()
+    for text, gold in rows:
+        grade(extract(text, rule), gold)
+    print(time.process_time() - start, flush=True)
+"""
 FILLER = "Janet sells 16 - 3 - 4 = 9 duck eggs a day and makes 9 * 2 dollars every day at the market. " * 6
 
 
@@ -135,14 +160,49 @@ def test_choices() -> None:
 def test_speed_beside_math_verify() -> None:
     """Every rule of ours on one labelled output in eight, extraction and scoring together."""
     texts = [(row["text"], row["gold"]) for row in corpus.rows()[::8]]
-    rules = ("hash", "boxed", "answer-is", "json", "last-number", "math", "choice", "lenient")
-    speeds = {rule: _speed(corpus.judge_by(rule), texts) for rule in rules}
+    speeds = {rule: _speed(corpus.judge_by(rule), texts) for rule in RULES}
     slow = _speed(math_verify(), texts)
     lines = [[rule, f"{speed:,.0f}", f"{speed / slow:.0f}"] for rule, speed in speeds.items()]
     print(
         "\n"
         + render_grid(("rule", "answers/s", "ratio"), [*lines, ["Math-Verify", f"{slow:,.0f}", "1"]], "table")
     )
+
+
+@needs_corpus
+@pytest.mark.skipif("BENCH_BESIDE" not in os.environ, reason="BENCH_BESIDE names no other checkout")
+def test_speed_beside_another_version() -> None:
+    """Two checkouts in turns, each in a process of its own: the least processor time of every rule."""
+    every, turns = int(os.environ.get("BENCH_EVERY", "8")), int(os.environ.get("BENCH_TURNS", "25"))
+    texts = [(row["text"], row["gold"]) for row in corpus.rows()[::every]]
+    sides = [_timed_in(code, texts) for code in (ROOT, Path(os.environ["BENCH_BESIDE"]).resolve())]
+    lines = []
+    for rule in os.environ.get("BENCH_RULES", ",".join(RULES)).split(","):
+        # A turn of both before the first that counts: patterns are compiled, golds are read.
+        times = [[_turn(side, rule) for side in sides] for _ in range(turns + 1)][1:]
+        this, other = (1e6 * min(column) / len(texts) for column in zip(*times, strict=True))
+        lines.append([rule, f"{this:.1f}", f"{other:.1f}", f"{this / other:.2f}"])
+    for side in sides:
+        side.communicate()
+    print("\n" + render_grid(("rule", "us an answer", "the other", "ratio"), lines, "table"))
+
+
+def _timed_in(code: Path, texts: list[tuple[str, str]]) -> subprocess.Popen[str]:
+    """A process that runs a checkout's code and holds the texts."""
+    environment = {**os.environ, "PYTHONPATH": str(code)}
+    command = [sys.executable, "-c", TIMED]
+    pipe = subprocess.PIPE
+    side = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=code, env=environment)
+    assert side.stdin is not None
+    side.stdin.write(json.dumps(texts) + "\n")
+    return side
+
+
+def _turn(side: subprocess.Popen[str], rule: str) -> float:
+    assert side.stdin is not None and side.stdout is not None
+    side.stdin.write(rule + "\n")
+    side.stdin.flush()
+    return float(side.stdout.readline())
 
 
 def math_verify_letters() -> corpus.Judge:
