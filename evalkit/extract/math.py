@@ -69,5 +69,8 @@ def read_any_math(text: str, lo: int, hi: int) -> AnswerSpan | None:
 
 
 def _last_formula(text: str, lo: int, hi: int, read: Content) -> AnswerSpan | None:
-    last = last_match(_FORMULA, text, max(lo, hi - _TAIL), hi)
+    lo = max(lo, hi - _TAIL)
+    if text.find("$", lo, hi) < 0 and text.find("\\", lo, hi) < 0:
+        return None
+    last = last_match(_FORMULA, text, lo, hi)
     return read(text, *last.span(last.lastgroup), False) if last is not None and last.lastgroup else None

@@ -35,8 +35,23 @@ _TAKEN_BACK = (
 # What may end right before the letter that is claimed.
 _INSTEAD = re.compile(rf"(?:{_NOT}{_OPEN}[A-ZＡ-Ｚ]{CLOSERS}{_BUT}{_OPEN}|{_REPLACED}{_OPEN}|{_TAKEN_BACK})$")
 _LONGEST = 72
+# For a quick look before that pattern: the words that it can end in, with nothing but marks after them.
+_MARKS = " \t\r\n\v\f*_([{\"'`$\\,.:;!-"
+_LAST_WORDS = (
+    "option", "choice", "answer", "la", "el", "die", "der", "the", "but", "rather", "sondern", "sino", "que",
+    "es", "mais", "ma", "mas", "sim", "maar", "utan", "lecz", "ale", "it's", "it’s", "it is", "ist", "est",
+    "actually", "no", "nope", "wait", "hm", "mm", "sorry", "correction", "instead", "i mean", "ake that",
+    "ake it", "oops", "cratch that", "nein", "doch", "i think", "är", "ğil",
+)  # fmt: skip
 
 
 def claimed_instead(head: str) -> bool:
     """Whether what stands before a letter denies another one and claims this."""
-    return _INSTEAD.search(head, max(0, len(head) - _LONGEST)) is not None
+    return _may_claim(head) and _INSTEAD.search(head, max(0, len(head) - _LONGEST)) is not None
+
+
+def _may_claim(head: str) -> bool:
+    """Whether the last word before a letter is one that takes another letter back, or claims this instead."""
+    end = head[-_LONGEST:].rstrip(_MARKS)[-16:]
+    last = end[-1:]
+    return not last.isascii() or last.isspace() or end.lower().endswith(_LAST_WORDS)

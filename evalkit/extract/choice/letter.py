@@ -81,7 +81,8 @@ def read_letter(text: str, lo: int, hi: int, options: int = 26, signs: Signs = T
         at = max(lo, hi - 40) + box.start("letter")
         return AnswerSpan(box["letter"], at, at + 1)
     # No more than the tail can hold: a million objects would have the garbage collector look at all of them.
-    letters = list(deque(signs.letters[text.isascii()].finditer(text, lo, hi), maxlen=_TAIL))
+    found = signs.letters[text.isascii()].finditer(text, lo, hi)
+    letters = list(found if hi - lo <= _TAIL else deque(found, maxlen=_TAIL))
     declared = _Declared(text, lo, hi, last, signs).last(letters) if letters else None
     boxed = _in_box(text, lo, hi, last, signs) if "box" in text else None
     if boxed is not None and _beats(boxed, declared):

@@ -145,7 +145,9 @@ def _may_deny(before: str) -> bool:
         end = stripped[-1:]
         if end == "=":
             return "!=" in near or "not" in near.lower()
-        return end in ("<", ">", "\\") or stripped.endswith(("\\,", "\\;"))
+        if end == "\\":  # of "\\[ 5" it opens a formula, of "not\\ 5" it is a blank
+            return near[len(stripped) :][:1] in (":", "!", " ")
+        return end in ("<", ">") or stripped.endswith(("\\,", "\\;"))
     return word[0].lower() in _LAST_WORDS and not _DENYING.isdisjoint(ASCII_WORD.findall(before.lower()))
 
 

@@ -14,7 +14,7 @@ from evalkit.extract.declared.content import Content
 from evalkit.extract.declared.denied import is_denied
 from evalkit.extract.declared.revised import same_twice
 from evalkit.extract.declared.whole import read_box, read_declared
-from evalkit.extract.declared.words import one_value
+from evalkit.extract.declared.words import may_offer, one_value
 from evalkit.extract.numbers import canonical
 
 _LONGEST = 200
@@ -68,7 +68,7 @@ def keep(read: Content, names: bool = True) -> Content:
         if is_struck(text, found.start, found.end):
             return AnswerSpan(None, lo, hi)
         hi = min(hi, lo + _LONGEST)
-        hedge = _HEDGED.search(text, lo, hi)
+        hedge = _HEDGED.search(text, lo, hi) if may_offer(text[lo:hi]) else None
         if (
             _BOUND.match(text, lo, hi)
             or (hedge and not one_value(hedge.group()))

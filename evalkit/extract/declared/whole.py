@@ -123,8 +123,8 @@ def read_bare(text: str, lo: int, hi: int) -> AnswerSpan | None:
     if (
         not answer
         or "oxed" in answer
-        or canonical(answer) is not None
         or not _is_formula(answer)
+        or canonical(answer) is not None
         or not _ALGEBRA.search(answer)
     ):
         return None
@@ -148,7 +148,7 @@ def _inside(answer: str) -> tuple[int, int] | None:
 
 def _is_formula(answer: str) -> bool:
     """Whether an answer is math: more than one number and what it counts, and no prose."""
-    if _PROSE.search(_TEXT.sub(" ", answer)):
+    if _PROSE.search(_TEXT.sub(" ", answer) if "\\" in answer else answer):
         return False
     bare = (
         _UNIT.sub(" ", answer)

@@ -8,6 +8,8 @@ from evalkit.extract.numbers import NUMBER, canonical
 
 ASCII_WORD = re.compile(r"[a-z]+")
 """For quick looks at the words of a text in small letters."""
+# In each word that offers a second value ("or", "oder", "maybe") is one of these.
+_OFFERING = ("or", "ode", "ou", "els", "may", "perh", "possib", "altern")
 _SMALL = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen"
@@ -41,6 +43,11 @@ def _value(words: list[str]) -> int:
         else:
             part += _UNITS.get(word, 0) + _TENS.get(word, 0)
     return total + part
+
+
+def may_offer(near: str) -> bool:
+    """Whether a word may stand in a text that offers a second value: a quick look."""
+    return not near.isascii() or any(word in near.lower() for word in _OFFERING)
 
 
 def one_value(offer: str) -> bool:
