@@ -16,6 +16,8 @@ from evalkit.extract.declared.words import ASCII_WORD, number_word
 from evalkit.extract.numbers import NUMBER, canonical
 
 _REACH = 120
+# The greatest power of ten that is written out; no other value told has as many digits.
+_MOST_POWER = 10_000
 _MOST_REVISED = 8
 OFFERED = "offered"
 """The member that an answer without text names where a text offers two."""
@@ -239,7 +241,7 @@ def _is_same(text: str, found: AnswerSpan, value: AnswerSpan) -> bool:
     if answer is None or other is None:
         return False
     try:
-        exact, second = Fraction(answer), Fraction(other)
+        exact, second = map(Fraction, _with_less_power(answer, other))
     except (ValueError, ZeroDivisionError):
         return _ROUNDED.fullmatch(other) is not None and canonical(answer) is None
     if _PERCENT.match(text, found.end - 2) and exact == 100 * second:
@@ -248,3 +250,16 @@ def _is_same(text: str, found: AnswerSpan, value: AnswerSpan) -> bool:
         return True
     places = len(other.partition(".")[2])
     return places > 1 and abs(exact - second) * 10**places < 1
+
+
+def _with_less_power(*numbers: str) -> list[str]:
+    """Canonical numbers with powers of ten that can be computed with, as far apart as before or too far.
+
+    "1e999999999" has more digits than fit in memory.
+    """
+    parts = [(digits, int(power or 0)) for digits, _, power in (number.partition("e") for number in numbers)]
+    if all(abs(power) <= _MOST_POWER for _, power in parts):
+        return list(numbers)
+    less = max(0, min(abs(power) for _, power in parts) - _MOST_POWER)
+    reach = [(digits, power, min(abs(power) - less, _MOST_POWER + 5)) for digits, power in parts]
+    return [f"{digits}e{size if power > 0 else -size}" if power else digits for digits, power, size in reach]

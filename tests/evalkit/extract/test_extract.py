@@ -175,6 +175,21 @@ def test_huge_numbers_are_not_built() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("#### 1e999999999, or 7", "1e999999999, or 7"),
+        ("\\boxed{7}, or 1e-999999999", None),
+        ("1e999999999%, or 1e999999997", "1e999999999"),
+        ("#### 1e-999999999, or 0.001", "1e-999999999"),
+    ],
+)
+def test_huge_numbers_are_compared_with_a_second_value(text: str, answer: str | None) -> None:
+    start = time.process_time()
+    assert extract(text, "lenient").answer == answer
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
     "text", ["<think>#### 18", "Question: is it\n#### 18?", "#### 18\n\nQuestion: 2+1?\n#### 3"]
 )
 def test_region_is_part_of_the_text(text: str) -> None:
