@@ -200,6 +200,7 @@ VLLM = {
     "evalkit/engines/fast_decode.py",
     "evalkit/engines/swap.py",
     "evalkit/engines/vllm.py",
+    "evalkit/engines/vllm_start.py",
     "trainkit/plugins/agent_loop.py",
     "trainkit/plugins/cpu_vllm.py",
     "trainkit/plugins/token_capture.py",

@@ -275,7 +275,7 @@ def check(options: Options) -> Options:
             f"{options.algorithm} compares the samples of a prompt, and --samples 1 leaves none to compare; "
             "give --samples 8 (or train with reinforce++ or ppo)"
         )
-    for name in ("gpus", "nodes", "tp"):
+    for name in ("gpus", "tp"):
         if options.device == "cpu" and (getattr(options, name) or 1) > 1:
             raise UserError(f"--{name} {getattr(options, name)} needs --device cuda")
     for logger in options.logger:

@@ -65,10 +65,12 @@ def score_command(
     from evalkit.exchange.loggers import check_loggers
 
     check_loggers(logger or [])
+    from evalkit.engines.copies.ahead import start_ahead
     from evalkit.engines.vllm_install import preload_openmp
     from evalkit.process_start import process_started
 
     preload_openmp()
+    start_ahead(asked.engine, asked.engine_options())
     from evalkit.runs.by_task import lines_by_task
     from evalkit.runs.find import find_run
     from evalkit.runs.table import render_result

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from evalkit.engines.base import Engine, EngineOptions
+from evalkit.engines.copies.ahead import waiting
 from evalkit.engines.vllm_install import installed_version, untested
 from evalkit.models.resolve import Model
 from prompts.errors import UserError
@@ -22,7 +23,7 @@ def make_engine(name: str, model: Model, options: EngineOptions) -> Engine:
     Raises UserError for a missing engine or GPU, Failed where loading fails.
     """
     make, slots = _maker(name), _slots(name, options)
-    if len(slots) == 1 and options.ray is None:
+    if len(slots) == 1 and options.ray is None and not waiting():
         return make(model, options)
     from evalkit.engines.copies.deal import CopiedEngine
     from evalkit.engines.copies.processes import Processes

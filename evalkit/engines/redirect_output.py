@@ -44,6 +44,13 @@ def _silence_exit() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
+def output_goes_to(log: Path | None) -> None:
+    """Send what this process prints from now on to the end of the file, below Python too."""
+    with open(log or os.devnull, "ab") as target:
+        os.dup2(target.fileno(), 1)
+        os.dup2(target.fileno(), 2)
+
+
 @contextlib.contextmanager
 def output_to(log: Path | None) -> Iterator[None]:
     """Send what this process and its children print to the file, below Python too."""

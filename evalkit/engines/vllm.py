@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,17 +17,17 @@ from multiprocessing import connection
 from typing import Any
 
 from evalkit.engines.base import EngineOptions, Request, number_format
-from evalkit.engines.child_process import bound_children, can_bind
+from evalkit.engines.child_process import bound_children
 from evalkit.engines.copies.slots import slots_of, visible_gpus
 from evalkit.engines.redirect_output import last_error, log_to, output_to, size
 from evalkit.engines.swap import EXTENSION, differing_files, may_swap, plain_cpu_weights
 from evalkit.engines.vllm_install import (
     GRAPH_SIZES,
     SCHEDULER_RAN,
-    engine_environment,
     installed_version,
     scheduler_for,
 )
+from evalkit.engines.vllm_start import StablePath, look_at_class, set_environment
 from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
@@ -68,7 +67,7 @@ class VllmEngine:
         scheduler = scheduler_for(self.version, cpu)
         SCHEDULER_RAN[0] = 0
         self.log, self.log_start = options.log, size(options.log)
-        _set_environment(options, cpu)
+        set_environment(options, cpu)
         # Compiling takes longer than it saves on a CPU.
         graphs: dict[str, Any] = (
             {"enforce_eager": True}
@@ -81,14 +80,16 @@ class VllmEngine:
         if swappable:
             graphs["worker_extension_cls"] = EXTENSION
         self._unswappable = refused or (None if swappable else "it was not loaded for that")
+        self._place = StablePath(model.folder)
         plain = plain_cpu_weights if cpu and swappable else contextlib.nullcontext
         try:
             with output_to(options.log), bound_children(), plain():
                 from vllm import LLM
 
                 log_to(options.log)
+                look_at_class(model.folder)
                 self.llm = LLM(
-                    model=str(model.folder),
+                    model=str(self._place.path),
                     skip_tokenizer_init=True,
                     trust_remote_code=options.trust_remote_code,
                     dtype=number_format(options.dtype, "cpu" if cpu else "cuda"),
@@ -104,6 +105,7 @@ class VllmEngine:
                     use_tqdm_on_load=False,
                 )
         except Exception as error:  # vLLM raises whatever its parts raise
+            self._place.free()
             reason = self._reason(error)
             raise Failed(f"vLLM cannot load {model.name}: {reason}{_fix(reason, options)}") from error
         self.dtype = str(self.llm.llm_engine.model_config.dtype).removeprefix("torch.")
@@ -187,6 +189,7 @@ class VllmEngine:
     def close(self) -> None:
         """Free the model's memory."""
         self.llm.llm_engine.engine_core.shutdown()
+        self._place.free()
         del self.llm
 
 
@@ -241,16 +244,6 @@ def _failed(request: Request, reason: str) -> Completion:
     return Completion(
         index=request.index, sample=request.sample, token_ids=(), finish_reason="error", error=reason
     )
-
-
-def _set_environment(options: EngineOptions, cpu: bool) -> None:
-    """What vLLM reads from the environment, before it is imported."""
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(not cpu and can_bind()))
-    os.environ["VLLM_CONFIGURE_LOGGING"] = "0"
-    os.environ["VLLM_BATCH_INVARIANT"] = str(int(options.batch_invariant))
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    for name, value in engine_environment(cpu).items():
-        os.environ.setdefault(name, value)
 
 
 def _first_line(error: BaseException) -> str:

@@ -115,7 +115,6 @@ def test_missing_toml(tmp_path: Path) -> None:
         ({"temperature": float("nan")}, "--temperature nan is no usable number"),
         ({"device": "cpu", "gpus": 2}, "--gpus 2 needs --device cuda"),
         ({"device": "cpu", "tp": 2}, "--tp 2 needs --device cuda"),
-        ({"device": "cpu", "nodes": 2}, "--nodes 2 needs --device cuda"),
         ({"logger": ["wanbd"]}, "did you mean 'wandb'"),
     ],
 )

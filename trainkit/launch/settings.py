@@ -105,7 +105,8 @@ def _model(options: Options, facts: Facts) -> dict[str, Any]:
 
 def _sizes(options: Options, facts: Facts) -> tuple[bool, int]:
     """Whether verl packs by the token budget, and the micro-batch (sequences) where it does not."""
-    micro = micro_batch(options, facts.prompt_length + facts.response_length, facts.token_budget)
+    room, ranks = facts.prompt_length + facts.response_length, facts.gpus * options.nodes
+    micro = micro_batch(options, room, facts.token_budget, ranks)
     return micro is None, micro or 1
 
 
@@ -263,9 +264,8 @@ def _trainer(options: Options, facts: Facts, cpu: bool) -> dict[str, Any]:
     if facts.resume_step:
         settings["trainer.resume_from_path"] = str(facts.run / f"global_step_{facts.resume_step}")
     if options.nodes == 1:
-        settings["+ray_kwargs.ray_init.address"] = "local"
-        settings["+ray_kwargs.ray_init.include_dashboard"] = False
-    if cpu:
+        settings |= {"+ray_kwargs.ray_init.address": "local", "+ray_kwargs.ray_init.include_dashboard": False}
+    if cpu and options.nodes == 1:
         settings |= {
             "ray_kwargs.ray_init.num_cpus": 8,
             # Placement asks Ray for a GPU: this one is made up (trainkit/plugins/cpu_platform.py).

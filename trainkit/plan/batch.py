@@ -48,15 +48,16 @@ class Batch:
         return max(1, -(-round(here * mean_tokens) // self.token_budget))
 
 
-def micro_batch(options: Options, room: int, token_budget: int) -> int | None:
+def micro_batch(options: Options, room: int, token_budget: int, gpus: int) -> int | None:
     """Trajectories that verl learns at once; None where it packs them by the token budget.
 
-    On a CPU they are padded, so the budget becomes a micro-batch: the largest that divides the
-    mini-batch. `room` is the tokens of the longest prompt and response.
+    On a CPU they are padded, so the budget becomes a micro-batch: the largest that divides
+    a rank's share of the mini-batch. `room` is the tokens of the longest prompt and response, `gpus` are
+    the ranks of all nodes (on a CPU each node is one).
     """
     if options.micro_batch or options.device != "cpu":
         return options.micro_batch
-    whole = options.mini_batch * options.samples
+    whole = options.mini_batch * options.samples // gpus
     most = max(1, token_budget // room)
     return max(size for size in range(1, min(whole, most) + 1) if whole % size == 0)
 

@@ -121,7 +121,7 @@ def estimate(request: EstimateFor) -> RunEstimate:
             samples=options.samples,
             mini_batch=options.mini_batch,
             gpus=request.gpus,
-            micro_batch=micro_batch(options, request.room, budget),
+            micro_batch=micro_batch(options, request.room, budget, request.gpus),
             token_budget=budget,
         ),
         token_budget=budget,

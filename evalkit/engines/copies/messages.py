@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from evalkit.engines.base import Request
+from evalkit.engines.base import EngineOptions, Request
 from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a copy is to load: the engine's name, the model, how; and what its environment gains first."""
+
+    engine: str
+    model: Model
+    options: EngineOptions
+    environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

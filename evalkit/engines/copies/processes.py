@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.engines.base import EngineOptions
-from evalkit.engines.copies.messages import Died, Message, Report
+from evalkit.engines.copies.ahead import end_surplus, start, take
+from evalkit.engines.copies.messages import Died, Load, Message, Report
 from evalkit.engines.redirect_output import last_error, size
 from evalkit.models.resolve import Model
 
-SERVE = "evalkit.engines.copies.serve"
-ROOT = Path(__file__).parents[3]
 ENDS = 10.0
 """Seconds that copies get to free their memory before they are killed."""
 
@@ -40,25 +38,14 @@ class Processes:
         self._pipes: dict[int, Any] = {}
         self.processes: list[subprocess.Popen[bytes]] = []
         for copy, log in enumerate(self._logs):
-            ours, theirs = connection.Pipe()
-            with open(log or os.devnull, "ab") as output:
-                command = [sys.executable, "-m", SERVE, str(theirs.fileno()), str(os.getpid())]
-                self.processes.append(
-                    subprocess.Popen(
-                        command,
-                        env=_environment(slots[copy], self.count),
-                        pass_fds=[theirs.fileno()],
-                        stdin=subprocess.DEVNULL,
-                        stdout=output,
-                        stderr=output,
-                        process_group=0,  # Ctrl-C reaches evalkit alone
-                    )
-                )
-            theirs.close()
-            self._pipes[copy] = ours
+            started = take() or start(log)
+            self.processes.append(started.process)
+            self._pipes[copy] = started.pipe
             own = replace(options, log=log, gpus=None, copies=1)
+            environment = _environment(slots[copy], self.count)
             with contextlib.suppress(OSError):  # it died at once: `wait` says so
-                ours.send((name, replace(model, lock=None), own))
+                started.pipe.send(Load(name, replace(model, lock=None), own, environment))
+        end_surplus()
 
     def label(self, copy: int) -> str:
         """A copy in words, as "copy 2 (GPU 1)"."""
@@ -119,11 +106,9 @@ def log_of(log: Path | None, copy: int) -> Path | None:
 
 
 def _environment(gpus: str | None, copies: int) -> dict[str, str]:
-    """What a copy finds in its environment: its GPUs, or its share of the cores, and where evalkit lies."""
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    own = {"PYTHONPATH": path}
+    """What the environment of a copy gains: its GPUs, or its share of the cores."""
     if gpus is not None:
-        own["CUDA_VISIBLE_DEVICES"] = gpus
-    elif "OMP_NUM_THREADS" not in os.environ:
-        own["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // copies))
-    return {**os.environ, **own}
+        return {"CUDA_VISIBLE_DEVICES": gpus}
+    if "OMP_NUM_THREADS" in os.environ:
+        return {}
+    return {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // copies))}

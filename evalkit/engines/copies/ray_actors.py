@@ -18,8 +18,9 @@ from typing import Any
 
 from evalkit.cluster_environment import START, no_cluster, travelling
 from evalkit.engines.base import Engine, EngineOptions
+from evalkit.engines.copies.ahead import ROOT
 from evalkit.engines.copies.messages import Died, Message, Ready, Report
-from evalkit.engines.copies.processes import ROOT, log_of
+from evalkit.engines.copies.processes import log_of
 from evalkit.engines.copies.server import Server
 from evalkit.models.resolve import Model, resolve_model
 from prompts.errors import Failed, UserError

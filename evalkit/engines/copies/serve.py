@@ -12,20 +12,31 @@ import sys
 import threading
 from multiprocessing.connection import Connection
 
+from evalkit.engines.base import EngineOptions
 from evalkit.engines.child_process import die_with_parent
 from evalkit.engines.copies.messages import Died, Ready
 from evalkit.engines.copies.server import Server
 from evalkit.engines.load import make_engine
+from evalkit.engines.redirect_output import output_goes_to
 from evalkit.engines.vllm_install import preload_openmp
+from evalkit.engines.vllm_start import import_early
 from prompts.errors import Failed, UserError
 
 
 def main(pipe: Connection) -> None:
-    """Load what the first message names, say so, and serve."""
+    """Load what the first message names, say so, and serve.
+
+    A message before it holds options alone: those of a copy that was started ahead, which imports meanwhile.
+    """
+    asked = pipe.recv()
+    if isinstance(asked, EngineOptions):
+        import_early(asked)
+        asked = pipe.recv()
+        output_goes_to(asked.options.log)
+    os.environ.update(asked.environment)
     preload_openmp()
-    name, model, options = pipe.recv()
     try:
-        engine = make_engine(name, model, options)
+        engine = make_engine(asked.engine, asked.model, asked.options)
     except (UserError, Failed) as error:
         pipe.send(Died(str(error)))
         return

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from tiny_models import tiny_model
 
 from evalkit.engines.base import EngineOptions, Request
+from evalkit.engines.copies import ahead
 from evalkit.engines.copies.deal import CopiedEngine
 from evalkit.engines.copies.processes import Processes
 from evalkit.engines.copies.slots import slots_of
@@ -117,6 +119,27 @@ def test_copies_of_vllm_and_a_killed_one(tiny: Model, tmp_path: Path, capfd: Any
     copies_of(plan_of(tiny, "vllm", 128), 20, tmp_path, capfd)
 
 
+def test_a_copy_that_was_started_ahead(tiny: Model, tmp_path: Path) -> None:
+    """It loads what it is told later, into the log that it is told, and the surplus is ended."""
+    plan = plan_of(tiny, "vllm", 8)
+    options = EngineOptions(max_model_len=plan.needed, log=tmp_path / "engine.log")
+    with closing(make_engine("vllm", tiny, options)) as engine:
+        expected = sorted((c.index, c.token_ids) for c in generated(engine, plan))
+    ahead.start_ahead("vllm", options)
+    assert not ahead.waiting()  # a CPU has no cores to spare
+    first, surplus = ahead.start(None, options), ahead.start(None, options)
+    ahead._spare[:] = [first, surplus]
+    with closing(make_engine("vllm", tiny, replace(options, log=tmp_path / "copy.log"))) as engine:
+        assert isinstance(engine, CopiedEngine) and engine.copies == 1
+        assert sorted((c.index, c.token_ids) for c in generated(engine, plan)) == expected
+        assert "skip_tokenizer_init" in (tmp_path / "copy.log").read_text()
+    assert not ahead.waiting() and surplus.process.poll() == -signal.SIGKILL and first.process.poll() == 0
+
+
+def generated(engine: Any, plan: RunPlan) -> Iterator[Completion]:
+    return iter(engine.generate(requests_of(plan), plan.sampling, plan.stop_ids))
+
+
 @pytest.mark.slow
 def test_copies_end_with_evalkit(tiny: Model, tmp_path: Path) -> None:
     script = (
@@ -147,8 +170,6 @@ def _is_running(pid: int) -> bool:
 
 @pytest.mark.slow
 def test_a_model_that_no_copy_can_load(tiny: Model, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     broken = replace(tiny, folder=tmp_path)
     with pytest.raises(Failed, match="transformers cannot load"):
         make_engine("hf", broken, EngineOptions(copies=2, log=tmp_path / "engine.log"))
