@@ -80,7 +80,7 @@ class StablePath:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
-        self._held: int | None = None
+        self._held: tuple[int, FileLock] | None = None
         with suppress(OSError):
             self._link(folder)
 
@@ -88,11 +88,12 @@ class StablePath:
         for slot in range(SLOTS):
             place = cache_dir() / "vllm_models" / _architecture(folder) / str(slot)
             place.mkdir(parents=True, exist_ok=True)
-            held = os.open(place / "lock", os.O_CREAT | os.O_RDWR, 0o644)
-            if FileLock(held, place / "lock").acquire() is not None:
-                os.close(held)
+            descriptor = os.open(place / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+            lock = FileLock(descriptor, place / "lock")
+            if lock.acquire() is not None:
+                os.close(descriptor)
                 continue
-            self._held = held
+            self._held = descriptor, lock
             fresh = place / f"model.{os.getpid()}"
             fresh.unlink(missing_ok=True)
             fresh.symlink_to(folder.resolve())
@@ -103,7 +104,9 @@ class StablePath:
     def free(self) -> None:
         """Let the next engine have the path."""
         if self._held is not None:
-            os.close(self._held)
+            descriptor, lock = self._held
+            lock.release()
+            os.close(descriptor)
             self._held = None
 
 
