@@ -33,17 +33,25 @@ class Spare:
 
     process: subprocess.Popen[bytes]
     pipe: Any
+    gpus: str | None = None
 
 
-def start(log: Path | None, ahead: EngineOptions | None = None) -> Spare:
-    """Start a copy's process. Its output goes into the log; with `ahead` it imports vLLM meanwhile."""
+def start(log: Path | None, ahead: EngineOptions | None = None, gpus: str | None = None) -> Spare:
+    """Start a copy's process. Its output goes into the log; with `ahead` it imports vLLM meanwhile.
+
+    `gpus` is its CUDA_VISIBLE_DEVICES, set before anything can look for GPUs.
+    """
     ours, theirs = connection.Pipe()
     command = [sys.executable, "-m", SERVE, str(theirs.fileno()), str(os.getpid())]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with open(log or os.devnull, "ab") as output:
         process = subprocess.Popen(
             command,
-            env={**os.environ, "PYTHONPATH": path},
+            env={
+                **os.environ,
+                "PYTHONPATH": path,
+                **({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}),
+            },
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -54,7 +62,7 @@ def start(log: Path | None, ahead: EngineOptions | None = None) -> Spare:
     if ahead is not None:
         with suppress(OSError):  # it died at once: whoever takes it sees that
             ours.send(ahead)
-    return Spare(process, ours)
+    return Spare(process, ours, gpus)
 
 
 def start_ahead(engine: str, options: EngineOptions) -> None:
@@ -66,9 +74,11 @@ def start_ahead(engine: str, options: EngineOptions) -> None:
             return
     except UserError:  # said where the engine is checked
         return
-    gpus = options.gpus or len(_visible())
-    for _ in range(min(options.copies or gpus // max(1, options.tp), MOST)):
-        _spare.append(start(None, options))
+    gpus = _visible()
+    gpus = gpus[: options.gpus or len(gpus)]
+    tp = max(1, options.tp)
+    for copy in range(min(options.copies or MOST, len(gpus) // tp, MOST)):
+        _spare.append(start(None, options, ",".join(gpus[copy * tp : (copy + 1) * tp])))
 
 
 def waiting() -> bool:
@@ -76,9 +86,12 @@ def waiting() -> bool:
     return bool(_spare)
 
 
-def take() -> Spare | None:
-    """A copy that was started ahead; None where there is none."""
-    return _spare.pop(0) if _spare else None
+def take(gpus: str | None) -> Spare | None:
+    """A copy that was started ahead on these GPUs; None where there is none."""
+    for at, spare in enumerate(_spare):
+        if spare.gpus == gpus:
+            return _spare.pop(at)
+    return None
 
 
 def end_surplus() -> None:
@@ -91,9 +104,10 @@ def end_surplus() -> None:
 
 
 def _visible() -> list[str]:
-    """The GPUs that are probably visible: as CUDA_VISIBLE_DEVICES says, else the machine's devices."""
+    """The GPUs that are probably visible, named as CUDA names them; `slots.visible_gpus` without torch."""
     if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in named.split(",") if name.strip()]
+        return [name.strip() for name in named.split(",") if name.strip()]
     with suppress(OSError):
-        return [name for name in os.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
+        devices = [name for name in os.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
+        return [str(number) for number in range(len(devices))]
     return []

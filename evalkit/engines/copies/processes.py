@@ -38,7 +38,7 @@ class Processes:
         self._pipes: dict[int, Any] = {}
         self.processes: list[subprocess.Popen[bytes]] = []
         for copy, log in enumerate(self._logs):
-            started = take() or start(log)
+            started = take(slots[copy]) or start(log)
             self.processes.append(started.process)
             self._pipes[copy] = started.pipe
             own = replace(options, log=log, gpus=None, copies=1)

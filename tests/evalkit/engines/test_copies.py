@@ -120,15 +120,16 @@ def test_copies_of_vllm_and_a_killed_one(tiny: Model, tmp_path: Path, capfd: Any
 
 
 def test_a_copy_that_was_started_ahead(tiny: Model, tmp_path: Path) -> None:
-    """It loads what it is told later, into the log that it is told, and the surplus is ended."""
+    """It loads what it is told later, into the log that it is told; one of other GPUs is ended."""
     plan = plan_of(tiny, "vllm", 8)
     options = EngineOptions(max_model_len=plan.needed, log=tmp_path / "engine.log")
     with closing(make_engine("vllm", tiny, options)) as engine:
         expected = sorted((c.index, c.token_ids) for c in generated(engine, plan))
     ahead.start_ahead("vllm", options)
     assert not ahead.waiting()  # a CPU has no cores to spare
-    first, surplus = ahead.start(None, options), ahead.start(None, options)
-    ahead._spare[:] = [first, surplus]
+    surplus, first = ahead.start(None, options, "7"), ahead.start(None, options)
+    assert b"CUDA_VISIBLE_DEVICES=7\0" in Path(f"/proc/{surplus.process.pid}/environ").read_bytes()
+    ahead._spare[:] = [surplus, first]
     with closing(make_engine("vllm", tiny, replace(options, log=tmp_path / "copy.log"))) as engine:
         assert isinstance(engine, CopiedEngine) and engine.copies == 1
         assert sorted((c.index, c.token_ids) for c in generated(engine, plan)) == expected
