@@ -15,6 +15,7 @@ from evalkit.extract.rules import resolve_rule
 from evalkit.gold import NO_GOLD, acceptable, is_code
 from evalkit.grade.grade import gold_problem
 from evalkit.grade.judge import judge
+from evalkit.grade.same_question import normal_text
 from evalkit.grade.user_function import is_function
 from evalkit.records import Row
 from prompts.template import Template
@@ -85,7 +86,7 @@ def gold_problems(rows: Sequence[Row], templates: Sequence[Template]) -> tuple[G
             problem = next(filter(None, (gold_problem(row.gold, t.rule) for t in templates)), None)
         if problem:
             found.setdefault(problem, []).append(row.id)
-    asked = ((" ".join(row.question.casefold().split()), row) for row in rows if not row.messages)
+    asked = ((normal_text(row.question), row) for row in rows if not row.messages)
     if other := with_another_gold(asked):
         found[ANOTHER_GOLD] = [row.id for row in other]
     problems = [

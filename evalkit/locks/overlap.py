@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from evalkit.grade.same_question import normal_text, older_normal_text
 from prompts.errors import Mismatch
 from prompts.lock import Lock, ids_sha256
 from prompts.template import Template
@@ -38,7 +39,7 @@ def locked_overlap(
     `prompts` are (row id, prompt token ids) of the rows to be scored, `texts` their questions by id
     (`row_text`). A row counts where its id, its whole prompt or its question is the same, so that another
     gold, another file name, another prompt or a space more hides nothing. Locks from before carry no
-    questions.
+    questions, or hashes of their older normal form.
     """
     trained = set(lock.data["prompts"])
     hashes = set(lock.data["prompts"].values())
@@ -48,13 +49,13 @@ def locked_overlap(
         for row_id, ids in prompts
         if row_id in trained
         or ids_sha256(ids) in hashes
-        or (questions and row_id in texts and _hash(texts[row_id]) in questions)
+        or (questions and row_id in texts and not questions.isdisjoint(_hashes(texts[row_id])))
     ]
 
 
 def with_questions(lock: Lock, texts: Iterable[str]) -> Lock:
     """The lock of training data with hashes of its questions (`row_text`), for `locked_overlap`."""
-    return replace(lock, carries={**lock.carries, "questions": sorted({_hash(text) for text in texts})})
+    return replace(lock, carries={**lock.carries, "questions": sorted({_hashes(text)[0] for text in texts})})
 
 
 def row_text(row: WithFields, template: Template) -> str:
@@ -62,12 +63,15 @@ def row_text(row: WithFields, template: Template) -> str:
     return "\n".join([row.question, *(str(row.fields.get(name)) for name in template.fields)])
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(normal_text(text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def _hashes(text: str) -> tuple[str, str]:
+    """A text's hash as locks hold it now, and as they held it before."""
+    forms = (normal_text(text), older_normal_text(text))
+    now, before = (hashlib.sha256(form.encode("utf-8", "surrogatepass")).hexdigest()[:16] for form in forms)
+    return now, before
 
 
 def question_overlap(training: Iterable[str], rows: Iterable[Question]) -> list[str]:
-    """Ids of the rows whose question is among the training questions; case and spaces do not count."""
+    """Ids of the rows whose question is among the training questions (`normal_text`)."""
     trained = {normal_text(question) for question in training}
     return [row.id for row in rows if normal_text(row.question) in trained]
 
@@ -81,8 +85,3 @@ def refuse_overlap(shared: Sequence[str], total: int, *, what: str, scored: str)
             f"({', '.join(shared[:SHOWN])}{more}), so its score would be too good; score another split, "
             "or continue with --allow-overlap (the result is marked)"
         )
-
-
-def normal_text(question: str) -> str:
-    """A text as questions are compared: case and spaces do not count."""
-    return " ".join(question.casefold().split())

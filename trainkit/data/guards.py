@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evalkit.grade.check_golds import with_another_gold
-from evalkit.locks.overlap import SHOWN, normal_text, question_overlap, row_text
+from evalkit.grade.same_question import normal_text
+from evalkit.locks.overlap import SHOWN, question_overlap, row_text
 from evalkit.records import Row
 from evalkit.tasks.load import load_rows
 from evalkit.tasks.sources import is_file
@@ -77,7 +78,7 @@ def _validated_on_training(split: Split, held: PartRows, allowed: bool) -> list[
 
 
 def said(row: Row, template: Template) -> str:
-    """All that a row tells the model, without case and spaces: messages, or question and fields."""
+    """All that a row tells the model, as questions are compared: messages, or question and fields."""
     if row.messages is None:
         return normal_text(row_text(row, template))
     return normal_text("\n".join(message["content"] for message in row.messages))

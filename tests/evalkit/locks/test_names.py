@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -92,6 +93,22 @@ def test_a_question_is_known_again_whatever_its_spaces_and_prompt(smollm2: Path)
     assert locked_overlap(trained, prompts, {"b": "How many cows has he?"}) == []
     assert locked_overlap(lock, prompts, {"b": row_text(again, template)}) == []  # a lock from before
     assert trained == lock and trained.as_dict()["sha256"] == lock.as_dict()["sha256"]
+
+
+@pytest.mark.parametrize(
+    "asked", ["How many are 5+3 ?", "How ma\u200bny are ５ + ３？", "HOW many are 5 +3?"]
+)
+def test_what_nobody_sees_hides_no_question_of_a_lock(smollm2: Path, asked: str) -> None:
+    trained = with_questions(lock_of(smollm2, "gsm8k-boxed@1"), ["How many are 5 + 3?"])
+    assert locked_overlap(trained, [("b", [1, 2, 3])], {"b": asked}) == ["b"]
+
+
+def test_hashes_of_a_lock_from_before_are_known_still(smollm2: Path) -> None:
+    before = hashlib.sha256(b"how many are 5 + 3 ?").hexdigest()[:16]  # case and the number of spaces only
+    lock = replace(lock_of(smollm2, "gsm8k-boxed@1"), carries={"questions": [before]})
+    prompts = [("b", [1, 2, 3])]
+    assert locked_overlap(lock, prompts, {"b": "How many are  5 + 3 ?"}) == ["b"]
+    assert locked_overlap(lock, prompts, {"b": "How many are 5 + 4 ?"}) == []
 
 
 def test_rows_that_ask_the_same_about_other_texts_are_two() -> None:

@@ -226,16 +226,17 @@ def test_validate_on_test_is_marked(tmp_path: Path) -> None:
 
 
 def test_train_on_test_is_refused(tmp_path: Path) -> None:
-    """A test split that shares two questions, one with other case and spaces."""
+    """A test split that shares three questions, one with other case and spaces, one in wide digits."""
     folder = tmp_path / "gsm8k"
     folder.mkdir()
     lines = [{"question": f"How many are {n} and {n}?", "answer": f"Twice.\n#### {2 * n}"} for n in range(50)]
     write_rows(folder / "train.jsonl", lines)
     shared = [lines[7], {**lines[9], "question": lines[9]["question"].upper().replace(" ", "  ")}]
+    shared += [{**lines[8], "question": "How many\u200b are ８ and ８ ？"}]
     one = {"question": "What is one?", "answer": "#### 1"}
     write_rows(folder / "test.jsonl", [one, *shared])
     asked = inputs("gsm8k", data=str(tmp_path), validate="test")
-    with pytest.raises(Mismatch, match="2 of the 3 test questions of gsm8k stand in"):
+    with pytest.raises(Mismatch, match="3 of the 4 test questions of gsm8k stand in"):
         write_dataset(asked, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     allowed = write_dataset(
