@@ -2,7 +2,8 @@
 
 verl resumes by `torch.load(..., weights_only=False)` (verl 0.9.1: model, optimizer, extra and data state),
 and a pickle can run any code. So a run that is begun gets a mark, made with a key that lies in the user's
-own state folder on this machine; a folder of somebody else has none that fits.
+own state folder on this machine; a folder of somebody else has none that fits. Where others may write into
+the folder (one of a group), the checkpoints' files must be the user's own, too.
 """
 
 from __future__ import annotations
@@ -28,15 +29,18 @@ def mark_origin(folder: Path) -> None:
 
 def require_own(folder: Path, *, trusted: bool) -> None:
     """UserError where a folder was not made here by this user; with `trusted` it gets the mark instead."""
-    if _is_own(folder):
-        return
-    if not trusted:
+    marked, why = _is_own(folder), ""
+    if not marked:
+        why = f"{folder} was not begun on this machine by this user (or before runs were marked)"
+    elif foreign := _of_another_user(folder):
+        why = f"{foreign} belongs to another user, or is a link to a folder"
+    if why and not trusted:
         raise UserError(
-            f"{folder} was not begun on this machine by this user (or by a trainkit that did not mark its "
-            "runs), and verl resumes a run by loading pickles, which can run any code; if you trust whoever "
+            f"{why}, and verl resumes a run by loading pickles, which can run any code; if you trust whoever "
             "made the folder, give the same command with --trust-run"
         )
-    mark_origin(folder)
+    if not marked:
+        mark_origin(folder)
 
 
 def require_own_code(folder: Path) -> None:
@@ -57,6 +61,19 @@ def _is_own(folder: Path) -> bool:
     except UserError:
         return False
     return hmac.compare_digest(str(mark.get("mac")), _mac(_key(), str(mark.get("id"))))
+
+
+def _of_another_user(folder: Path) -> Path | None:
+    """A file of a checkpoint that is not of this user, or a link to a folder, which verl never writes."""
+    user = os.getuid()
+    for checkpoint in sorted(folder.glob("global_step_*")):
+        for root, folders, files in os.walk(checkpoint.resolve()):
+            inner = [Path(root, name) for name in folders]
+            for path in (checkpoint, Path(root), *inner, *(Path(root, name) for name in files)):
+                is_foreign = path.lstat().st_uid != user or (path.exists() and path.stat().st_uid != user)
+                if is_foreign or (path in inner and path.is_symlink()):
+                    return path
+    return None
 
 
 def _mac(key: bytes, name: str) -> str:

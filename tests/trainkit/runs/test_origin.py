@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -41,6 +42,28 @@ def test_a_run_of_another_machine_is_refused_unless_trusted(
         require_own_code(run)
     require_own(run, trusted=True)
     require_own(run, trusted=False)  # it was trusted once
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize("name", ["global_step_2", "global_step_2/data.pt", "global_step_2/actor/model.pt"])
+def test_files_of_another_user_in_ones_own_run_are_refused(run: Path, name: str) -> None:
+    for part in ("global_step_2/data.pt", "global_step_2/actor/model.pt"):
+        (run / part).parent.mkdir(parents=True, exist_ok=True)
+        (run / part).write_bytes(b"pickle")
+    require_own(run, trusted=False)
+    os.chown(run / name, 12345, -1)
+    with pytest.raises(UserError, match=f"{name} belongs to another user.* --trust-run"):
+        require_own(run, trusted=False)
+    require_own(run, trusted=True)
+
+
+def test_a_folder_behind_a_link_in_a_checkpoint_is_refused(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk" / "global_step_2").mkdir(parents=True)
+    (run / "global_step_2").symlink_to(tmp_path / "disk" / "global_step_2")  # a checkpoint on another disk
+    require_own(run, trusted=False)
+    (tmp_path / "disk" / "global_step_2" / "actor").symlink_to(tmp_path)
+    with pytest.raises(UserError, match="actor belongs to another user, or is a link"):
+        require_own(run, trusted=False)
 
 
 @pytest.mark.parametrize("mark", [None, {}, {"id": "a", "mac": "b"}, {"id": 5, "mac": None}])
