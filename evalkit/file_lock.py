@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shlex
 import socket
 import sys
 import time
@@ -55,7 +56,7 @@ class FileLock:
                 made = os.open(self._mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
             except FileExistsError:
                 if holder := _living(self._mark) or self._taken_over():
-                    return f"{holder} (if that has ended: rm {self._mark})"
+                    return f"{holder} (if that has ended: rm {shlex.quote(str(self._mark))})"
                 continue
             os.write(made, content)
             os.close(made)

@@ -23,8 +23,10 @@ def path(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
         monkeypatch.setattr(fcntl, "flock", flock)
-    (tmp_path / "records.jsonl").touch()
-    return tmp_path / "records.jsonl"
+    place = tmp_path / "with space"
+    place.mkdir()
+    (place / "records.jsonl").touch()
+    return place / "records.jsonl"
 
 
 def test_a_second_writer_waits_or_is_told_who_has_it(path: Path) -> None:
@@ -52,6 +54,6 @@ def test_the_mark_of_a_dead_process_is_taken_over_and_that_of_another_host_is_no
         assert lock.acquire() is None
         lock.release()
         mark.write_text("elsewhere 1\n")
-        assert "process 1 on elsewhere" in str(lock.acquire()) and f"rm {mark}" in str(lock.acquire())
+        assert "process 1 on elsewhere" in str(lock.acquire()) and f"rm '{mark}'" in str(lock.acquire())
         mark.write_text("")
         assert lock.acquire() is not None
