@@ -15,10 +15,13 @@ from prompts.errors import UserError
 
 
 class GuardedStream:
-    """stdout or stderr, through `printable`, and with `?` for what the terminal's encoding does not have."""
+    """stdout or stderr, through `printable`, and with `?` for what the terminal's encoding does not have.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Of a stderr that takes nothing any more (a log on a full disk) nobody can be told: it ends no work.
+    """
+
+    def __init__(self, stream: TextIO, descriptor: int) -> None:
+        self._stream, self._descriptor = stream, descriptor
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
@@ -29,26 +32,49 @@ class GuardedStream:
         drawn = str(caller).partition(".")[0] == "rich" and self._stream.isatty()
         try:
             self._stream.write(text if drawn else printable(text))
-        except BrokenPipeError:
-            raise
         except OSError as error:
-            _drop(error)
+            self._drop(error)
         return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._drop(error)
 
     def writelines(self, lines: Any) -> None:
         for line in lines:
-            self._stream.write(printable(line))
+            self.write(line)
+
+    def _drop(self, error: OSError) -> None:
+        """Send what is held back and all that follows nowhere; UserError where stdout could not take it."""
+        if isinstance(error, BrokenPipeError) and self._descriptor == 1:
+            raise error
+        _to_nowhere(self._descriptor)
+        if self._descriptor == 1:
+            raise UserError(
+                f"what was to be printed cannot be written: {error.strerror}; send it somewhere else"
+            ) from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
 def guard_streams() -> None:
-    """Put the guards in the place of stdout and stderr, once."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is not None and not isinstance(stream, GuardedStream):
-            setattr(sys, name, GuardedStream(stream))
+    """Put the guards in the place of stdout and stderr, once.
+
+    A stream that the caller has closed goes nowhere: else the next file that is opened gets its number, and
+    with it what is printed.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            _to_nowhere(descriptor)
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name) or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        if not isinstance(stream, GuardedStream):
+            setattr(sys, name, GuardedStream(stream, descriptor))
 
 
 def close_output() -> None:
@@ -56,13 +82,14 @@ def close_output() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing is left to say, also not at exit
-    except OSError as error:
-        _drop(error)
+        _to_nowhere(1)  # nothing is left to say, also not at exit
 
 
-def _drop(error: OSError) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is held back is not tried again at exit
-    raise UserError(
-        f"what was to be printed cannot be written: {error.strerror}; send it somewhere else"
-    ) from None
+def _to_nowhere(descriptor: int) -> None:
+    """Let a descriptor write to, or read from, the null device."""
+    null = os.open(os.devnull, os.O_RDWR)
+    if null == descriptor:
+        os.set_inheritable(null, True)
+        return
+    os.dup2(null, descriptor)
+    os.close(null)

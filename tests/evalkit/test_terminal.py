@@ -45,6 +45,20 @@ def test_a_full_device_is_said_in_a_sentence(runs: Path) -> None:
     assert done.stderr.decode().startswith("error: ") and done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-", "2>/dev/full", ">&- 2>/dev/full"])
+def test_streams_that_are_closed_or_full_end_no_work(runs: Path, tmp_path: Path, closed: str) -> None:
+    """What is printed reaches no file that got the number of a closed stream."""
+    written, shown = tmp_path / "report.html", "diff base-gsm8k tuned-gsm8k"
+    for command in (f"report base-gsm8k tuned-gsm8k --output {written}", shown):
+        shell = f"{sys.executable} -m evalkit {command} {closed}"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(shell, shell=True, cwd=runs, env=environment, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        assert b"Traceback" not in done.stderr
+    assert written.read_bytes().rstrip().endswith(b"</html>")
+    assert b"tuned is better" in done.stdout or ">&-" in closed
+
+
 def test_a_reader_that_leaves_ends_nothing(runs: Path) -> None:
     shell = f"{sys.executable} -m evalkit runs --format json | head -c 1"
     done = subprocess.run(
