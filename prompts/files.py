@@ -5,6 +5,7 @@ The only place that does so. `whole_file` and `whole_folder` are for what is wri
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -123,7 +124,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     with scratch_folder(path) as temporary:
         yield temporary
-        temporary.rename(path)
+        try:
+            temporary.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            raise UserError(f"{path} exists: it was made while this wrote its own; keep that one") from None
 
 
 def write_whole(path: Path, content: bytes) -> None:

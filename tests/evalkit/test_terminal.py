@@ -36,13 +36,35 @@ def test_a_terminal_that_lacks_characters_gets_the_table(runs: Path, encoding: s
     assert done.returncode == 0 and b"Traceback" not in done.stderr and b"tuned is better" in done.stdout
 
 
-def test_a_full_device_is_said_in_a_sentence(runs: Path) -> None:
-    with Path("/dev/full").open("w") as full:
-        done = run(
-            "diff", "base-gsm8k", "tuned-gsm8k", cwd=runs, capture_output=False, stdout=full, stderr=-1
-        )
-    assert done.returncode == 2
-    assert done.stderr.decode().startswith("error: ") and done.stderr.count(b"\n") == 1
+HEALTHY = ROOT / "tests/corpora/doctor/healthy"
+PRINTING = [
+    "evalkit runs",
+    "evalkit runs --format json",
+    "evalkit show base-gsm8k",
+    "evalkit diff base-gsm8k tuned-gsm8k",
+    "evalkit compare-rules base-gsm8k",
+    "evalkit prompts list",
+    "evalkit prompts show gsm8k-boxed",
+    "evalkit tasks list",
+    "evalkit --help",
+    "trainkit plan --model smollm2-135m --task sums --on H100",
+    f"trainkit doctor {HEALTHY}",
+    f"trainkit audit {HEALTHY}",
+    f"trainkit watch {HEALTHY}",
+]
+
+
+@pytest.mark.parametrize("command", PRINTING)
+def test_a_full_device_is_said_in_a_sentence_and_a_poor_terminal_gets_its_table(
+    runs: Path, command: str
+) -> None:
+    shell = f"{sys.executable} -m {command}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C", "PYTHONIOENCODING": "latin-1"}
+    poor = subprocess.run(shell, shell=True, cwd=runs, env=environment, capture_output=True)
+    assert poor.returncode == 0 and poor.stdout and b"Traceback" not in poor.stderr
+    full = subprocess.run(f"{shell} >/dev/full", shell=True, cwd=runs, env=environment, capture_output=True)
+    assert full.returncode == 2 and full.stderr.decode().splitlines()[-1].startswith("error: what was to be")
+    assert b"Traceback" not in full.stderr
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-", "2>/dev/full", ">&- 2>/dev/full"])

@@ -127,3 +127,15 @@ def test_what_a_killed_process_left_goes_and_a_living_ones_stays(tmp_path: Path)
     clear_leftovers(tmp_path)
     assert not moved.exists()
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [f".a[1].{folders[0].suffix[1:]}0"]
+
+
+@pytest.mark.parametrize("faster", ["folder", "file"])
+def test_the_slower_of_two_writers_of_a_folder_is_told_that_it_exists(tmp_path: Path, faster: str) -> None:
+    path = tmp_path / "run"
+    with pytest.raises(UserError, match=r"run exists: .* keep that one$"), whole_folder(path) as temporary:
+        (temporary / "part").write_text("slower")
+        if faster == "folder":
+            path.mkdir()
+        (path / "part" if faster == "folder" else path).write_text("faster")
+    (written,) = tmp_path.iterdir()
+    assert (written / "part" if faster == "folder" else written).read_text() == "faster"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from made_runs import completion, evalkit, gsm8k_rows, make_run, needs_gsm8k, refused
-from places import CORPORA
+from places import CORPORA, ROOT
 
 from evalkit.compare.diff import diff_runs
 from evalkit.compare.table import flatten, rows_of
@@ -307,3 +311,20 @@ def test_of_two_metrics_in_one_log_the_one_that_is_right_or_wrong_is_taken(
     assert {record.outcome for record in run.records} == {"correct"}
     left = next(name for name in metrics if name != taken)
     assert f"right and wrong by the metric {taken}; left out: {left}" in run.notes
+
+
+def test_six_imports_of_one_log_at_once_write_one_run(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "evalkit", "import", str(LOGS / "base")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=-3, stderr=-1, text=True)
+        for _ in range(6)
+    ]
+    said = [process.communicate()[1] for process in started]
+    codes = sorted(process.returncode for process in started)
+    assert codes == [0, 2, 2, 2, 2, 2], said
+    for text, process in zip(said, started, strict=True):
+        if process.returncode:
+            assert re.fullmatch(r"error: .* exists: .*\n", text), text
+    (run,) = (tmp_path / "results").iterdir()
+    assert read_run(run).records
