@@ -20,6 +20,7 @@ import msgspec
 from evalkit.engines.vllm_install import installed_version, scheduler_for
 from evalkit.machine import Gpu, computes_in_float32, find_gpus
 from evalkit.models.resolve import Model, find_model_files, resolve_model
+from evalkit.portable import portable
 from evalkit.settings import settings
 from prompts.errors import UserError
 from prompts.files import scratch_folder
@@ -184,7 +185,7 @@ def _describe(
     )
     job = Job(
         options=options,
-        base=JobBase(name=model.name, revision=model.revision, weights_sha256=model.weights_sha256),
+        base=JobBase(name=_named(model.name), revision=model.revision, weights_sha256=model.weights_sha256),
         model_folder=str(facts.model_folder),
         trust_remote_code=options.trust_remote_code,
         fingerprint=dataset.lock.fingerprint,
@@ -239,6 +240,11 @@ def _packages() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _named(model: str) -> str:
+    """The model as checkpoints' manifests call it: an id, or no more of a path than tells it from others."""
+    return portable(Path(model)) if os.path.isabs(model) else model
 
 
 def _move_into_place(

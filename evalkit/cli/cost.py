@@ -20,9 +20,9 @@ def cost_command(asked: ScoreOptions, format: options.Format = "table") -> None:
 
     preload_openmp()
     from evalkit.models.resolve import resolve_model
+    from evalkit.portable import command_line
     from evalkit.score.from_options import rows_of
     from evalkit.score.prompt_cost import prompt_cost, render_cost
-    from evalkit.score.provenance import command_line
     from evalkit.settings import settings, template_folders
 
     rows = rows_of(asked)

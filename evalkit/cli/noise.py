@@ -29,9 +29,9 @@ def noise_command(asked: ScoreOptions, format: options.TableOrJson = "table") ->
 
     preload_openmp()
 
+    from evalkit.portable import command_line
     from evalkit.score.from_options import plan_of
     from evalkit.score.noise_floor import score_twice
-    from evalkit.score.provenance import command_line
     from evalkit.settings import settings
 
     plan = plan_of(asked)

@@ -76,10 +76,10 @@ def rescore_command(
     format: options.Format = "table",
 ) -> None:
     """Read a run's stored completions again and write a new run that points to its source."""
+    from evalkit.portable import command_line
     from evalkit.runs.find import find_run
     from evalkit.runs.rescore import rescore
     from evalkit.runs.table import render_result
-    from evalkit.score.provenance import command_line
     from evalkit.settings import settings
 
     found = find_run(run, settings().results)

@@ -71,6 +71,7 @@ def score_command(
 
     preload_openmp()
     start_ahead(asked.engine, asked.engine_options())
+    from evalkit.portable import command_line
     from evalkit.runs.by_task import lines_by_task
     from evalkit.runs.find import find_run
     from evalkit.runs.table import render_result
@@ -78,7 +79,6 @@ def score_command(
     from evalkit.score.many.run import check_many, score_models
     from evalkit.score.many.table import render_runs
     from evalkit.score.pipeline import score_model
-    from evalkit.score.provenance import command_line
     from evalkit.score.timing import parts_of
     from evalkit.score.until import Comparison, score_until_decided
     from evalkit.settings import settings

@@ -26,13 +26,14 @@ from evalkit.grade.grader import plain_fields, row_for_grader
 from evalkit.grade.judge import Judgement, make_record, unscored
 from evalkit.grade.judges import Judges
 from evalkit.grade.user_function import is_function
+from evalkit.portable import portable
 from evalkit.records import Completion, Outcome, Row
 from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.manifest import EngineFacts, Manifest, ModelFacts, new_manifest
 from evalkit.runs.summary import counted, summarize
 from evalkit.score.plan import RunPlan
 from evalkit.score.progress import RunProgress
-from evalkit.score.provenance import git_state, gpu_name, packages, paid_reward, portable
+from evalkit.score.provenance import git_state, gpu_name, packages, paid_reward
 from evalkit.score.resume import carry_marks, default_folder, model_slug, open_folder
 from evalkit.score.timing import Timing
 from prompts.errors import UserError

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,21 +41,6 @@ def gpu_name() -> str | None:
     """Name of the first GPU that torch may use. It is not asked: it would open a CUDA context to tell."""
     gpus = () if "+cpu" in packages().get("torch", "") else find_gpus()
     return gpus[0].name if gpus else None
-
-
-def portable(path: Path) -> str:
-    """A path that means something on another machine: relative where it is below the current folder."""
-    absolute = Path(os.path.abspath(path))
-    if absolute.is_relative_to(Path.cwd()):
-        return str(absolute.relative_to(Path.cwd()))
-    return "/".join(absolute.parts[-2:])
-
-
-def command_line() -> str:
-    """The command that was given, as it can be given again."""
-    program = Path(sys.argv[0])
-    name = program.parent.name if program.name == "__main__.py" else program.name
-    return shlex.join([name, *sys.argv[1:]])
 
 
 def paid_reward(model: str) -> PaidReward | None:
