@@ -25,7 +25,8 @@ from evalkit.settings import settings
 from prompts.errors import UserError
 from prompts.files import scratch_folder
 from trainkit.data.dataset import Dataset, write_dataset
-from trainkit.data.inputs import Inputs, find_inputs, relocked, task_names
+from trainkit.data.inputs import Inputs, find_inputs, task_names
+from trainkit.data.locked_prompt import relocked
 from trainkit.data.try_reward import SHAPED, find_reward, same_reward
 from trainkit.launch.environment import verl_command
 from trainkit.launch.set_option import check_bypass, check_known, parse_set, unsafe_keys

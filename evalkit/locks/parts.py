@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from evalkit.tasks.task import Task
 from prompts.lock import Lock
 
 JOINED = " + "
@@ -103,3 +104,9 @@ def lock_of(lock: Lock, task: str) -> Lock:
     data = {"task": part.task, "split": part.split, "rows": len(prompts), "prompts": prompts}
     carries = lock.carries.get("parts", {}).get(part.task, lock.carries)
     return Lock(part.reading, data, lock.budget, {k: v for k, v in carries.items() if k != "parts"})
+
+
+def is_other_task(lock: Lock, task: Task) -> bool:
+    """Whether the rows come from another task than the lock's; a file without a lock belongs to none."""
+    locked = [name for name in lock_tasks(lock) if name is not None]
+    return bool(locked) and task.name not in locked and task.named

@@ -21,7 +21,7 @@ from evalkit.locks.check import verified_template
 from evalkit.locks.difference import WITH_COMPUTATION, renamed, require_same
 from evalkit.locks.notes import reading_warnings
 from evalkit.locks.overlap import locked_overlap, refuse_overlap, row_text
-from evalkit.locks.parts import lock_of, lock_parts, lock_tasks
+from evalkit.locks.parts import is_other_task, lock_of, lock_parts
 from evalkit.models.computation import computation_of
 from evalkit.models.resolve import Model
 from evalkit.records import Sampling
@@ -134,7 +134,7 @@ def plan_run(
     options = options or EngineOptions()
     sampling = sampling or Sampling(max_tokens=task.max_tokens)
     check_sampling(sampling, options, model)
-    other_task = model.lock is not None and _is_other_task(model.lock, task)
+    other_task = model.lock is not None and is_other_task(model.lock, task)
     locked = lock_of(model.lock, task.name) if model.lock and not other_task else None
     ref = prompt or (locked.template if locked else task.template)
     places = [model.folder, *([task.source] if task.source else [])]
@@ -245,12 +245,6 @@ def check_sampling(sampling: Sampling, options: EngineOptions, model: Model) -> 
     for message, wrong in problems.items():
         if wrong:
             raise UserError(message)
-
-
-def _is_other_task(lock: Lock, task: Task) -> bool:
-    """Whether the rows come from another task than the lock's; a file without a lock belongs to none."""
-    locked = [name for name in lock_tasks(lock) if name is not None]
-    return bool(locked) and task.name not in locked and task.named
 
 
 def _check_golds(plan: RunPlan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from evalkit.tasks.task import Task
 from prompts.errors import UserError
 from prompts.lock import Lock, read_lock
 from prompts.template import Template
+from trainkit.data.locked_prompt import default_template, locks_of
 from trainkit.data.parquet import VALIDATION_FILE
 from trainkit.options import Options
 from trainkit.runs.job import FILE_NAME as JOB_FILE
@@ -116,7 +117,8 @@ def find_inputs(options: Options, model: Model | ModelFiles, run: Path | None = 
     Raises UserError for what does not exist, Mismatch where a released template was edited: the locks
     of run, parquet and model show what was.
     """
-    train = tuple(_training_part(options, model, run, asked) for asked in options.task)
+    locks = tuple(locks_of(options, model, run))
+    train = tuple(_training_part(options, model, run, locks, asked) for asked in options.task)
     train = tuple(map(_named, train, _sources([part.task.name for part in train], "--task")))
     if options.parquet and len(train) > 1:
         raise UserError(
@@ -125,7 +127,7 @@ def find_inputs(options: Options, model: Model | ModelFiles, run: Path | None = 
     keep_out = KEPT_OUT in options.validate
     sets = [asked for asked in options.validate if asked != KEPT_OUT]
     validation = tuple(
-        part for asked in sets for part in _validation_parts(options, model, run, train, asked)
+        part for asked in sets for part in _validation_parts(options, model, run, locks, train, asked)
     )
     taken = [part.source for part in train] if keep_out else []
     names = [part.task.name for part in validation]
@@ -144,18 +146,6 @@ def find_inputs(options: Options, model: Model | ModelFiles, run: Path | None = 
     )
 
 
-def relocked(lock: Lock | None, model: str, template: Template) -> str | None:
-    """A sentence where a model that is locked to one prompt is trained under another; else None."""
-    if lock is None or template.text_sha256 in [p.reading["template"]["sha256"] for p in lock_parts(lock)]:
-        return None
-    kwargs = (lock.reading["chat_template"] or {}).get("kwargs") or {}
-    with_them = f", chat_template_kwargs {kwargs}" if kwargs else ""
-    return (
-        f"{model} was locked to {lock.template} (fingerprint {lock.fingerprint}{with_them}) "
-        f"and is trained under {template.ref} from here on; to keep its prompt: --prompt {lock.template}"
-    )
-
-
 def task_names(options: Options) -> list[str]:
     """The tasks of --task without their weights."""
     return [parse_weight(asked)[0] for asked in options.task]
@@ -169,14 +159,21 @@ def template_folders(options: Options) -> tuple[Path, ...]:
     return (*settings().prompts, *(Path(folder).expanduser() for folder in options.prompts))
 
 
-def _training_part(options: Options, model: Model | ModelFiles, run: Path | None, asked: str) -> Part:
+def _training_part(
+    options: Options, model: Model | ModelFiles, run: Path | None, locks: Sequence[Lock], asked: str
+) -> Part:
     name, weight = parse_weight(asked)
     task = _load(options, name, None if is_file(name) else "train")
-    return _part(options, model, run, name, task, options.prompt or task.template, weight)
+    return _part(options, model, run, name, task, options.prompt or default_template(locks, task), weight)
 
 
 def _validation_parts(
-    options: Options, model: Model | ModelFiles, run: Path | None, train: tuple[Part, ...], asked: str
+    options: Options,
+    model: Model | ModelFiles,
+    run: Path | None,
+    locks: Sequence[Lock],
+    train: tuple[Part, ...],
+    asked: str,
 ) -> list[Part]:
     """The set that a word of --validate names; `test` is one for every task that has a test split."""
     if asked == TEST:
@@ -198,7 +195,8 @@ def _validation_parts(
         raise UserError(f"--validate knows train and test; {error}") from None
     trained = next((part for part in train if part.task.name == task.name), train[0])
     brings = any(row.messages is not None for row in task.rows)
-    ref = task.template if task.named and trained.task.name != task.name else trained.template.ref
+    is_other = task.named and trained.task.name != task.name
+    ref = default_template(locks, task) if is_other else trained.template.ref
     if brings and not options.prompt:
         ref = task.template
     return [_part(options, model, run, asked, task, options.prompt or ref, 1.0)]
