@@ -14,7 +14,7 @@ from evalkit.locks.difference import SCORER_KEY, rescore_command
 from evalkit.models.computation import computation_differences
 from evalkit.runs.folder import Run, read_run
 from evalkit.score.plan import RunPlan
-from prompts.errors import UserError
+from prompts.errors import Mismatch, UserError
 from prompts.files import shortened
 from prompts.lock import difference_of_locks
 
@@ -78,7 +78,27 @@ def open_folder(folder: Path, plan: RunPlan) -> Run | None:
             + (f"{rescore_command(folder)}; or " if again else "")
             + "give another --output, or leave it out to get a folder of its own"
         )
+    _refuse_edited(run)
     return run
+
+
+def _refuse_edited(run: Run) -> None:
+    """Raises Mismatch where manifest and prompt lock of a run, which a score writes alike, differ."""
+    manifest, lock = run.manifest, run.lock
+    said: dict[str, Any] = {"task": manifest.task, "split": manifest.split, "template": manifest.template}
+    meant: dict[str, Any] = {
+        "task": lock.data.get("task"),
+        "split": lock.data.get("split"),
+        "template": lock.template,
+    }
+    said |= {f"sampling.{key}": value for key, value in manifest.sampling.as_dict().items()}
+    meant |= {f"sampling.{key}": value for key, value in lock.budget.items()}
+    for key, value in said.items():
+        if None not in (value, meant.get(key)) and value != meant[key]:
+            raise Mismatch(
+                f"{run.folder}/manifest.json has {key} {value!r}, the run's prompt lock {meant[key]!r}: the "
+                f"manifest was edited; put {meant[key]!r} back, or give another --output"
+            )
 
 
 def carry_marks(run: Run, marks: Sequence[str]) -> Run:
@@ -101,6 +121,9 @@ def _differing(run: Run, plan: RunPlan) -> list[str]:
     """Keys in which a run that was started is not the one planned."""
     held = _held(run)
     keys = [key for key, value in _identity(plan).items() if key != "lock" and held[key] != value]
+    there, here = run.manifest.model.name, plan.model.name
+    if there is not None and model_slug(there) != model_slug(here):
+        keys.append(f"model name ({there} there, {here} here)")
     keys += _computed_otherwise(run, plan)
     return keys + [f"{entry.section}.{entry.key}" for entry in difference_of_locks(run.lock, plan.lock)]
 

@@ -5,6 +5,7 @@ pytest tests/evalkit/score/test_resume.py
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,3 +119,45 @@ def test_a_run_of_an_older_scorer_is_not_gone_on_with(model: Path, tmp_path: Pat
         score_model(plan, command="", results=tmp_path, output=before.folder)
     assert refused.value.exit_code == 2
     assert (f"evalkit rescore {before.folder}; or " in str(refused.value)) is finish
+
+
+EDITS: dict[str, tuple[dict[str, Any], str]] = {
+    "task": ({"task": "gsm8k"}, "has task 'gsm8k', the run's prompt lock 'sums': the manifest was edited"),
+    "split": ({"split": "train"}, "has split 'train', the run's prompt lock 'test'"),
+    "template": (
+        {"template": "gsm8k-boxed@1"},
+        "has template 'gsm8k-boxed@1', the run's prompt lock 'sums",
+    ),
+    "max_tokens": (
+        {"sampling": {"max_tokens": 4096}},
+        "has sampling.max_tokens 4096, the run's prompt ",
+    ),
+    "temperature": (
+        {"sampling": {"temperature": 0.7}},
+        "has sampling.temperature 0.7, the run's prompt ",
+    ),
+    "model": ({"model": {"name": "org/better"}}, r"differs in model name \(org/better there, .*model here\)"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("finish", [True, False])
+def test_a_manifest_that_was_edited_is_not_gone_on_with(
+    model: Path, tmp_path: Path, edit: str, finish: bool
+) -> None:
+    plan = plan_of(model)
+    before = scored(plan, tmp_path / "results", finish)
+    path = before.folder / "manifest.json"
+    held, (changes, says) = json.loads(path.read_text()), EDITS[edit]
+    changed = {key: {**held[key], **new} if isinstance(new, dict) else new for key, new in changes.items()}
+    path.write_text(json.dumps({**held, **changed}))
+    with pytest.raises(UserError, match=says):
+        score(plan, tmp_path / "results")
+
+
+def test_a_model_that_was_moved_finds_its_run(model: Path, tmp_path: Path) -> None:
+    before = scored(plan_of(model), tmp_path / "results", True)
+    moved = tmp_path / "elsewhere" / "model"
+    moved.parent.mkdir()
+    model.rename(moved)
+    assert score(plan_of(moved), tmp_path / "results").folder == before.folder
