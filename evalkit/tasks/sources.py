@@ -172,9 +172,10 @@ def _item(path: Path, number: int, row: Mapping[str, Any], question_field: str, 
 
 def _field(path: Path, number: int, row: Mapping[str, Any], name: str, option: str) -> Any:
     if name not in row:
-        raise UserError(
-            f"{path} row {number} has no field {name!r}; name one of {', '.join(row)} with {option}"
-        )
+        hint = f"name one of {', '.join(row)} with {option}"
+        if number > 1:  # the rows before it were read
+            hint = "the rows before it have one; correct that row or leave it out"
+        raise UserError(f"{path} row {number} has no field {name!r}; {hint}")
     return row[name]
 
 

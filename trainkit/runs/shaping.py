@@ -55,6 +55,8 @@ TERMS: Mapping[str, Callable[[Answer, Term], float]] = {
 }
 """What each term measures; `length=W@N` grows from N tokens on, `overlong=W@N` over the last N tokens."""
 COUNTED, RIGHT = ("length", "overlong"), ("correct", "lenient")
+LARGEST = 1_000_000
+"""Of weights and of what a function returns: verl squares rewards in float32, which ends at 3e38."""
 
 
 def parse_terms(given: Sequence[str], has_file: bool) -> tuple[Term, ...]:
@@ -88,10 +90,10 @@ def _parse(text: str) -> Term:
         weight = float(weight_text)
     except ValueError:
         weight = math.nan
-    if not equals or not math.isfinite(weight) or weight == 0:
+    if not equals or not 0 < abs(weight) <= LARGEST:  # never true of nan
         raise UserError(
-            f"--reward {text}: the weight is {weight_text!r}, it must be a number other than 0, as in "
-            f"--reward {name}=0.1; leave the term out to pay nothing for it"
+            f"--reward {text}: the weight is {weight_text!r}, it must be a number other than 0 and at most "
+            f"{LARGEST:,} in size, as in --reward {name}=0.1; leave the term out to pay nothing for it"
         )
     if name in RIGHT and weight < 0:
         raise UserError(f"--reward {text} would pay wrong answers: the weight of {name} must be above 0")
@@ -133,14 +135,13 @@ def verdict_of(outcome: str, reason: str, answer: str | None, lenient: str) -> d
 def usable(value: Any) -> float:
     """What a function of --reward-file returned, as a number.
 
-    Raises ValueError, saying what it was, for anything but a finite number.
+    Raises ValueError, saying what it was, for anything but a number of at most `LARGEST` in size.
     """
-    try:
-        finite = isinstance(value, int | float) and math.isfinite(value)
-    except OverflowError:  # a whole number that no float is
-        finite = False
-    if isinstance(value, bool) or not finite:
-        raise ValueError(f"it returned {value!r:.60} ({type(value).__name__}), not a finite number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        raise ValueError(
+            f"it returned {value!r:.60} ({type(value).__name__}), not a finite number of at most "
+            f"{LARGEST:,} in size"
+        )
     return float(value)
 
 

@@ -320,7 +320,11 @@ def test_rows_that_differ_in_a_shown_field_are_two(own: Path, tmp_path: Path) ->
     ("change", "options", "says"),
     [
         (lambda rows: rows[11].pop("hint"), {}, r"mine row 12 .*no text in the field 'hint'"),
-        (lambda rows: rows[11].pop("problem"), {}, r"mine.jsonl row 12 has no field 'problem'"),
+        (
+            lambda rows: rows[11].pop("problem"),
+            {},
+            r"mine.jsonl row 12 has no field 'problem'; the rows before it have one; correct that row",
+        ),
         (lambda rows: rows[11].update(hint=["a"]), {}, r"mine row 12 .*it is \['a'\]"),
         (lambda rows: None, {"answer_field": ["hint"]}, "is the field of mine that holds the gold"),
         (lambda rows: None, {"validate": ["mine.jsonl"]}, "40 of the 40 rows of mine, .*trained on too"),
