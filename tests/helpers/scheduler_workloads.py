@@ -1,10 +1,12 @@
 """Random workloads for vLLM 0.24's scheduler and for ours, step by step, without a model.
 
-    python tests/helpers/scheduler_workloads.py MODEL FIRST LAST [--v2]     (of random seeds)
+    python tests/helpers/scheduler_workloads.py MODEL FIRST LAST [--v2 | --groups]     (of random seeds)
 
-Prints how many steps were compared, how many of them ours scheduled the short way, and how often requests
-were preempted; ends with the first difference. Tokens are made of the request and the position, so both
-schedulers get the same ones, when the step after is scheduled, as vLLM's engine does it.
+Ours admits requests as they come here, as vLLM does, so that each step is the same; with `--groups` in
+groups of a quarter of the places, and what becomes of each request must be the same. Prints how many steps
+were compared, how many of them ours scheduled the short way, and how often requests were preempted; ends
+with the first difference. Tokens are made of the request and the position, so both schedulers get the same
+ones, when the step after is scheduled, as vLLM's engine does it.
 """
 
 from __future__ import annotations
@@ -35,13 +37,15 @@ BLOCK = 16
 VOCABULARY = 40
 
 
-def scheduler(kind: type, model: str, sequences: int, blocks: int, longest: int, v2: bool) -> Any:
+def scheduler(
+    kind: type, model: str, sequences: int, blocks: int, longest: int, v2: bool, batched: int = 2048
+) -> Any:
     cache = CacheConfig(block_size=BLOCK, gpu_memory_utilization=0.5, enable_prefix_caching=True)
     cache.num_gpu_blocks = blocks
     config = VllmConfig(
         model_config=ModelConfig(model=model, tokenizer=model, dtype="bfloat16", max_model_len=longest),
         scheduler_config=SchedulerConfig(
-            max_num_seqs=sequences, max_num_batched_tokens=2048, max_model_len=longest,
+            max_num_seqs=sequences, max_num_batched_tokens=batched, max_model_len=longest,
             enable_chunked_prefill=True, is_encoder_decoder=False,
         ),
         cache_config=cache,
@@ -90,16 +94,17 @@ def made_request(number: int, prompt: list[int], limit: int, **sampling: Any) ->
     )
 
 
-def run(kind: type, model: str, seed: int, v2: bool) -> dict[str, Any]:
+def run(kind: type, model: str, seed: int, v2: bool, groups: bool = False) -> dict[str, Any]:
     """All that a scheduler says over a workload: every step, and what became of every request."""
     chance = random.Random(seed)
     made = scheduler(
         kind, model, chance.choice([4, 16, 40]), chance.choice([40, 120, 2000]), chance.choice([64, 200]), v2
     )
+    made.together = made.max_num_running_reqs // 4 if groups else 1
     numbers = range(chance.choice([10, 60]))
     arrivals = deque(sorted((chance.choice([0, 0, 0, chance.randrange(60)]), n) for n in numbers))
     requests = [request(n, chance) for n in numbers]
-    aborted = {n: chance.randrange(10, 60) for n in numbers if chance.random() < 0.1}
+    aborted = {n: chance.randrange(10, 60) for n in numbers if chance.random() < 0.1 and not groups}
     resets = {chance.randrange(10, 60)} if chance.random() < 0.3 else set()
     steps: list[Any] = []
     tokens: dict[str, list[int]] = {}
@@ -175,17 +180,26 @@ def init_hashes() -> None:
     init_none_hash(get_hash_fn_by_name("sha256"))
 
 
+def same_steps(theirs: dict[str, Any], ours: dict[str, Any], seed: int) -> None:
+    """Assert that both schedulers said the same in every step."""
+    for number, (their, our) in enumerate(zip(theirs["steps"], ours["steps"], strict=True)):
+        assert their == our, f"seed {seed}, step {number}: vLLM's {their}, ours {our}"
+    assert theirs["preemptions"] == ours["preemptions"], f"seed {seed}: preemptions"
+
+
 if __name__ == "__main__":
     model, first, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    groups = "--groups" in sys.argv
     init_hashes()
-    counts = {"steps": 0, "short": 0, "preemptions": 0}
+    counts = {"steps": 0, "short": 0, "preemptions": 0, "theirs": 0}
     for seed in range(first, last):
-        theirs, ours = (run(kind, model, seed, "--v2" in sys.argv) for kind in KINDS)
-        for number, (their, our) in enumerate(zip(theirs["steps"], ours["steps"], strict=True)):
-            assert their == our, f"seed {seed}, step {number}: vLLM's {their}, ours {our}"
-        for part in ("tokens", "ends", "held", "free", "preemptions"):
+        theirs, ours = (run(kind, model, seed, "--v2" in sys.argv, groups) for kind in KINDS)
+        if not groups:
+            same_steps(theirs, ours, seed)
+        for part in ("tokens", "ends", "held", "free"):
             assert theirs[part] == ours[part], f"seed {seed}: {part}"
         counts["steps"] += len(ours["steps"])
+        counts["theirs"] += len(theirs["steps"])
         counts["short"] += ours["short"]
         counts["preemptions"] += ours["preemptions"]
     print(json.dumps({**counts, "ran": bool(SCHEDULER_RAN[0])}))

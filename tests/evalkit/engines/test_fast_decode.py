@@ -40,6 +40,15 @@ def test_the_short_way_says_what_vllm_says(
     assert counts["ran"], "what the manifest tells of it (SCHEDULER_RAN)"
 
 
+def test_requests_that_are_admitted_in_groups_end_as_vllm_ends_them(
+    with_vllm_024: Callable[..., str], smollm2: Path
+) -> None:
+    """The same tokens and ends for each request, no block lost, and the steps are not many more."""
+    counts = json.loads(with_vllm_024(WORKLOADS, smollm2, "0", "15", "--groups"))
+    assert counts["short"] > counts["steps"] / 3
+    assert counts["steps"] < 1.2 * counts["theirs"]
+
+
 def test_only_requests_for_tokens_go_the_short_way(with_vllm_024: Callable[..., str]) -> None:
     assert with_vllm_024("-c", PLAIN) == str([True, True] + [False] * 6)
 
