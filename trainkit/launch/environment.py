@@ -75,6 +75,8 @@ def added_environment(run: Path, device: str, capture: int, nodes: int = 1) -> d
             added["KMP_AFFINITY"] = "none"
     else:
         added |= {**engine_environment(cpu=False), **compile_cache()}
+        if nodes > 1:
+            del added["TRITON_CACHE_DIR"]  # homes may differ
     return added
 
 
