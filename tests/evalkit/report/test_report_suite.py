@@ -28,8 +28,9 @@ from evalkit.runs.folder import Run
 
 pytestmark = [pytest.mark.browser, needs_gsm8k]
 TASKS = {"alpha": slice(0, 300), "beta": slice(300, 360), "gamma": slice(360, 500)}
-WIDTHS = {"wide": 1300, "narrow": 400}
-IN_DOCS = ("report-light-wide", "report-dark-narrow", "question-dark-wide")
+WIDTHS = {"wide": 1300, "narrow": 400, "paper": 718}
+"""In CSS pixels; paper is A4 less margins of 1 cm."""
+IN_DOCS = ("report-light-wide", "report-dark-narrow", "question-dark-wide", "report-dark-paper")
 
 
 @pytest.fixture(scope="module")
@@ -157,11 +158,11 @@ def test_letters_in_drawings_are_readable_on_a_telephone(driver: Any, made: tupl
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_pictures(driver: Any, made: tuple[Path, list[Run]], tmp_path: Path, scheme: str, width: str) -> None:
-    """The page and a question fit their window: what is wider scrolls inside its own box."""
+    """The page and a question fit their window: what is wider scrolls in its own box, on paper it wraps."""
     path, runs = made
     size = {"width": WIDTHS[width], "height": 1400, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    with_scheme(driver, scheme)
+    with_scheme(driver, scheme, "print" if width == "paper" else "")
     try:
         fixed = next(
             a for a, b in zip(runs[0].records, runs[-1].records, strict=True) if a.outcome != b.outcome
@@ -170,6 +171,11 @@ def test_pictures(driver: Any, made: tuple[Path, list[Run]], tmp_path: Path, sch
             open_page(driver, path, fragment)
             overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
             assert driver.execute_script(overflow) <= 0
+            if width == "paper":  # where nothing can be scrolled
+                assert driver.execute_script(CUT_OFF) == []
+                assert driver.execute_script(INK) == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+                assert driver.execute_script(BESIDE_THE_QUESTION) in (None, [0, "rgba(0, 0, 0, 0)"])
+                assert not driver.find_element("id", "h-paste").is_displayed()
             shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": 75})
             named = f"{name}-{scheme}-{width}"
             folder = Path(os.environ.get("PICTURES", tmp_path)) if named in IN_DOCS else tmp_path
@@ -179,6 +185,17 @@ def test_pictures(driver: Any, made: tuple[Path, list[Run]], tmp_path: Path, sch
         with_scheme(driver, "")
 
 
-def with_scheme(driver: Any, scheme: str) -> None:
+CUT_OFF = """
+    return [...document.querySelectorAll('main *, dialog[open] *')]
+        .filter((box) => getComputedStyle(box).overflowX !== 'visible')
+        .filter((box) => box.scrollWidth > box.clientWidth + 1)
+        .map((box) => [box.tagName, box.id, box.className, box.scrollWidth, box.clientWidth])"""
+BESIDE_THE_QUESTION = """
+    const open = document.querySelector('dialog[open]');
+    return open && [open.getBoundingClientRect().top, getComputedStyle(open, '::backdrop').backgroundColor]"""
+INK = "const of = getComputedStyle(document.body); return [of.color, of.backgroundColor]"
+
+
+def with_scheme(driver: Any, scheme: str, media: str = "") -> None:
     features = [{"name": "prefers-color-scheme", "value": scheme}] if scheme else []
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features, "media": media})
