@@ -44,7 +44,7 @@ class Options:
     )
     data: str | None = option(None, "Folder of local data sets, as in evalkit score.")
     parquet: str | None = option(None, "Training data rendered elsewhere; it is rendered again and compared.")
-    prompt: str | None = option(None, "Prompt template; unless said that of the model's lock, or the task's.")
+    prompt: str | None = option(None, "Prompt template; else that of the model's lock, or the task's.")
     prompts: list[str] = field(
         default_factory=list, metadata={"help": "Folder with templates of your own (repeatable)."}
     )

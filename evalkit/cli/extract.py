@@ -64,7 +64,7 @@ def extract_command(
 def compare_rules_command(
     runs: Annotated[list[str], typer.Argument(help="Runs: folder, name, start of a name, or step_50.")],
     rules: Annotated[
-        str | None, typer.Option(help="Rules to compare, split by commas; all unless said.")
+        str | None, typer.Option(help="Rules to compare, split by commas; all if not given.")
     ] = None,
     n: Annotated[int, typer.Option("-n", help="How many rows to show on which rules disagree.")] = 5,
     format: options.Format = "table",

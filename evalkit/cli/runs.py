@@ -68,10 +68,10 @@ def show_command(
 def rescore_command(
     run: RunName,
     rule: Annotated[
-        str | None, typer.Option(help="Extraction rule; unless said the run's own, newest version.")
+        str | None, typer.Option(help="Extraction rule; if not given the run's own, newest version.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder of the new run; unless said beside the old one.")
+        Path | None, typer.Option(help="Folder of the new run; if not given beside the old one.")
     ] = None,
     format: options.Format = "table",
 ) -> None:

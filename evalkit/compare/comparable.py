@@ -28,13 +28,24 @@ def check_comparable(
     if aligned.n == 0:
         reason = "could be scored in all of them" if aligned.unscored else "is in all of them"
         names = ", ".join(run.name for run in runs)
-        raise UserError(f"no question {reason}: {names}; compare runs of the same task and split")
+        raise UserError(f"no question {reason}: {names}; {_same_texts(runs)}")
     found = [run_differences(runs[0], run) for run in runs]
     rows = any(aligned.left_out) and not (common or allow_mismatch)
     unlike = [(run, keys) for run, keys in zip(runs, found, strict=True) if keys and not allow_mismatch]
     if unlike or rows:
         raise Mismatch(_message(runs, unlike, rows), _detail(runs, aligned, unlike, rows))
     return found
+
+
+def _same_texts(runs: Sequence[Run]) -> str:
+    """What to do about runs without a common row: whether their questions read alike all the same."""
+    texts = [{record.question for record in run.records} for run in runs]
+    if not (alike := len(set.intersection(*texts))):
+        return "compare runs of the same task and split"
+    return (
+        f"{alike} of their questions read alike, but a row is also its gold and the other columns that its "
+        "prompt shows: compare prompts with the same {placeholders} and runs with the same golds"
+    )
 
 
 def _message(runs: Sequence[Run], unlike: Sequence[tuple[Run, list[Difference]]], rows: bool) -> str:

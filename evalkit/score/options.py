@@ -39,9 +39,9 @@ class ScoreOptions:
         "gsm8k, sums, rg:NAME, math-500, aime, or a jsonl/json/csv/parquet file; score takes several, "
         "repeated or with commas.",
     )
-    split: str | None = option(None, "Split of the task; the test split unless said.")
+    split: str | None = option(None, "Split of the task; the test split if not given.")
     prompt: str | None = option(
-        None, "Prompt template; unless said the one of the model's lock, else the task's."
+        None, "Prompt template; if not given the one of the model's lock, else the task's."
     )
     prompts: list[Path] | None = option(
         None, "Folder with templates of your own; may be given more than once."
@@ -56,25 +56,25 @@ class ScoreOptions:
     samples: int = option(Sampling.samples, "Completions a question.")
     temperature: float = option(Sampling.temperature, "0 is greedy.")
     top_p: float = option(Sampling.top_p, "Share of probability that is sampled from.")
-    max_tokens: int | None = option(None, "Response limit; unless said the task's.")
+    max_tokens: int | None = option(None, "Response limit; if not given the task's.")
     thinking_tokens: int | None = option(
         None, "Budget of thinking: an answer after more of it does not count."
     )
     seed: int = option(Sampling.seed, "Seed of sampled completions.")
-    output: Path | None = option(None, "Result folder; unless said one in the results folder.")
+    output: Path | None = option(None, "Result folder; if not given one in the results folder.")
     engine: str = option("vllm", "vllm, hf (plain transformers), or openai (a server, see --base-url).")
     base_url: str | None = option(
         EngineOptions.base_url,
         "Server of --engine openai, as http://localhost:8000/v1; its key: OPENAI_API_KEY.",
     )
     served_model: str | None = option(
-        EngineOptions.served_model, "Name of the model on the server; unless said the only one that it has."
+        EngineOptions.served_model, "Name of the model on the server; if not given the only one that it has."
     )
     gpu_memory: float = option(EngineOptions.gpu_memory, "Share of each GPU's memory that vLLM may take.")
-    gpus: int | None = option(EngineOptions.gpus, "GPUs to use; unless said all that are visible.")
+    gpus: int | None = option(EngineOptions.gpus, "GPUs to use; if not given all that are visible.")
     tp: int = option(EngineOptions.tp, "GPUs that one copy of the model is split over.")
     copies: int | None = option(
-        EngineOptions.copies, "Copies of the model that share the work; unless said --gpus by --tp."
+        EngineOptions.copies, "Copies of the model that share the work; if not given --gpus by --tp."
     )
     ray: str | None = option(
         EngineOptions.ray, "Ray cluster to put copies on, on every free GPU: auto, or an address."

@@ -31,6 +31,7 @@ def view(
         "description": template.description,
         "sha256": template.text_sha256,
         "released": template.released,
+        "fields": list(template.fields),
         "rendered": rendered,
     }
     if model is None:
@@ -73,8 +74,11 @@ def as_text(shown: dict[str, Any]) -> str:
         f"{shown['prompt']}  ({shown['kind']}, {status}, sha256 {shown['sha256'][:12]})",
         shown["description"],
         f"rule: {shown['rule']}   marker: {shown['marker'] or 'none'}",
-        "",
     ]
+    if shown["fields"]:
+        places = ", ".join(f"{{{name}}}" for name in shown["fields"])
+        lines.append(f"filled by the columns of each row, here left as they are: {places}")
+    lines.append("")
     if "text" in shown:
         ids = shown["token_ids"]
         pairs = " ".join(f"{token}:{text!r}" for token, text in zip(ids, shown["tokens"], strict=True))

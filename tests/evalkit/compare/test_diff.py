@@ -144,6 +144,18 @@ def test_no_common_question(tmp_path: Path) -> None:
     assert refused.value.exit_code == 2
 
 
+def test_rows_under_prompts_that_show_other_columns(tmp_path: Path) -> None:
+    """An own prompt with a {placeholder} against one without: other rows, of which the message must speak."""
+    rows = [row(n) for n in range(4)]
+    shown = [replace(one, id=f"x{one.id[1:]}") for one in rows]
+    a, b = (
+        make_run(tmp_path / name, each, lambda row, _: (f"\\boxed{{{row.gold}}}", False))
+        for name, each in (("a", rows), ("b", shown))
+    )
+    with pytest.raises(UserError, match=r"4 of their questions read alike, .* same \{placeholders\}"):
+        diff_runs(a, b, allow_mismatch=True)
+
+
 def test_unlike_runs_are_refused_with_each_key_and_both_values(tmp_path: Path) -> None:
     a, b = unlike(tmp_path)
     with pytest.raises(Mismatch, match="b cannot be compared with a: 4 keys differ") as refused:

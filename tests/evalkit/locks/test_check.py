@@ -568,6 +568,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
+def test_a_prompt_that_is_shown_names_the_columns_it_asks_for(tmp_path: Path) -> None:
+    """Its placeholders stand as they are, as no row is there: nobody must take them for the prompt."""
+    made = run("prompts", "new", "shelf", "--from", "sums-question", "--prompts", str(tmp_path))
+    assert made.returncode == 0, made.stderr
+    file = tmp_path / "shelf@1.toml"
+    file.write_text(file.read_text().replace("'{question}'", "'{question} It is {level}.'"))
+    done = run("prompts", "show", "shelf", "--prompts", str(tmp_path))
+    assert "filled by the columns of each row, here left as they are: {level}\n" in done.stdout
+    assert "filled by" not in run("prompts", "show", "sums-question").stdout
+
+
 def test_the_command_line_says_it_in_exit_codes(model: Path, rows: Path) -> None:
     done = run("check", str(model))
     assert (done.returncode, done.stderr) == (0, "")
