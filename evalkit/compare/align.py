@@ -70,7 +70,7 @@ def align(runs: Sequence[RunColumns]) -> Aligned:
     """Line runs up by question id; `Aligned.n` is 0 where they share none."""
     ids = [_distinct(run.ids) for run in runs]
     common = reduce(_intersect, ids)
-    scored = reduce(_intersect, (_distinct(run.ids[run.outcome != UNSCORED]) for run in runs), common)
+    scored = reduce(_intersect, (_distinct(_of(run.ids, run.outcome != UNSCORED)) for run in runs), common)
     return Aligned(
         tuple(_restrict(run, scored) for run in runs),
         tuple(len(own) - len(common) for own in ids),
@@ -87,7 +87,14 @@ def subset(aligned: Aligned, ids: NDArray[np.bytes_]) -> Aligned:
 
 def _distinct(ids: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
     """Distinct values of a sorted array."""
-    return ids[np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))] if len(ids) else ids
+    first = np.ones(len(ids), dtype=np.bool_)
+    first[1:] = ids[1:] != ids[:-1]
+    return _of(ids, first)
+
+
+def _of(ids: NDArray[np.bytes_], kept: NDArray[np.bool_]) -> NDArray[np.bytes_]:
+    """The kept ids; no copy where that is all of them."""
+    return ids if kept.all() else ids[kept]
 
 
 def _intersect(first: NDArray[np.bytes_], second: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
