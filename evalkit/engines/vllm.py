@@ -27,7 +27,7 @@ from evalkit.engines.vllm_install import (
     installed_version,
     scheduler_for,
 )
-from evalkit.engines.vllm_start import StablePath, look_at_class, set_environment
+from evalkit.engines.vllm_start import StablePath, hashed_weights, look_at_class, set_environment
 from evalkit.models.resolve import Model
 from evalkit.records import Completion, Sampling
 from prompts.errors import Failed, UserError
@@ -101,6 +101,7 @@ class VllmEngine:
                     enable_prefix_caching=True,
                     scheduler_cls=scheduler,
                     **graphs,
+                    **hashed_weights(model.folder),
                     disable_log_stats=True,
                     use_tqdm_on_load=False,
                 )

@@ -110,6 +110,17 @@ class StablePath:
             self._held = None
 
 
+def hashed_weights(folder: Path) -> dict[str, Any]:
+    """Arguments by which vLLM loads config.json and the index's files where Mistral's own lie beside them.
+
+    It would take those by itself (`consolidated*.safetensors`, params.json), and a run's identity and a
+    prompt lock are of the others. Without an index every file is hashed, and nothing is asked.
+    """
+    if any(folder.glob("consolidated*.safetensors")) and (folder / "model.safetensors.index.json").exists():
+        return {"config_format": "hf", "load_format": "safetensors"}
+    return {}
+
+
 def _architecture(folder: Path) -> str:
     """16 hex digits for all that config.json says but names and versions."""
     config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))

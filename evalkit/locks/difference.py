@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from evalkit.models.computation import computation_differences
+from evalkit.models.computation import BESIDE, computation_differences
 from prompts.errors import Mismatch
 from prompts.lock import Difference, Lock, difference_of_locks
 from prompts.same_reading import same_text
@@ -101,7 +101,7 @@ def mismatch(
 def _part(entry: Difference) -> str:
     """The part of a lock that an entry belongs to, in words."""
     if entry.section == "config.json":
-        return f"config.json ({entry.key})"
+        return entry.key if entry.key in BESIDE else f"config.json ({entry.key})"
     return entry.key.split(".")[0].replace("_", " ")
 
 
@@ -238,7 +238,7 @@ def right_command(locked: Lock, found: Sequence[Difference], model: str, now: Lo
         )
     if any(key.startswith("config.json.") for key in keys):
         return (
-            "bring back the config.json that it was made with; if this one is meant: "
+            "bring back the config.json that it was made with, and what lay beside it; if this is meant: "
             f"evalkit prompts adopt {model} --prompt {locked.template} --force"
         )
     if any(key.startswith("reading.scorer") for key in keys):

@@ -7,10 +7,13 @@ file, so that a default spelled out and one left out are the same.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from prompts.files import read_plain
 
 Computation = Mapping[str, Any]
 COSMETIC = {
@@ -22,6 +25,7 @@ COSMETIC = {
     "dtype",
     "eos_token_id",
     "finetuning_task",
+    "gradient_checkpointing",
     "id2label",
     "initializer_range",
     "is_decoder",
@@ -48,6 +52,8 @@ COSMETIC = {
 }
 """Keys that change no number of a forward pass, or that are settled elsewhere (ids of special tokens
 by the prompt lock, the number format by the run's manifest)."""
+BESIDE = ("hf_quant_config.json", "adapter_config.json")
+"""What engines obey where it lies beside config.json: how vLLM quantizes, what transformers adds."""
 SHAPE = ("model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 """Two models that differ in one of these are different models, not one that was edited."""
 
@@ -68,9 +74,15 @@ def computation_of(folder: Path) -> dict[str, Any] | None:
         return None
     keys: dict[str, Any] = json.loads(json.dumps(_decisive(config), default=str))
     found = {"transformers": transformers.__version__, "keys": keys}
+    found["beside"] = {name: _beside(folder / name) for name in BESIDE}
     if isinstance(named := _architectures(path), list):
         found["architectures"] = named
     return found
+
+
+def _beside(path: Path) -> str | None:
+    """The first 16 hex digits of a file's sha256; None where there is none."""
+    return hashlib.sha256(read_plain(path)).hexdigest()[:16] if path.exists() else None
 
 
 def _architectures(path: Path) -> Any:
@@ -100,7 +112,9 @@ def computation_differences(
     if not left or not right:
         return []
     same_reader = left.get("transformers") == right.get("transformers")
-    found = list(_walk("", left.get("keys", {}), right.get("keys", {}), same_reader))
+    keys = [_decisive(side.get("keys", {})) for side in (left, right)]  # older locks hold more
+    found = list(_walk("", keys[0], keys[1], same_reader))
+    found += _walk("", left.get("beside", {}), right.get("beside", {}), False)
     classes = left.get("architectures"), right.get("architectures")
     if classes[0] != classes[1] and all(map(_is_causal, classes)):
         found.append(("architectures", *classes))

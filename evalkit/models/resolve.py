@@ -225,6 +225,11 @@ def _shards(folder: Path) -> list[Path]:
                 f"{folder} misses {len(missing)} of {len(names)} weight files ({missing[0]} …); "
                 "copy or download the folder again"
             )
+        if (folder / "model.safetensors").exists() and "model.safetensors" not in names:
+            raise UserError(
+                f"{folder} holds model.safetensors and an index of other weight files ({names[0]} …), and "
+                "engines differ in which they load; remove model.safetensors, or the index and its files"
+            )
         return [folder / name for name in names]
     if found := sorted(folder.glob("*.safetensors")):
         if odd := [path for path in found if not path.is_file()]:

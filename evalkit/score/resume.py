@@ -43,7 +43,10 @@ def default_folder(plan: RunPlan, results: Path) -> Path:
     stem = shortened("-".join(re.sub(r"[^\w.+@-]+", "_", part) for part in parts), LONGEST)
     folder = results / f"{stem}-{_digest(said)}"
     if (folder / "manifest.json").exists() and _computed_otherwise(read_run(folder), plan):
-        return results / f"{stem}-{_digest({**said, 'computation': plan.lock.carries.get('computation')})}"
+        computed = dict(plan.lock.carries.get("computation") or {})
+        if not any(computed.get("beside", {}).values()):  # names from before it was recorded stay
+            computed.pop("beside", None)
+        return results / f"{stem}-{_digest({**said, 'computation': computed or None})}"
     return folder
 
 

@@ -57,6 +57,10 @@ def _crlf(folder: Path) -> None:
     path.write_bytes(path.read_text().replace("\n", "\r\n").encode() + b"\r\nx")
 
 
+def _with_crlf(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+
 def _doubled(folder: Path) -> None:
     path = folder / "tokenizer.json"
     path.write_bytes(path.read_bytes() * 2)
@@ -102,6 +106,21 @@ CAUGHT: dict[str, Edit] = {
         }.items()
     },
     "config.json gone": remove("config.json"),
+    "a quantization beside": written("hf_quant_config.json", '{"quantization": {"quant_algo": "FP8"}}'),
+    "an adapter beside": written(
+        "adapter_config.json", '{"peft_type": "LORA", "base_model_name_or_path": "x"}'
+    ),
+    "template: a space that does not break": of_template(lambda text: text.replace(" ", "\u00a0", 1)),
+    "template: a letter of another script": of_template(
+        lambda text: text.replace("assistant", "\u0430ssistant")
+    ),
+    "tokenizer.json: a letter replaced": put(
+        "tokenizer.json", normalizer={"type": "Replace", "pattern": {"String": "q"}, "content": "k"}
+    ),
+    "special_tokens_map.json: a word ends": written("special_tokens_map.json", '{"eos_token": "the"}'),
+    "lock: a question more": of_json(LOCK, lambda held: held["carries"].update(questions=["0"])),
+    "lock: its task": of_json(LOCK, lambda held: held["data"].update(task="gsm8k")),
+    "lock: a scorer of before": of_json(LOCK, lambda held: held["reading"]["scorer"].update(version=1)),
     "config.json a list": written("config.json", "[]"),
     "a token of the tokenizer's own": put("tokenizer_config.json", extra_special_tokens={"x": "<|x|>"}),
     "a word as special token": of_json("tokenizer_config.json", _special_word),
@@ -175,6 +194,28 @@ CAUGHT: dict[str, Edit] = {
 }
 
 HARMLESS: dict[str, Edit] = {
+    "config.json: gradient_checkpointing": put("config.json", gradient_checkpointing=True),
+    "config.json: line ends": lambda folder: _with_crlf(folder / "config.json"),
+    "generation_config.json: penalties": put(
+        "generation_config.json", repetition_penalty=1.3, no_repeat_ngram_size=2, length_penalty=2.0
+    ),
+    "generation_config.json: tokens kept back": put(
+        "generation_config.json", suppress_tokens=[1, 2], bad_words_ids=[[5]], forced_eos_token_id=7
+    ),
+    "generation_config.json: beams": put("generation_config.json", num_beams=4, min_new_tokens=100),
+    "tokenizer.json: words in another order": of_json(
+        "tokenizer.json",
+        lambda held: held["model"].update(vocab=dict(sorted(held["model"]["vocab"].items()))),
+    ),
+    "tokenizer.json: added tokens in another order": of_json(
+        "tokenizer.json", lambda held: held.update(added_tokens=held["added_tokens"][::-1])
+    ),
+    "a template of before beside": written("chat_template.json", '{"chat_template": "Hi"}'),
+    "a template for tools beside": written("additional_chat_templates/tool_use.jinja", "x"),
+    "states of a trainer": written("rng_state.pth", b"x"),
+    "results of before": written(".eval_results/gsm8k.yaml", "a: 1"),
+    "another format": written("original/params.json", "{}"),
+    "read by nobody else": lambda folder: [path.chmod(0o400) for path in folder.iterdir() if path.is_file()],
     **{
         f"generation_config.json: {key}": put("generation_config.json", **{key: value})
         for key, value in {"stop_strings": ["x"], "max_length": 20}.items()

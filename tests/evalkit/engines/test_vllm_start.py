@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tiny_models import tiny_model
 
-from evalkit.engines.vllm_start import StablePath
+from evalkit.engines.vllm_start import StablePath, hashed_weights
+from evalkit.models.safetensors import read_header
+from evalkit.runs.folder import read_run
 
 LOOK = """
 import sys
@@ -81,3 +85,31 @@ def test_vllm_starts_no_python_to_look_at_a_class_that_we_know(smollm2: Path, tm
     done = subprocess.run([sys.executable, "-c", LOOK, smollm2], env=env, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1:] == ["LlamaForCausalLM True False"], done.stderr[-2000:]
     assert not (tmp_path / "modelinfos").exists()
+
+
+def test_vllm_loads_the_weights_that_are_hashed(smollm2: Path, tmp_path: Path) -> None:
+    """By itself it would take Mistral's own files, which lie beside the indexed ones in many folders."""
+    assert hashed_weights(tmp_path) == {}
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    assert hashed_weights(tmp_path) == {}
+    (tmp_path / "consolidated.safetensors").touch()
+    assert hashed_weights(tmp_path) == {"config_format": "hf", "load_format": "safetensors"}
+    (tmp_path / "model.safetensors.index.json").unlink()
+    assert hashed_weights(tmp_path) == {}, "all files are hashed"
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_weights_of_another_name_change_no_answer(smollm2: Path, tmp_path: Path) -> None:
+    models = [tiny_model(smollm2, tmp_path / name, seed) for seed, name in enumerate(("one", "other"))]
+    both = Path(shutil.copytree(models[0], tmp_path / "both"))
+    shutil.copy(models[1] / "model.safetensors", both / "consolidated.safetensors")
+    names = dict.fromkeys(read_header(both / "model.safetensors")[0], "model.safetensors")
+    (both / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
+    texts = []
+    for model in (models[0], both):
+        code = "from evalkit.cli.app import main; main()"
+        asked = f"score --model {model} --task sums --limit 4 --max-tokens 12 --output {model.name}-run"
+        subprocess.run([sys.executable, "-c", code, *asked.split()], cwd=tmp_path, check=True)
+        texts.append([record.text for record in read_run(tmp_path / f"{model.name}-run").records])
+    assert texts[0] == texts[1]

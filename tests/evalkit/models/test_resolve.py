@@ -74,6 +74,9 @@ def test_folders_that_are_no_model(tmp_path: Path) -> None:
     assert "no whole safetensors file" in refused(str(folder))
     (folder / "model-2.safetensors").write_bytes(b"")
     assert "no whole safetensors file" in refused(str(folder))
+    (folder / "model-2.safetensors").write_bytes((folder / "model-1.safetensors").read_bytes())
+    (folder / "model.safetensors").write_bytes((folder / "model-1.safetensors").read_bytes())
+    assert "and engines differ in which they load; remove model.safetensors" in refused(str(folder))
     (folder / "config.json").write_text("{")
     assert "is not JSON" in refused(str(folder))
 
