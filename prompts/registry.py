@@ -78,4 +78,6 @@ def find_template(ref: str, templates: Mapping[str, Template]) -> Template:
         return max(versions, key=lambda template: template.version)
     known = {template.name for template in templates.values()}
     near = near_names(ref, templates if "@" in ref else known)
-    raise UserError(f"no prompt template {ref!r}{near}; `evalkit prompts list` shows all")
+    raise UserError(
+        f"no prompt template {ref!r}{near}; `evalkit prompts list` shows all, and --prompts FOLDER adds yours"
+    )

@@ -182,6 +182,8 @@ def _how_to_score(training_run: str | None, step: int, scored: Sequence[str]) ->
 
 def _missing(name: str, root: Path) -> str:
     known = [folder.name for folder in _folders(root, "", start=True)]
-    near = difflib.get_close_matches(name, known, n=3)
+    typed = name.removeprefix(f"{root}/")  # results/mine is typed where the shell completes names
+    near = difflib.get_close_matches(typed, known, n=3)
     hint = f"near: {', '.join(near)}" if near else f"{len(known)} runs there, `evalkit runs` lists them"
-    return f"no run {name!r} in {root} ({hint}); make it: evalkit score --model {name or 'MODEL'} --task TASK"
+    model = typed if typed and "/" not in typed and typed == name else "MODEL"
+    return f"no run {name!r} in {root} ({hint}); make it: evalkit score --model {model} --task TASK"

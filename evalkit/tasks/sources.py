@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -141,6 +142,10 @@ def _read_csv(path: Path) -> Iterable[Any]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             names = [name for name in reader.fieldnames or () if name]
+            if len(names) == 1 and (sign := next((sign for sign in ";\t|" if sign in names[0]), None)):
+                raise UserError(
+                    f"{path} has {sign!r} between its columns, not commas; {_with_commas(path, sign)}"
+                )
             if twice := next((name for name in names if names.count(name) > 1), None):
                 raise UserError(f"{path} has two columns {twice!r}; rename one of them")
             for number, row in enumerate(reader, 1):
@@ -152,6 +157,14 @@ def _read_csv(path: Path) -> Iterable[Any]:
                 yield row
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} is no CSV in UTF-8: {error}") from None
+
+
+def _with_commas(path: Path, sign: str) -> str:
+    """The command that writes a table with commas beside one whose columns another sign parts."""
+    made = path.with_name(f"{path.stem}-commas.csv")
+    read = f"pandas.read_csv({str(path)!r}, sep={sign!r}, dtype=str)"
+    code = f"import pandas; {read}.to_csv({str(made)!r}, index=False)"
+    return f"python -c {shlex.quote(code)} writes {made.name}"
 
 
 _READERS = {".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".parquet": read_parquet}

@@ -99,7 +99,8 @@ def test_a_name_gives_the_newest_version(tmp_path: Path) -> None:
 )
 def test_unknown_names_come_with_near_ones(typed: str, meant: str) -> None:
     with pytest.raises(
-        UserError, match=f"no prompt template '{typed}'.*did you mean .*{meant}.*prompts list"
+        UserError,
+        match=f"no prompt template '{typed}'.*did you mean .*{meant}.*prompts list.*--prompts FOLDER",
     ):
         get_template(typed)
 

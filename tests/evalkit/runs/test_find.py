@@ -97,6 +97,13 @@ def test_training_runs_that_share_a_step_are_listed(root: Path) -> None:
     assert find_run("second:step_50", root).name == "second-50"
 
 
+def test_a_typo_in_the_path_of_a_run_names_the_run(root: Path) -> None:
+    """As the shell completes it; a path of a result is no name of a model."""
+    scored(root, "second-50", "second:step_50")
+    with pytest.raises(UserError, match=r"near: second-50.*evalkit score --model MODEL --task TASK"):
+        find_run(f"{root}/secnd-50", root)
+
+
 def test_a_missing_step_names_the_checkpoint_that_is_there(
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

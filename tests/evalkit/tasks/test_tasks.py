@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +185,18 @@ def test_broken_files_are_named_in_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError) as caught:
         load_rows(str(tmp_path / name))
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_a_table_without_commas_comes_with_the_command_that_makes_them(tmp_path: Path, sign: str) -> None:
+    file = tmp_path / "it's a table.csv"
+    file.write_text(f"question{sign}answer\nHow far, in km?{sign}007\n")
+    with pytest.raises(UserError, match="between its columns, not commas; python -c ") as caught:
+        load_rows(str(file))
+    command, _, name = str(caught.value).partition("commas; ")[2].rpartition(" writes ")
+    subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True)
+    (row,) = load_rows(str(tmp_path / name)).rows
+    assert (row.question, row.fields["answer"]) == ("How far, in km?", "007")
 
 
 def test_commas_at_the_end_of_a_csv_line_hold_nothing(tmp_path: Path) -> None:
