@@ -123,7 +123,9 @@ def _own_question(text: str, lo: int, hi: int) -> tuple[int, int]:
         return lo, hi
     if _WORKED.search(text, lo, first[0]):
         return lo, first[0]
-    last = max(place for word in words if (place := next(_headings(text, word, lo, hi, True), None)))
+    last = max(
+        (place for word in words if (place := next(_headings(text, word, lo, hi, True), None))), default=first
+    )
     return _after_question(text, last[1], hi), hi
 
 

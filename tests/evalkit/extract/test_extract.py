@@ -190,7 +190,14 @@ def test_huge_numbers_are_compared_with_a_second_value(text: str, answer: str | 
 
 
 @pytest.mark.parametrize(
-    "text", ["<think>#### 18", "Question: is it\n#### 18?", "#### 18\n\nQuestion: 2+1?\n#### 3"]
+    "text",
+    [
+        "<think>#### 18",
+        "Question: is it\n#### 18?",
+        "#### 18\n\nQuestion: 2+1?\n#### 3",
+        "Question: " * 65 + "#### 18",
+    ],
+    ids=ascii,
 )
 def test_region_is_part_of_the_text(text: str) -> None:
     lo, hi = region(text)
