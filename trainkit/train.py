@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,8 +151,15 @@ class Watch:
             say(f"best validation accuracy {self.accuracies[best]:.3f} at step {best}")
         say(compare_ends(folder))
         found = folder.parent == settings().runs.absolute()
-        model = f"{folder.name}:step_{done}" if found else folder / f"global_step_{done}"
-        say(f"done: evalkit score --model {model} {shlex.join(score_tasks(self.options))}")
+        best = best_saved(self.accuracies, list_steps(folder)) or done
+        model = f"{folder.name}:step_{best}" if found else folder / f"global_step_{best}"
+        of = f" (the best saved by validation; the last is step_{done})" if best != done else ""
+        say(f"done{of}: evalkit score --model {model} {shlex.join(score_tasks(self.options))}")
+
+
+def best_saved(accuracies: Mapping[int, float], saved: Sequence[int]) -> int | None:
+    """The saved step of the best validation accuracy, of several the last; None where none was validated."""
+    return max((step for step in saved if step in accuracies), key=lambda s: (accuracies[s], s), default=None)
 
 
 def keep_best(folder: Path, accuracies: dict[int, float], keep: int | None) -> None:

@@ -58,12 +58,15 @@ class SaveSchedule:
         validated = job.options.keep is None
         self.validate_every: int = job.options.validate_every if validated else NEVER
         self.total = job.total_steps
-        self.saved_at = clock()
+        self.saved_at: float | None = None
+        """Of the last save for the schedule, at first the begin of the first step: a start takes minutes."""
         self.reason = SCHEDULE
         """Why the step that runs is saved at its end."""
 
     def begin(self, step: int) -> None:
         """Say to verl whether this step ends with a checkpoint."""
+        if self.saved_at is None:
+            self.saved_at = self.clock()
         due = self.every.due(step, self.clock() - self.saved_at)
         validated = step % self.validate_every == 0 and step < self.total
         self.reason = VALIDATION if validated and not due else SCHEDULE

@@ -15,14 +15,15 @@ import pytest
 from prompts.errors import UserError
 from trainkit.options import Options
 from trainkit.runs.saving import SaveEvery, SaveSchedule
-from trainkit.train import keep_best
+from trainkit.train import best_saved, keep_best
 
 
-def saves(steps: int, seconds_a_step: float, **options: Any) -> dict[int, str]:
+def saves(steps: int, seconds_a_step: float, seconds_to_start: float = 0, **options: Any) -> dict[int, str]:
     """The steps that verl would save, in a run of so many, and what each was saved for."""
     trainer, now = SimpleNamespace(save_freq=None), [0.0]
     job: Any = SimpleNamespace(options=Options(**options), total_steps=steps)
     schedule = SaveSchedule(trainer, job, clock=lambda: now[0])
+    now[0] += seconds_to_start
     found = {}
     for step in range(1, steps + 1):
         schedule.begin(step)
@@ -49,6 +50,17 @@ def test_minutes() -> None:
         SaveEvery.parse("soon")
     with pytest.raises(UserError):
         SaveEvery.parse("0m")
+
+
+def test_minutes_of_training_not_of_the_start() -> None:
+    """A start takes minutes, after which the first step held nothing worth a checkpoint."""
+    assert list(saves(12, 100, 3000, save_every="10m", validate_every=100)) == [7, 12]
+
+
+def test_the_step_that_is_named_at_the_end() -> None:
+    assert best_saved({0: 0.9, 3: 0.3, 6: 0.5, 9: 0.1}, [3, 6, 9]) == 6  # the base is no checkpoint
+    assert best_saved({0: 0.9, 6: 0.5, 9: 0.5}, [6, 9]) == 9
+    assert best_saved({}, [9]) is None
 
 
 def checkpoints(folder: Path, **saved_for: str) -> Path:
