@@ -71,6 +71,8 @@ def guard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             _to_nowhere(descriptor)
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name) or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
         if not isinstance(stream, GuardedStream):

@@ -81,6 +81,13 @@ def test_streams_that_are_closed_or_full_end_no_work(runs: Path, tmp_path: Path,
     assert b"tuned is better" in done.stdout or ">&-" in closed
 
 
+def test_a_closed_stdin_is_an_empty_one(tmp_path: Path) -> None:
+    shell = f"{sys.executable} -m evalkit extract - <&-"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(shell, shell=True, cwd=tmp_path, env=environment, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_a_reader_that_leaves_ends_nothing(runs: Path) -> None:
     shell = f"{sys.executable} -m evalkit runs --format json | head -c 1"
     done = subprocess.run(
