@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import typer
+from made_runs import completion, gsm8k_rows, make_run, needs_gsm8k
 
 from evalkit.cli.app import app as evalkit_app
 from evalkit.cli.help import EXAMPLES, GROUPS, TOPICS
@@ -40,8 +41,12 @@ ALONE = (
     "tasks show",
     "tasks check",
     "prompts new",
+    "prompts show",
+    "prompts release",
 )
-"""Commands of evalkit whose examples need no model and no run: they are run here."""
+"""Commands of evalkit whose examples need no run, and of a model only the tokenizer: they are run here."""
+OF_RUNS = ("show", "report", "diff", "why", "power", "rescore", "compare-rules", "export")
+"""Examples that name runs, made for them. The rest needs a model, a training run or a foreign file."""
 
 
 def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -93,6 +98,19 @@ def test_examples_that_need_nothing_work(tmp_path: Path) -> None:
             [sys.executable, "-m", *shlex.split(EXAMPLES[name])], capture_output=True, text=True, cwd=tmp_path
         )
         assert done.returncode in ((0, 1) if name == "doctor" else (0,)), (name, done.stderr)
+
+
+@needs_gsm8k
+def test_examples_of_runs_work(tmp_path: Path) -> None:
+    """With runs of the names that stand in them."""
+    rows = gsm8k_rows(40)
+    for name, step in (("BASE", 0), ("NEW", 100), ("RUN", 50), ("step_50", 50), ("step_100", 100)):
+        make_run(tmp_path / "results" / name, rows, lambda row, _, step=step: completion(row, step))
+    for name in OF_RUNS:
+        done = subprocess.run(
+            [sys.executable, "-m", *shlex.split(EXAMPLES[name])], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 0, (name, done.stderr)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
