@@ -125,16 +125,12 @@ _VERDICT_AFTER = (
     r"|appropriate|answer|accurate|solution)\b(?!\s*(?:if|only if|when)\b)"
     r"|选项?(?:是)?正确|项?正确|是(?:正确|对)|が正解|が正しい|[가이]\s?(?:정답|맞|옳))"
 )
-# A clause that only supposes or denies.
+# A clause that denies.
 NEGATED = re.compile(
     r"(?:\b(?:not|never|neither|nor|cannot|can['’]?t|isn['’]?t|wasn['’]?t|rather than|instead of"
     r"|eliminates?|rules? out|ruling out|exclude|except|unlike|nicht|pas|nie|不是|非)|n['’]t|不选|不選"
     r"|アでは)"
     r"[\s*_(\"'$\\{]*(?:be\s|the\s|option\s|choice\s|answer\s|just\s|only\s|A\b,?\s|[A-Z],\s|or\s|nor\s|either\s)*[\s*_(\"'$\\{]*$"
-)
-CONDITION = re.compile(
-    r"(?:\b(?:[Ii]f|[Ww]hether|[Ss]uppose|[Aa]ssum\w{1,4}|[Uu]nless|[Ww]ould have been"
-    r"|[Ww]hy)\b)[^.!?\n,;]{0,60}$"
 )
 
 

@@ -15,7 +15,6 @@ from collections import deque
 from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.boxed import read_boxed
 from evalkit.extract.choice.context import (
-    CONDITION,
     LEADING_SIGNS,
     NEGATED,
     SECOND,
@@ -24,6 +23,7 @@ from evalkit.extract.choice.context import (
     WRAPPERS,
     Signs,
 )
+from evalkit.extract.choice.doubt import in_doubt, is_supposed
 from evalkit.extract.choice.instead import claimed_instead
 from evalkit.extract.declared.settled import doubt_before, passed_over
 
@@ -53,11 +53,6 @@ _PLAIN = re.compile(
     r"[Aa](?:nswer|NSWER)(?:\sis|:|\sIS)[:\s]?\s?\*{0,2}:?\s?[(*]{0,3}(?P<letter>[A-Z])[)*]{0,3}\.?\s*\Z"
 )
 _BOX_LAST = re.compile(r"\\boxed\{(?:\\text(?:bf)?\{)?\(?(?P<letter>[A-Z])\)?\}{1,2}[$.\s]{0,4}\Z")
-_DOUBT = re.compile(r"[iI]f\s|[nN]ot\s|n['’]t\s|[wW]h(?:ether|y)\s|uppos|ssum|nless|ould")
-# As the third version doubts.
-_MORE_DOUBT = re.compile(
-    _DOUBT.pattern + r"|oubt|likely|ardly|alse\s|rong\s|far\sfrom|nowhere|neit|icht|\bno\s|ever\s"
-)
 _MOST_PASSED = 3
 _TAIL = 2000
 _SHORT = 64
@@ -69,15 +64,14 @@ def read_letter(text: str, lo: int, hi: int, options: int = 26, signs: Signs = T
     last = chr(ord("A") + min(max(options, 1), 26) - 1)
     tail = text[max(lo, hi - 48) : hi]
     plain = _PLAIN.search(tail) if "nswer" in tail or "NSWER" in tail else None
-    doubt = _MORE_DOUBT if signs is THIRD else _DOUBT
-    if plain and plain["letter"] <= last and not doubt.search(text, max(lo, hi - 110), hi):
+    if plain and plain["letter"] <= last and not in_doubt(text, lo, hi, signs is THIRD):
         at = max(lo, hi - 48) + plain.start("letter")
         return AnswerSpan(plain["letter"], at, at + 1)
     only = signs.only.fullmatch(text, lo, hi) if hi - lo < _SHORT else None
     if only:
         return _within(_letter(only["letter"]), only.start("letter"), last)
     box = _BOX_LAST.search(text[max(lo, hi - 40) : hi]) if "}" in text[max(lo, hi - 6) : hi] else None
-    if box and box["letter"] <= last and (signs is SECOND or not doubt.search(text, max(lo, hi - 110), hi)):
+    if box and box["letter"] <= last and (signs is SECOND or not in_doubt(text, lo, hi, True)):
         at = max(lo, hi - 40) + box.start("letter")
         return AnswerSpan(box["letter"], at, at + 1)
     # No more than the tail can hold: a million objects would have the garbage collector look at all of them.
@@ -201,10 +195,10 @@ class _Declared:
         ):  # no negation is within an announcement
             return ""
         if announced is not None:
-            if CONDITION.search(head, 0, announced.start()) or (not bracketed and _FORMULA.match(after)):
+            if is_supposed(head, announced.start()) or (not bracketed and _FORMULA.match(after)):
                 return ""
             return "several" if signs.several.match(after) else "announced"
-        if CONDITION.search(head):
+        if is_supposed(head, len(head)):
             return ""
         if judged and _SECOND.search(before):
             return "several"
