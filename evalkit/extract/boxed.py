@@ -26,6 +26,8 @@ _STEMS = (("oxed", ("\\b", "\b", "b"), ("oxed",)), ("box", ("\\f", "\f"), ("\\fb
 def read_boxed(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """The last box in text[lo:hi]; a AnswerSpan without answer where that box is not closed."""
     best = None
+    if "{" not in text and "\\" not in text:
+        return best
     for stem, starts, signs in _STEMS:
         if signs[0] not in text and signs[-1] not in text:
             continue

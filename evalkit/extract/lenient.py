@@ -41,16 +41,6 @@ MARKED: Readers = {
 }
 
 
-# One of these stands in every text that a reader reads anything from: a quick look first.
-_SIGNS = {
-    "boxed": ("oxed", "box"),
-    "hash": ("###", "###"),
-    "json": ('"', "'"),
-    "tag": ("</answer>", "</answer>"),
-    "answer-is": ("", ""),
-}
-
-
 def read_lenient(
     text: str, lo: int, hi: int, readers: Readers = MARKED, end_of_text: Reader = read_affirmed
 ) -> AnswerSpan | None:
@@ -69,11 +59,21 @@ def read_lenient(
 def candidates(text: str, lo: int, hi: int, readers: Readers = MARKED) -> list[AnswerSpan]:
     """The last marked answer of each kind."""
     found = []
-    for name, reader in readers.items():
-        sign, other = _SIGNS[name]
-        if sign not in text and other not in text:
-            continue
-        candidate = reader(text, lo, hi)
+    for name in _possible(text):
+        candidate = readers[name](text, lo, hi)
         if candidate is not None:
             found.append(AnswerSpan(candidate.answer, candidate.start, candidate.end, name))
     return found
+
+
+def _possible(text: str) -> list[str]:
+    """The kinds that a text may hold, by what stands in each: single signs first, which are found fast."""
+    kinds = ["boxed"] if "{" in text or "\\" in text else []
+    if "#" in text and "###" in text:
+        kinds.append("hash")
+    if ('"' in text or "'" in text) and (":" in text or "：" in text):
+        kinds.append("json")
+    if "<" in text and "</answer>" in text:
+        kinds.append("tag")
+    kinds.append("answer-is")
+    return kinds

@@ -78,7 +78,7 @@ def _after_hashes(text: str, at: int, hi: int, read: Content) -> AnswerSpan | No
 def read_json(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """The value of the last answer field of a JSON object (which need not be valid JSON)."""
     for stem, double, single in _JSON_STEMS:
-        if double not in text and single not in text:
+        if stem not in text or (double not in text and single not in text):
             continue
         for at in occurrences(text, stem, lo, hi):
             field = _JSON_FIELD.match(text, at + 5, hi)

@@ -57,7 +57,7 @@ def read_any_math(text: str, lo: int, hi: int) -> AnswerSpan | None:
     marked = read_boxed(text, lo, hi, keep_box)
     if marked is None:
         marked = read_phrase(text, lo, hi, keep_declared)
-        heading = read_heading(text, lo, hi, keep_declared) if "###" in text else None
+        heading = read_heading(text, lo, hi, keep_declared) if "#" in text and "###" in text else None
         if heading is not None and (marked is None or marked.start < heading.start):
             marked = heading
     return (

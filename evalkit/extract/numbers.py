@@ -34,9 +34,10 @@ _POWER = (
 _LATEX = r"\\[dtc]?frac\s*(?:\{\s*-?\d+\s*\}\s*\{\s*\d+\s*\}|\d\s*\d|\s\d\s*\{\d+\}|\{\d+\}\s*\d)"
 _VULGAR = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 
-# One number with its sign and currency. It never starts inside a word, an index or a power.
+# One number with its sign and currency. It never starts inside a word, an index or a power. What it may
+# start with comes first, for speed.
 NUMBER = re.compile(
-    rf"(?<![A-Za-z0-9^])(?<![A-Za-z0-9}}]_)(?:(?<![\w)\]}}%]){_SIGN})?(?:{_CURRENCY}\s?)?(?:(?<=[$€£¥]){_SIGN})?"
+    rf"(?=[\d.\s\\$＄€£¥￥₹₽₩UR{_VULGAR}+−–﹣－-])(?<![A-Za-z0-9^])(?<![A-Za-z0-9}}]_)(?:(?<![\w)\]}}%]){_SIGN})?(?:{_CURRENCY}\s?)?(?:(?<=[$€£¥]){_SIGN})?"
     rf"(?:(?:\d+\s*)?{_LATEX}|\d*\s?[{_VULGAR}]"
     rf"|\d+(?:\s+|-)\d+\s?/\s?\d+(?![\d./])|{_CORE}(?:\s?/\s?{_CORE}(?!\s?/))?{_POWER}?)(?:\s?\\?[%％])?"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from evalkit.extract.answer_span import AnswerSpan, last_match
 from evalkit.extract.declared.altered import is_altered
@@ -24,6 +25,7 @@ _STEMS = _ASCII_STEMS | {
     "సమాధానం": False, "الإجابة": False, "الجواب": False,
     "éponse": True, "твет": True, "dpowied": True, "áp án": True, "áp số": True,
 }  # fmt: skip
+_USUAL_STEM = "nswer"
 _LONGEST_TAIL = 300
 # What may take an answer back, from its end on (characters).
 _LONGEST_BACK = 40
@@ -63,13 +65,18 @@ _PLAIN_TAIL = 40
 
 def read_phrase(text: str, lo: int, hi: int, read: Content = read_content) -> AnswerSpan | None:
     """The last readable answer phrase in text[lo:hi]."""
-    begin = max(lo, hi - _PLAIN_TAIL)
+    begin = lo if hi - lo < _PLAIN_TAIL else hi - _PLAIN_TAIL
     plain = _PLAIN_END.search(text[begin:hi])
     if plain and plain["number"] != "-0":
         start, end = plain.span("number")
         return AnswerSpan(plain["number"], begin + start, begin + end)
     stems = _ASCII_STEMS if text.isascii() else _STEMS
-    last = {stem: at for stem in stems if (at := text.rfind(stem, lo, hi)) >= 0}
+    at = text.rfind(_USUAL_STEM, lo, hi)
+    if at >= 0 and not _stems_in(text[at + 1 : hi], stems):
+        found = _read_at(text, lo, at, _USUAL_STEM, hi, read)
+        if found is not None:
+            return found
+    last = {stem: at for stem in _stems_in(text, stems) if (at := text.rfind(stem, lo, hi)) >= 0}
     if text.startswith(("A:", "A："), lo):
         last.setdefault("\nA", lo - 1)
     for _ in range(MOST_TRIED):
@@ -84,6 +91,10 @@ def read_phrase(text: str, lo: int, hi: int, read: Content = read_content) -> An
         if earlier >= 0:
             last[stem] = earlier
     return None
+
+
+def _stems_in(text: str, stems: Iterable[str]) -> list[str]:
+    return [stem for stem in stems if stem in text]
 
 
 def _read_at(text: str, lo: int, at: int, stem: str, hi: int, read: Content) -> AnswerSpan | None:

@@ -33,6 +33,8 @@ _STEMS = (
     "hink>", "hinking>", "hought>", "HINK", "hink▷", "easoning>", "eflection>", "|>", "</s>", "_of_turn>",
     "<eos>", "[INST]",
 )  # fmt: skip
+# For a quick look before those: a tag ends so; "<<3*4=12>>" is none.
+_TAG_END = re.compile(r">(?<=[A-Za-z|]>)")
 _QUESTIONS = (
     "Human", "User", "Q", "Question", "Problem", "Exercise", "Instruction", "QUESTION",
     "PROBLEM", "Frage", "Aufgabe", "Pregunta", "Domanda", "Pergunta",
@@ -65,7 +67,8 @@ _WORKED = re.compile(
 def region(text: str) -> tuple[int, int]:
     """Start and end of the part of the text in which an answer counts."""
     lo, hi = 0, len(text)
-    if (">" in text or "]" in text or "▷" in text) and _has_stem(text):
+    tagged = (">" in text and _TAG_END.search(text) is not None) or "]" in text or "▷" in text
+    if tagged and _has_stem(text):
         lo, hi = _after_thinking(text, lo, hi)
         hi = _first_turn(text, lo, hi)
     if ":" in text or "：" in text or "\n" in text:
@@ -116,6 +119,8 @@ def _own_question(text: str, lo: int, hi: int) -> tuple[int, int]:
     words = [word for first, some in _BY_FIRST if first in text for word in some if word in text]
     if not text.isascii():
         words += [word for word in _QUESTIONS_BEYOND_ASCII if word in text]
+    if not words:
+        return lo, hi
     first = min(
         (place for word in words if (place := next(_headings(text, word, lo, hi), None))), default=None
     )

@@ -32,11 +32,11 @@ _STRIKES = ("~~", "<del>", "<s>")
 
 def is_altered(text: str, lo: int, start: int, end: int, hi: int) -> bool:
     """Whether text[start:end] is part of a formula in words or signs, of which it is not the value."""
-    before = text[max(lo, start - _NEAR) : start].rstrip(" $({[*")
+    before = text[lo if start - lo < _NEAR else start - _NEAR : start].rstrip(" $({[*")
     likely = before.endswith(_ENDINGS) or "og" in before
     if likely and _LEFT.search(text, max(lo, start - _BEFORE), start):
         return True
-    return end < hi and text[end] not in ".,)}$\n" and _RIGHT.match(text, end, hi) is not None
+    return end < hi and text[end] not in ".,;:!?\"'=<])}$\n" and _RIGHT.match(text, end, hi) is not None
 
 
 def is_negative(text: str, lo: int, start: int) -> bool:

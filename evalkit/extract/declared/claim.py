@@ -87,13 +87,20 @@ def numbers_in(text: str, lo: int, hi: int, decimal_comma: bool = False) -> list
         if (
             value is None
             or _LIST_MARK.match(text, match.end(), hi)
-            or _NAMED.search(text, max(lo, match.start() - 12), match.start())
+            or _is_named(text, lo, match.start())
             or (text.startswith("~~", match.end()) and text.startswith("~~", max(0, match.start() - 2)))
         ):
             continue
         number = Number(signed(value, text, match.start()), match.start(), match.end())
         (ordinals if _ORDINAL.match(text, match.end(), hi) else amounts).append(number)
     return amounts or ordinals
+
+
+def _is_named(text: str, lo: int, at: int) -> bool:
+    """Whether the number at `at` is part of a name: "step 3", "#3"."""
+    begin = max(lo, at - 12)
+    last = text[begin:at].rstrip()[-1:]
+    return (last.isalpha() or last in ("#", "№", ".")) and _NAMED.search(text, begin, at) is not None
 
 
 def read_claim(text: str, lo: int, hi: int, decimal_comma: bool = False) -> AnswerSpan | None:
@@ -106,13 +113,28 @@ def read_claim(text: str, lo: int, hi: int, decimal_comma: bool = False) -> Answ
     if not numbers:
         return None
     claimed = _claimed(text, lo, hi, numbers)
-    for whole in (CLOCK, DATE, _COMPOUND, _TWO_UNKNOWNS):
-        for match in whole.finditer(text, max(lo, claimed.start - 24), min(hi, claimed.end + 60)):
+    begin, end = max(lo, claimed.start - 24), min(hi, claimed.end + 60)
+    for whole in _wholes(text[begin:end]):
+        for match in whole.finditer(text, begin, end):
             if match.start() <= claimed.start < match.end():
                 return AnswerSpan(match.group(), match.start(), match.end())
             if match.start() > claimed.start:
                 break
     return AnswerSpan(*claimed)
+
+
+def _wholes(near: str) -> list[re.Pattern[str]]:
+    """What a number in a text may be a part of, by the signs that each has."""
+    wholes = []
+    if ":" in near or "：" in near:
+        wholes.append(CLOCK)
+    if "-" in near or "/" in near or "." in near:
+        wholes.append(DATE)
+    if "and" in near:
+        wholes.append(_COMPOUND)
+    if "=" in near:
+        wholes.append(_TWO_UNKNOWNS)
+    return wholes
 
 
 def signed(value: str, text: str, at: int) -> str:

@@ -46,6 +46,7 @@ _ALGEBRA = re.compile(
 _PAIR = re.compile(r"[(\[]\s*-?\d+,(?!\d{3}(?!\d))\d+\s*[)\]]")
 _WORDS = re.compile(r"[^\W\d_]{2,}\s+[^\W\d_]+")
 _PROSE = re.compile(r"[^\W\d_]+\s+(?:[^\W\d_]+\s|[$€£]?\d)")
+_BEGINS_WORD = re.compile(r"[^\W\d_]{3,}")
 _LEAD = re.compile(r"(?:[a-z]+\s){0,4}", re.IGNORECASE)
 _LATEX_COMMAND = re.compile(r"\\[a-zA-Z]{2,}|\^")
 # The left side of a further equation, as in "x = 1, y = 2".
@@ -178,22 +179,22 @@ def is_announcement(answer: str) -> bool:
 
 def is_prose(answer: str) -> bool:
     """Whether an answer is words rather than a value."""
-    return bool(re.match(r"[^\W\d_]{3,}", answer)) and " " in answer
+    return " " in answer and _BEGINS_WORD.match(answer) is not None
 
 
 def strip(text: str, lo: int, hi: int) -> tuple[int, int]:
     """Leave markup, quotes, lone dollar signs and closing punctuation out at both ends."""
     while True:
-        before = lo, hi
-        struck = _STRUCK.match(text, lo, hi)
+        struck = _STRUCK.match(text, lo, hi) if text.startswith("~~", lo) else None
         lo = struck.end() if struck else lo
         while lo < hi and text[lo] in _OPENERS:
             lo += 1
         while lo < hi and text[hi - 1] in _CLOSERS:
             hi -= 1
+        before = lo, hi
         if lo < hi and text[lo] == "\\" and _ESCAPED.match(text, lo, hi):
             lo += 2
-        tag = _TAG.match(text, lo, hi)
+        tag = _TAG.match(text, lo, hi) if text.startswith(("<", "\x1b"), lo) else None
         if tag:
             lo = tag.end()
         if hi > lo and text[hi - 1] in ">m":

@@ -98,6 +98,8 @@ _DENYING = frozenset([
     "t", "than", "unequal", "ungleich", "unlike", "ya"
 ])  # fmt: skip
 _DENYING_LETTERS = frozenset("不非≠于於超过ไกกلأнНбБмМãôàäáèéßżćąęł")
+# What takes a number back in ASCII, without "or more" and "and up".
+_TAKING_BACK = ("is", "was", "can", "not", "wrong", "sind", "falsch", "nicht")
 # In an answer that is a value and words.
 _SAID = re.compile(
     rf"{_NOT_WORDS}|{_BOUND_WORDS}|{_AFTER_CJK}|\b(?:{_OR_MORE}|wrong\b|incorrect\b|false\b|no\b|falsch\b)",
@@ -120,10 +122,11 @@ def says_denial(answer: str) -> bool:
 
 def is_denied(text: str, lo: int, start: int, end: int, hi: int) -> bool:
     """Whether text[start:end] is denied or a bound; "at least 5" is none, for the question may ask so."""
-    begin = max(lo, start - _BEFORE)
+    begin = lo if start - lo < _BEFORE else start - _BEFORE
     if start > lo and _may_deny(text[begin:start]) and _DENIED.search(text, begin, start):
         return True
-    after = text[end : min(hi, end + _AFTER)].lstrip(_SKIPPED)
+    stop = hi if hi - end < _AFTER else end + _AFTER
+    after = text[end:stop].lstrip(_SKIPPED)
     if not after or (
         after[0].isascii()
         and after[0] not in "iwcnfsdIWCNFSD?\\"
@@ -131,7 +134,14 @@ def is_denied(text: str, lo: int, start: int, end: int, hi: int) -> bool:
         and not after.startswith("and ")
     ):
         return False
-    return _TAKEN_BACK.match(text, end, min(hi, end + _AFTER)) is not None
+    if after[0].isalpha() and after.isascii() and not _may_take_back(after.lower()):
+        return False
+    return _TAKEN_BACK.match(text, end, stop) is not None
+
+
+def _may_take_back(after: str) -> bool:
+    """Whether words in small letters of ASCII after a number can be a denial of it or a bound."""
+    return after.startswith(_TAKING_BACK) or "or" in after or "and" in after
 
 
 def _may_deny(before: str) -> bool:
@@ -140,7 +150,7 @@ def _may_deny(before: str) -> bool:
     if not near.isascii() and not _DENYING_LETTERS.isdisjoint(near):
         return True
     stripped = near.rstrip(_SKIPPED)
-    word = _LAST_WORD.search(stripped)
+    word = _LAST_WORD.search(stripped) if stripped[-1:].isalpha() else None
     if word is None:
         end = stripped[-1:]
         if end == "=":

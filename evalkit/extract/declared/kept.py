@@ -7,6 +7,7 @@ letter stays ("x = 5", since y = 5 is another answer), and a hedge or a bound st
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from evalkit.extract.answer_span import AnswerSpan
 from evalkit.extract.declared.altered import is_altered, is_negative, is_struck
@@ -61,6 +62,8 @@ def keep(read: Content, names: bool = True) -> Content:
         found = read(text, lo, hi, decimal_comma)
         if found is None or found.answer is None or not _NUMBER.match(found.answer):
             return found
+        if found.start == lo and found.end == hi and found.answer.isdecimal():
+            return found
         if canonical(found.answer) is None and len(found.answer) < _LONGEST:
             return same_twice(text, found.start, found.end) or found
         if found.start == lo and found.end == hi:
@@ -88,5 +91,6 @@ def keep(read: Content, names: bool = True) -> Content:
 
 
 keep_box = keep(read_box)
-keep_declared = keep(read_declared)
+# What a field of JSON holds is also what follows its word "answer": the same part is read twice.
+keep_declared = lru_cache(maxsize=4)(keep(read_declared))
 keep_number = keep(read_declared, names=False)

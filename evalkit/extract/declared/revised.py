@@ -150,7 +150,8 @@ def _may_go_on(near: str) -> bool:
 def revised(text: str, found: AnswerSpan, hi: int) -> AnswerSpan:
     """The answer a text settles for after `found`, without answer where it offers two or takes it back."""
     for _ in range(_MOST_REVISED):
-        if not _may_go_on(text[found.end : min(hi, found.end + _NEAR)]):
+        stop = hi if hi - found.end < _NEAR else found.end + _NEAR
+        if not _may_go_on(text[found.end : stop]):
             return found
         other = _second_thought(text, found, min(hi, found.end + _REACH))
         if other is found or other.answer is None:

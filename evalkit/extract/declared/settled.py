@@ -103,7 +103,7 @@ def _after(text: str, found: AnswerSpan, hi: int, rest: Reader) -> AnswerSpan | 
 
 def passed_over(text: str, lo: int, found: AnswerSpan, hi: int) -> int | None:
     """Where that begins which denies an answer, or calls it in doubt; None where nothing does."""
-    begin = max(lo, found.start - _BEFORE)
+    begin = lo if found.start - lo < _BEFORE else found.start - _BEFORE
     before = text[begin : found.start]
     box = _box_before(before)
     if box is not None:
