@@ -22,7 +22,7 @@ import orjson
 from numpy.typing import NDArray
 
 from evalkit.file_lock import FileLock
-from evalkit.records import Record
+from evalkit.records import Extraction, Record
 from evalkit.runs.manifest import MANIFEST_FILE, SUMMARY_FILE, Manifest, Summary, read_manifest, read_summary
 from evalkit.runs.record_lines import CODE, FILE_NAME, check_sorted, iter_records, known_ids
 from prompts.errors import Mismatch, UserError
@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 
 ENGINE_ENDS = 3.0
 """Seconds that an engine's process may need to end after evalkit was killed."""
+_NOTHING = Extraction(None, "")
+_BARE = {
+    "question": "",
+    "gold": None,
+    "text": "",
+    "extraction": _NOTHING,
+    "lenient": _NOTHING,
+    "markers": None,
+    "fields": None,
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,16 @@ class Run:
         """
         lock = self.lock
         return sorted_records(self.name, self.manifest, lock, list(iter_records(self.folder, self.manifest)))
+
+    def bare_records(self) -> list[Record]:
+        """All records without their texts and answers, checked and sorted as `records` are.
+
+        All that `evalkit.runs.summary` reads of them, in a tenth of the memory.
+        """
+        bare = [
+            msgspec.structs.replace(record, **_BARE) for record in iter_records(self.folder, self.manifest)
+        ]
+        return sorted_records(self.name, self.manifest, self.lock, bare)
 
     def frame(self) -> pandas.DataFrame:
         """The records as a pandas DataFrame, one row a completion (`evalkit.runs.frame`)."""

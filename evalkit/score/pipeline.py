@@ -74,7 +74,7 @@ def score_model(
             writer.note(**spent.as_manifest())
         writer.close()
         raise
-    records = read_run(folder).records
+    records = read_run(folder).bare_records()
     manifest = counted(writer.manifest.changed(**spent.as_manifest()), records)
     summary = summarize(records, spent.tokens_per_second)
     writer.finish(manifest, msgspec.structs.replace(summary, prompt_from=plan.prompt_from))
