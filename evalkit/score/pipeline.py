@@ -42,6 +42,10 @@ from prompts.reading.completion import Decoded, decode_completion
 Load = Callable[[RunPlan], Engine]
 
 
+UNWRITTEN = 4096
+"""Completions that may wait to be scored; an engine that is quicker than that waits for them."""
+
+
 def score_model(
     plan: RunPlan, *, command: str, results: Path, output: Path | None = None, load: Load | None = None
 ) -> Run:
@@ -162,7 +166,7 @@ def _generate(
                 verdict = calls.submit(judged).result if plan.graders else judged
                 written = thread.submit(_write, plan, writer, spent, completion, seed, verdict)
                 queue.append((written, len(completion.token_ids)))
-            while queue and (completion is None or queue[0][0].done()):
+            while queue and (completion is None or len(queue) > UNWRITTEN or queue[0][0].done()):
                 written, length = queue.popleft()
                 progress.add(written.result(), length)
 
