@@ -12,6 +12,7 @@ from typing import Any
 
 from evalkit.locks.difference import SCORER_KEY, rescore_command
 from evalkit.models.computation import computation_differences
+from evalkit.portable import portable
 from evalkit.runs.folder import Run, read_run
 from evalkit.score.plan import RunPlan
 from prompts.errors import Mismatch, UserError
@@ -125,10 +126,17 @@ def _differing(run: Run, plan: RunPlan) -> list[str]:
     held = _held(run)
     keys = [key for key, value in _identity(plan).items() if key != "lock" and held[key] != value]
     there, here = run.manifest.model.name, plan.model.name
-    if there is not None and model_slug(there) != model_slug(here):
+    if there is not None and model_slug(there) not in _slugs(here):
         keys.append(f"model name ({there} there, {here} here)")
     keys += _computed_otherwise(run, plan)
     return keys + [f"{entry.section}.{entry.key}" for entry in difference_of_locks(run.lock, plan.lock)]
+
+
+def _slugs(model: str) -> set[str]:
+    """The slugs under which a manifest may hold a model: it writes a folder as seen from the current one."""
+    folder = Path(model).expanduser()
+    seen = {portable(Path(model)), folder.resolve().name} if folder.is_dir() else set()
+    return {model_slug(name) for name in (model, *seen)}
 
 
 def _computed_otherwise(run: Run, plan: RunPlan) -> list[str]:

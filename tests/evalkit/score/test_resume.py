@@ -19,7 +19,7 @@ from evalkit.runs.folder import Run, RunWriter, read_run
 from evalkit.runs.summary import counted, summarize
 from evalkit.score.pipeline import manifest_of_plan, score_model
 from evalkit.score.plan import RunPlan, plan_run, select
-from evalkit.score.resume import default_folder
+from evalkit.score.resume import default_folder, open_folder
 from evalkit.tasks.load import load_rows
 from prompts.errors import Mismatch, UserError
 from prompts.lock import FILE_NAME, write_lock
@@ -161,3 +161,16 @@ def test_a_model_that_was_moved_finds_its_run(model: Path, tmp_path: Path) -> No
     moved.parent.mkdir()
     model.rename(moved)
     assert score(plan_of(moved), tmp_path / "results").folder == before.folder
+
+
+@pytest.mark.parametrize(("current", "given"), [("model", "{model}"), (".", "model/."), ("model/deep", "..")])
+def test_a_folder_is_one_model_however_its_path_is_written(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, current: str, given: str
+) -> None:
+    """A manifest holds a folder's path as seen from the current one: `.`, of a folder given whole."""
+    (tmp_path / current).mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / current)
+    plan = plan_of(model)
+    plan = replace(plan, model=replace(plan.model, name=given.format(model=model)))
+    before = scored(plan, tmp_path / "results", False)
+    assert open_folder(before.folder, plan) == before
