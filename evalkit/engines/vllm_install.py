@@ -32,10 +32,10 @@ NO_COMPILER_ENV = {"TORCHDYNAMO_DISABLE": "1"}
 sampled request would end the engine."""
 GPU_ENV = {"VLLM_USE_FLASHINFER_SAMPLER": "0"}
 """For vLLM on a GPU: FlashInfer's sampler would be compiled for minutes at the first start on a machine."""
-KERNELS = os.path.expanduser("~/.triton/cache")
-"""Triton's own default. torch points a process that compiles elsewhere, and one that finds its code compiled
-not (torch/_inductor/runtime/triton_heuristics.py): the second start on a machine compiled vLLM's sampler
-again, 7 s of 46 on an H200, and only the third found it."""
+KERNELS = ".triton/cache"
+"""Triton's own default, below TRITON_HOME or the user's home. torch points a process that compiles elsewhere,
+and one that finds its code compiled not (torch/_inductor/runtime/triton_heuristics.py): the second start on a
+machine compiled vLLM's sampler again, 7 s of 46 on an H200, and only the third found it."""
 SCHEDULER = "evalkit.engines.fast_decode.DecodeScheduler"
 SCHEDULED_VERSION = "0.24."
 """The vLLM that our scheduler was written for; under any other it stays off."""
@@ -62,7 +62,8 @@ def installed_version() -> tuple[str, bool]:
 def engine_environment(cpu: bool) -> dict[str, str]:
     """The variables that vLLM starts with here, when scoring and when training."""
     if not cpu:
-        return {**GPU_ENV, "TRITON_CACHE_DIR": os.environ.get("TRITON_CACHE_DIR") or KERNELS}
+        own = os.path.join(os.environ.get("TRITON_HOME") or os.path.expanduser("~"), KERNELS)
+        return {**GPU_ENV, "TRITON_CACHE_DIR": os.environ.get("TRITON_CACHE_DIR") or own}
     compilers = (os.environ.get("CXX", ""), "g++", "clang++", "c++")
     compiles = any(name and shutil.which(name) for name in compilers)
     return CPU_ENV if compiles else CPU_ENV | NO_COMPILER_ENV

@@ -20,6 +20,9 @@ def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch,
 def test_kernels_have_one_folder_at_every_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """torch sets the variable where it compiles, if nobody has, and leaves it unset at later starts."""
     monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
+    monkeypatch.setenv("TRITON_HOME", str(tmp_path / "large"))  # for a home that is small or read only
+    assert engine_environment(cpu=False)["TRITON_CACHE_DIR"] == str(tmp_path / "large/.triton/cache")
+    monkeypatch.delenv("TRITON_HOME")
     assert engine_environment(cpu=False)["TRITON_CACHE_DIR"] == str(Path.home() / ".triton/cache")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     assert engine_environment(cpu=False)["TRITON_CACHE_DIR"] == str(tmp_path)
