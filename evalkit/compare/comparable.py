@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import Any
 
 from evalkit.compare.align import Aligned
@@ -26,9 +27,12 @@ def check_comparable(
     that was not asked for: every key with both values, and the option that allows it.
     """
     if aligned.n == 0:
-        reason = "could be scored in all of them" if aligned.unscored else "is in all of them"
         names = ", ".join(run.name for run in runs)
-        raise UserError(f"no question {reason}: {names}; {_same_texts(runs)}")
+        if aligned.unscored:
+            worst = max(runs, key=lambda run: (run.manifest.counts or {}).get("unscored", 0))
+            show = f"evalkit show {quote(worst.name)} --outcome unscored"
+            raise UserError(f"no question could be scored in all of them: {names}; why not: {show}")
+        raise UserError(f"no question is in all of them: {names}; {_same_texts(runs)}")
     found = [run_differences(runs[0], run) for run in runs]
     rows = any(aligned.left_out) and not (common or allow_mismatch)
     unlike = [(run, keys) for run, keys in zip(runs, found, strict=True) if keys and not allow_mismatch]
