@@ -40,7 +40,8 @@ class DecodeSchedulerOutput(SchedulerOutput):  # type: ignore[misc]
 
 
 class DecodeScheduler(AsyncScheduler):  # type: ignore[misc]
-    """`scheduler_cls` of vLLM 0.24: the same tokens, blocks and order as its AsyncScheduler.
+    """`scheduler_cls` of vLLM 0.24: the same tokens as its AsyncScheduler, and the same blocks and order
+    where no more requests wait than there are places.
 
     For engines that schedule asynchronously, which vLLM does unless told otherwise. A request that is
     aborted is answered with fewer tokens than vLLM's would be: those that were handed on until then.
