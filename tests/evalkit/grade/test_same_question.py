@@ -24,6 +24,7 @@ QUESTION = "How many are 5 + 3, if x’s one is 1 2/3?"
         QUESTION.replace("How", "Ｈｏｗ"),
         QUESTION.replace("5", "𝟓"),
         QUESTION.replace("’", "'"),
+        QUESTION.replace("5 + 3", "5＋3"),
         QUESTION.replace("one", "o\u200cne\ufe0f"),
         f"  {QUESTION}\n",
     ],
@@ -52,3 +53,9 @@ def test_questions_that_differ_stay_two(one: str, other: str) -> None:
 def test_accents_written_in_two_ways_are_one() -> None:
     assert normal_text("cafe\u0301?") == normal_text("CAFÉ ?")
     assert older_normal_text("A  b ?") == "a b ?"  # what locks from before hold hashes of
+
+
+def test_the_form_whose_hashes_locks_hold_stays() -> None:
+    """One text with every kind of character that is compared otherwise than it stands."""
+    text = "Ｗhat\u200b is “5﹘3”, ０.5\u00a0km² – or ½ of x’s ½₀ cafe\u0301 ㎡ ①？"
+    assert normal_text(text) == 'what is"5-3",0.5 km²-or ½ of x\'s ½₀ café m2 1?'
