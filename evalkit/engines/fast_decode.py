@@ -7,7 +7,7 @@ their tokens are handed on when a request ends (all that FINAL_ONLY asks for) in
 Every other step is vLLM's own (`super()`), on the same state; test_fast_decode.py compares them.
 
 While more requests wait than there are places, vLLM admits one for each that ends: with a thousand in flight
-that is in every step, and no step would be short. Ours admits them in groups (`TOGETHER`).
+that is in every step, and no step would be short. Ours admits them in groups (`PART`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vllm.v1.request import Request, RequestStatus
 
 from evalkit.engines.vllm_install import SCHEDULER_RAN
 
-TOGETHER = 16
+PART = 16
 """Requests that wait are admitted once this part (1/16) of all places is free, or there is one for each: on
 average 3 % of the places are empty for that. 7,473 questions, 1,024 places: 24,548 tokens/s of an H200 when
 one was admitted at a time, 44,213 on 1,319 questions, of which few wait (results/README.md)."""
@@ -57,7 +57,7 @@ class DecodeScheduler(AsyncScheduler):  # type: ignore[misc]
         self.held: defaultdict[str, list[int]] = defaultdict(list)
         """Tokens by request that were not handed on yet."""
         self.preemptions = 0
-        self.together = max(1, self.max_num_running_reqs // TOGETHER)
+        self.together = max(1, self.max_num_running_reqs // PART)
         groups = self.kv_cache_config.kv_cache_groups
         self.usable = (
             self.scheduler_config.async_scheduling

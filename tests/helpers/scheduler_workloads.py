@@ -104,7 +104,7 @@ def run(kind: type, model: str, seed: int, v2: bool, groups: bool = False) -> di
     numbers = range(chance.choice([10, 60]))
     arrivals = deque(sorted((chance.choice([0, 0, 0, chance.randrange(60)]), n) for n in numbers))
     requests = [request(n, chance) for n in numbers]
-    aborted = {n: chance.randrange(10, 60) for n in numbers if chance.random() < 0.1 and not groups}
+    aborted = {n: chance.randrange(10, 60) for n in numbers if chance.random() < 0.1}
     resets = {chance.randrange(10, 60)} if chance.random() < 0.3 else set()
     steps: list[Any] = []
     tokens: dict[str, list[int]] = {}
@@ -132,6 +132,8 @@ def run(kind: type, model: str, seed: int, v2: bool, groups: bool = False) -> di
                     tokens.setdefault(output.request_id, []).extend(output.new_token_ids)
                     if output.finish_reason is not None:
                         ends[output.request_id] = (output.finish_reason.name, output.stop_reason)
+    if groups:  # an abort comes at another token
+        ends = {name: end for name, end in ends.items() if int(name[1:]) not in aborted}
     return {
         "steps": [facts(step) for step in steps],
         "short": sum(type(step) is DecodeSchedulerOutput for step in steps),
