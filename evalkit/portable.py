@@ -24,5 +24,12 @@ def command_line() -> str:
     """The command that was given, as it can be given again in the same folder, with paths as seen from it."""
     program = Path(sys.argv[0])
     name = program.parent.name if program.name == "__main__.py" else program.name
-    arguments = [_WHOLE_PATH.sub(lambda path: os.path.relpath(path[0]), given) for given in sys.argv[1:]]
+    arguments = [_WHOLE_PATH.sub(lambda path: _from_here(path[0]), given) for given in sys.argv[1:]]
     return shlex.join([name, *arguments])
+
+
+def _from_here(path: str) -> str:
+    try:
+        return os.path.relpath(path)
+    except FileNotFoundError:  # the current folder was removed
+        return path

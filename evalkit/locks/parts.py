@@ -31,7 +31,7 @@ class LockPart:
 def join_locks(locks: Sequence[Lock], weights: Sequence[float] = (), like: Lock | None = None) -> Lock:
     """One lock that holds the locks of several tasks; that of one task is returned as it is.
 
-    `weights` are the tasks' shares in training, 1 unless said; `like` names a lock whose weights and marks
+    `weights` are the tasks' shares in training, 1 by default; `like` names a lock whose weights and marks
     are taken over. The budget is that of the first.
     """
     shares = [part.weight for part in lock_parts(like)] if like else list(weights) or [1.0] * len(locks)

@@ -112,9 +112,9 @@ def computation_differences(
     if not left or not right:
         return []
     same_reader = left.get("transformers") == right.get("transformers")
-    keys = [_decisive(side.get("keys", {})) for side in (left, right)]  # older locks hold more
+    keys = [_decisive(side.get("keys") or {}) for side in (left, right)]  # older locks hold more
     found = list(_walk("", keys[0], keys[1], same_reader))
-    found += _walk("", left.get("beside", {}), right.get("beside", {}), False)
+    found += _walk("", left.get("beside") or {}, right.get("beside") or {}, False)
     classes = left.get("architectures"), right.get("architectures")
     if classes[0] != classes[1] and all(map(_is_causal, classes)):
         found.append(("architectures", *classes))

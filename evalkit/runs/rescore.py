@@ -29,7 +29,7 @@ from prompts.lock import Lock
 
 
 def rescore(run: Run, *, rule: str | None, command: str, output: Path | None = None) -> Run:
-    """Write a new run with the same completions, read by `rule` (unless said: the newest version of the
+    """Write a new run with the same completions, read by `rule` (by default the newest version of the
     run's own). It points to its source.
 
     Raises UserError for an unknown rule, an unfinished run, or a folder that exists.

@@ -42,7 +42,7 @@ def load(
 ) -> Task:
     """All rows of a file. A parquet with a prompt lock keeps the task, split and template of the lock.
 
-    Of the fields named the first that the file has is taken; unless said `question`, or `messages` or
+    Of the fields named the first that the file has is taken; by default `question`, or `messages` or
     `prompt` where they hold a conversation, and `answer`. Rows with a list of messages under `prompt` and a
     gold under `reward_model.ground_truth`, as verl trains on them, keep these very messages.
     """

@@ -35,3 +35,14 @@ def test_a_path_is_as_short_as_it_can_be_told_apart(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     assert portable(tmp_path / "models/one") == "models/one"
     assert portable(Path("/somewhere/else/models/one")) == "models/one"
+
+
+def test_a_command_given_in_a_folder_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr(sys, "argv", ["evalkit", "show", "/runs/one"])
+    assert command_line() == "evalkit show /runs/one"

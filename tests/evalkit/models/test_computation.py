@@ -58,4 +58,5 @@ def test_what_was_not_recorded_is_no_difference() -> None:
     now = {"transformers": "6", "keys": {"rms_norm_eps": 1e-5, "new": 3}}
     assert computation_differences(None, now) == []
     assert computation_differences({"transformers": "5", "keys": {"rms_norm_eps": 1e-5}}, now) == []
+    assert computation_differences({"keys": None, "beside": None}, {"transformers": "6", "beside": {}}) == []
     assert is_same_shape(None, None) and not is_same_shape(now, {"keys": {"model_type": "x"}})
