@@ -52,6 +52,8 @@ def test_every_sampling_field_is_ours(vllm_engine: Any) -> None:
         "flat_logprobs",
         "include_stop_str_in_output",
         "logprob_token_ids",
+        "prompt_logprob_start",
+        "prompt_logprob_token_ids",
         "output_text_buffer_length",
         "repetition_detection",
         "routed_experts_prompt_start",
