@@ -75,6 +75,16 @@ def _token(number: str, content: str, **flags: bool) -> Edit:
     return of_json("tokenizer_config.json", change)
 
 
+def _known_turned_round(held: dict[str, Any]) -> list[dict[str, Any]]:
+    """Added tokens with those of the vocabulary last to first; others get their ids by their place.
+
+    Qwen3's are such others: turned round, `<|im_end|>` becomes 151666, and that is refused.
+    """
+    tokens, vocabulary = held["added_tokens"], held["model"]["vocab"]
+    known = iter([token for token in reversed(tokens) if token["content"] in vocabulary])
+    return [next(known) if token["content"] in vocabulary else token for token in tokens]
+
+
 def _special_word(held: dict[str, Any]) -> None:
     key = "extra_special_tokens" if "extra_special_tokens" in held else "additional_special_tokens"
     held[key] = ["Janet"]
@@ -208,7 +218,7 @@ HARMLESS: dict[str, Edit] = {
         lambda held: held["model"].update(vocab=dict(sorted(held["model"]["vocab"].items()))),
     ),
     "tokenizer.json: added tokens in another order": of_json(
-        "tokenizer.json", lambda held: held.update(added_tokens=held["added_tokens"][::-1])
+        "tokenizer.json", lambda held: held.update(added_tokens=_known_turned_round(held))
     ),
     "a template of before beside": written("chat_template.json", '{"chat_template": "Hi"}'),
     "a template for tools beside": written("additional_chat_templates/tool_use.jinja", "x"),
