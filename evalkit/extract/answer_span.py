@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 
@@ -30,3 +30,11 @@ def last_match(pattern: re.Pattern[str], text: str, lo: int, hi: int) -> re.Matc
     """The last of the matches of a pattern in text[lo:hi]."""
     matches = deque(pattern.finditer(text, lo, hi), maxlen=1)
     return matches[0] if matches else None
+
+
+def holds_any(text: str, parts: Iterable[str]) -> bool:
+    """Whether one of the parts stands in a text."""
+    for part in parts:  # noqa: SIM110 (a generator takes twice the time)
+        if part in text:
+            return True
+    return False

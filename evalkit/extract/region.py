@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from evalkit.extract.answer_span import holds_any
+
 _THINKING = (
     *(
         (f"<{name}>", f"</{name}>")
@@ -68,19 +70,12 @@ def region(text: str) -> tuple[int, int]:
     """Start and end of the part of the text in which an answer counts."""
     lo, hi = 0, len(text)
     tagged = (">" in text and _TAG_END.search(text) is not None) or "]" in text or "▷" in text
-    if tagged and _has_stem(text):
+    if tagged and holds_any(text, _STEMS):
         lo, hi = _after_thinking(text, lo, hi)
         hi = _first_turn(text, lo, hi)
     if ":" in text or "：" in text or "\n" in text:
         lo, hi = _own_question(text, lo, hi)
     return lo, hi
-
-
-def _has_stem(text: str) -> bool:
-    for stem in _STEMS:  # noqa: SIM110 (a generator takes twice the time)
-        if stem in text:
-            return True
-    return False
 
 
 def _after_thinking(text: str, lo: int, hi: int) -> tuple[int, int]:
