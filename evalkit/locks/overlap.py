@@ -49,13 +49,19 @@ def locked_overlap(
         for row_id, ids in prompts
         if row_id in trained
         or ids_sha256(ids) in hashes
-        or (questions and row_id in texts and not questions.isdisjoint(_hashes(texts[row_id])))
+        or (
+            questions
+            and row_id in texts
+            and any(_hash(form(texts[row_id])) in questions for form in (normal_text, older_normal_text))
+        )
     ]
 
 
 def with_questions(lock: Lock, texts: Iterable[str]) -> Lock:
     """The lock of training data with hashes of its questions (`row_text`), for `locked_overlap`."""
-    return replace(lock, carries={**lock.carries, "questions": sorted({_hashes(text)[0] for text in texts})})
+    return replace(
+        lock, carries={**lock.carries, "questions": sorted({_hash(normal_text(text)) for text in texts})}
+    )
 
 
 def row_text(row: WithFields, template: Template) -> str:
@@ -63,11 +69,8 @@ def row_text(row: WithFields, template: Template) -> str:
     return "\n".join([row.question, *(str(row.fields.get(name)) for name in template.fields)])
 
 
-def _hashes(text: str) -> tuple[str, str]:
-    """A text's hash as locks hold it now, and as they held it before."""
-    forms = (normal_text(text), older_normal_text(text))
-    now, before = (hashlib.sha256(form.encode("utf-8", "surrogatepass")).hexdigest()[:16] for form in forms)
-    return now, before
+def _hash(normal: str) -> str:
+    return hashlib.sha256(normal.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def question_overlap(training: Iterable[str], rows: Iterable[Question]) -> list[str]:
