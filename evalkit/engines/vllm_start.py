@@ -85,8 +85,9 @@ class StablePath:
             self._link(folder)
 
     def _link(self, folder: Path) -> None:
+        places = cache_dir() / "vllm_models" / _architecture(folder)
         for slot in range(SLOTS):
-            place = cache_dir() / "vllm_models" / _architecture(folder) / str(slot)
+            place = places / str(slot)
             place.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(place / "lock", os.O_CREAT | os.O_RDWR, 0o644)
             lock = FileLock(descriptor, place / "lock")
