@@ -40,8 +40,6 @@ from prompts.errors import UserError
 from prompts.reading.completion import Decoded, decode_completion
 
 Load = Callable[[RunPlan], Engine]
-
-
 UNWRITTEN = 4096
 """Completions that may wait to be scored; an engine that is quicker than that waits for them."""
 

@@ -167,7 +167,7 @@ def _base_shares(base: Run) -> dict[str, float]:
 
 def _finish(plan: RunPlan, writer: RunWriter, spent: Timing, found: Sequential) -> Run:
     whole = found.asked == len(plan.task.rows)
-    records = [record for record in read_run(writer.folder).records if record]
+    records = read_run(writer.folder).bare_records()
     status = "running" if whole else "decided"
     manifest = writer.manifest.changed(status=status, sequential=found, **spent.as_manifest())
     manifest = counted(manifest, records)
